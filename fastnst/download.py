@@ -1,0 +1,117 @@
+"""One way to fetch a file from the network: progress, a checksum, and never half a file in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastnst.errors import DownloadError
+
+_CHUNK = 1 << 20
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file and how to know that it is the right one.
+
+    Attributes:
+        url: where its publisher keeps it. The environment variable FASTNST_MIRROR (a URL or a local folder that holds
+            files of the same names) takes the place of everything before the file name.
+        checksum: `algorithm:hexdigits`; fewer digits than the digest has mean its beginning, as publishers who put
+            eight digits of the SHA-256 in the file name give it.
+        size: bytes, for the progress bar and the sentence that names the file.
+    """
+
+    url: str
+    checksum: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The file's name without its path."""
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def location(self) -> str:
+        """The URL to read, with the mirror applied."""
+        mirror = os.environ.get("FASTNST_MIRROR")
+        if not mirror:
+            return self.url
+        if "://" not in mirror:
+            mirror = Path(mirror).expanduser().resolve().as_uri()
+        return f"{mirror.rstrip('/')}/{self.name}"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory. Created on demand."""
+    base = os.environ.get("FASTNST_CACHE")
+    folder = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(
+            f"the cache folder {folder} cannot be created ({error.strerror}): set FASTNST_CACHE to another folder."
+        ) from error
+    return folder
+
+
+def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
+    """Fetch `file` to `target`, check it, and return `target`; a rerun goes on where a broken one stopped.
+
+    Args:
+        offline_advice: what to do instead, ending the sentence of every error ("or get …").
+
+    Raises `DownloadError` if the file cannot be reached, is cut short, or is not the published one.
+    """
+    partial = target.with_name(target.name + ".part")
+    try:
+        _fetch(file, partial)
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DownloadError(f"{file.location} cannot be downloaded ({reason}): {offline_advice}") from error
+    algorithm, expected = file.checksum.split(":")
+    with partial.open("rb") as stream:
+        found = hashlib.file_digest(stream, algorithm).hexdigest() if hasattr(hashlib, "file_digest") else (
+            hashlib.new(algorithm, stream.read()).hexdigest()
+        )
+    if not found.startswith(expected):
+        partial.unlink()
+        raise DownloadError(
+            f"{file.location} is not the published file (its {algorithm} is {found[:16]}…, not {expected[:16]}…):"
+            f" try again, {offline_advice}"
+        )
+    partial.replace(target)
+    return target
+
+
+def _fetch(file: RemoteFile, partial: Path) -> None:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    done = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(file.location)
+    if done and request.type in ("http", "https"):
+        request.add_header("Range", f"bytes={done}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # 416: nothing is left to fetch; the checksum decides whether it is right
+            raise
+        return
+    with response, partial.open("ab" if response.status == 206 else "wb") as out:
+        length = int(response.headers.get("Content-Length") or file.size)
+        already = done if response.status == 206 else 0
+        columns = (TextColumn(file.name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        received = 0
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task("download", total=already + length, completed=already)
+            while chunk := response.read(_CHUNK):
+                out.write(chunk)
+                received += len(chunk)
+                progress.advance(task, len(chunk))
+    if received < length and response.headers.get("Content-Length"):
+        raise OSError(f"the connection ended after {already + received} of {already + length} bytes")

@@ -1,0 +1,44 @@
+"""What a user can get wrong. Each error is one sentence that names the thing, the actual value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FastNSTError(Exception):
+    """The base of all errors that are not bugs. The command line prints the sentence and exits with code 2."""
+
+
+class ConfigError(FastNSTError):
+    """An option or a configuration that means nothing."""
+
+
+class ImageError(FastNSTError):
+    """A picture that cannot be read or used."""
+
+
+class ModelError(FastNSTError):
+    """A model or checkpoint file that cannot be used."""
+
+
+class StyleNotFoundError(ModelError):
+    """A style name that is not shipped."""
+
+
+class DownloadError(FastNSTError):
+    """A file that cannot be fetched, or is not the published one."""
+
+
+class OutputError(FastNSTError):
+    """An output that cannot be written, or exists already."""
+
+
+class MissingDependencyError(FastNSTError):
+    """A package that an optional feature needs is not installed."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` with the known name nearest to `name`, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{nearest[0]}'?" if nearest else ""

@@ -1,0 +1,46 @@
+"""What this machine computes fastest: precision, threads, memory handling."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+# glibc's mallopt parameters (malloc.h).
+_M_TRIM_THRESHOLD = -1
+_M_TOP_PAD = -2
+_M_MMAP_MAX = -4
+
+
+def default_device() -> torch.device:
+    """CUDA if a GPU is there, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def bf16_is_fast(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions beat float32 on this device: GPUs from Ampere on, CPUs with AMX or AVX-512 BF16."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    return any(
+        getattr(torch.cpu, probe, lambda: False)() for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed tensors for the next step instead of returning their pages to the system.
+
+    By default every feature map is mapped afresh and its pages are faulted in and zeroed again at each step. Measured
+    on two cores, this is a third of a training step. No effect on other systems than Linux with glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_M_TOP_PAD, 64 << 20)
+    except (OSError, AttributeError):
+        return  # musl has no such knobs, and everything works without

@@ -1,0 +1,44 @@
+"""The style networks and their registry. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from fastnst.errors import ConfigError, suggest
+from fastnst.networks.base import StyleNetwork
+from fastnst.networks.cyclegan import CycleGANGenerator
+from fastnst.networks.johnson import Johnson
+from fastnst.networks.swift import Swift
+
+NETWORKS: dict[str, type[StyleNetwork]] = {
+    "johnson": Johnson,
+    "cyclegan": CycleGANGenerator,
+    "swift": Swift,
+}
+
+
+def build_network(name: str, **options: Any) -> StyleNetwork:
+    """A fresh style network by name; `options` left None keep the network's own default.
+
+    Raises `ConfigError` for an unknown name, an option that the network does not have, or a width or number of blocks
+    that is not positive.
+    """
+    if name not in NETWORKS:
+        raise ConfigError(
+            f"unknown network '{name}'.{suggest(name, NETWORKS)} Choose one of: {', '.join(NETWORKS)}."
+        )
+    network = NETWORKS[name]
+    known = inspect.signature(network).parameters
+    given = {option: value for option, value in options.items() if value is not None}
+    for option, value in given.items():
+        if option not in known:
+            raise ConfigError(
+                f"network '{name}' has no option '{option}'.{suggest(option, known)} It has: {', '.join(known)}."
+            )
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"network option '{option}' must be a whole number of at least 1, not {value}.")
+    return network(**given)
+
+
+__all__ = ["NETWORKS", "StyleNetwork", "build_network"]

@@ -1,0 +1,103 @@
+"""What all style networks share: the contract, size rules as data, and the artifact-free building blocks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class StyleNetwork(nn.Module):
+    """Float RGB `[N, 3, H, W]` in [0, 1] to the same shape and range.
+
+    H and W must be multiples of `stride` and at least `smallest_input`; the exported style model pads and crops so
+    that its users need not care. `options` rebuilds the network: `type(network)(**network.options)`.
+    """
+
+    stride: ClassVar[int]
+    smallest_input: ClassVar[int]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options: dict[str, Any] = options
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Affine instance normalization without running statistics (Ulyanov et al. 2016), `[N, C, H, W]`.
+
+    Trained as group normalization with one channel a group, the same formula, because PyTorch's CPU kernel for it keeps
+    the channels_last layout that convolutions want. Exported as the one ONNX operator InstanceNormalization.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class ConvBlock(nn.Sequential):
+    """Reflection-padded convolution, then InstanceNorm and ReLU where asked for.
+
+    Reflection rather than zeros: a frame of zeros is a feature that a network learns to draw.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        norm: bool = True,
+        relu: bool = True,
+    ) -> None:
+        # A bias before InstanceNorm would be subtracted again.
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                channels_in, channels_out, kernel, stride, kernel // 2, bias=not norm, padding_mode="reflect"
+            )
+        ]
+        if norm:
+            layers.append(InstanceNorm(channels_out))
+        if relu:
+            layers.append(nn.ReLU())
+        super().__init__(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions around a shortcut, no ReLU after the addition (Gross & Wilber 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(channels, channels)
+        self.second = ConvBlock(channels, channels, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.second(self.first(x))
+        return y
+
+
+class UpsampleBlock(nn.Module):
+    """Nearest-neighbour upsampling by 2, then a convolution (Odena et al. 2016): no checkerboard by construction."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, norm: bool = True) -> None:
+        super().__init__()
+        self.conv = ConvBlock(channels_in, channels_out, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return y
+
+
+def to_unit_range(x: Tensor) -> Tensor:
+    """A network's last activation: a tanh of amplitude 150/255 around the middle, clipped to [0, 1].
+
+    Johnson et al. (2016) scale their tanh to ±150 on a 0-255 scale, so that pure black and white can be reached
+    before the slope is gone.
+    """
+    return (torch.tanh(x) * (150 / 255) + 0.5).clamp(0, 1)

@@ -1,0 +1,39 @@
+"""The network of Johnson, Alahi & Fei-Fei, "Perceptual Losses for Real-Time Style Transfer" (2016)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from fastnst.networks.base import ConvBlock, ResidualBlock, StyleNetwork, UpsampleBlock, to_unit_range
+
+
+class Johnson(StyleNetwork):
+    """Downsample by 4, residual blocks, upsample by 4: the field's consensus (9×9-32, 64, 128, five blocks).
+
+    With width 32 and 5 blocks it has the layers of pytorch/examples' network. Deviations from the paper:
+    InstanceNorm for BatchNorm, resize-convolutions for transposed ones, reflection padding in every convolution
+    instead of one wide border.
+
+    Args:
+        width: channels at full resolution; twice and four times as many below. 16 is the "half-width" network.
+        blocks: number of residual blocks at a quarter of the resolution.
+    """
+
+    stride = 4
+    smallest_input = 16  # a 9×9 reflection needs 5 pixels, and the deepest map needs 2
+
+    def __init__(self, width: int = 32, blocks: int = 5) -> None:
+        super().__init__(width=width, blocks=blocks)
+        self.layers = nn.Sequential(
+            ConvBlock(3, width, 9),
+            ConvBlock(width, 2 * width, stride=2),
+            ConvBlock(2 * width, 4 * width, stride=2),
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
+            UpsampleBlock(4 * width, 2 * width),
+            UpsampleBlock(2 * width, width),
+            ConvBlock(width, 3, 9, norm=False, relu=False),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
+        return to_unit_range(self.layers(images * 2 - 1))

@@ -1,0 +1,109 @@
+"""Frozen perceptual networks by name, with their published weights downloaded, checked and cached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fastnst.download import cache_folder, download
+from fastnst.errors import ConfigError, suggest
+from fastnst.perceptual.load import read_convolutions
+from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, PerceptualNetwork
+from fastnst.perceptual.sources import WEIGHT_SETS, WeightSet
+
+
+@dataclass
+class PerceptualConfig:
+    """Which perceptual network judges.
+
+    Attributes:
+        name: `vgg19`, `vgg16` or `alexnet`.
+        weights: `oxford` (the original Caffe weights, which style transfer prefers) or `imagenet` (torchvision's);
+            None takes the network's first set.
+        weights_file: a local file instead of the download; `weights` still says which preprocessing it needs.
+        pooling: `max`, as trained, or `avg`.
+    """
+
+    name: str = "vgg19"
+    weights: str | None = None
+    weights_file: str | None = None
+    pooling: str = "max"
+
+
+def weight_sets(name: str) -> list[str]:
+    """The weight sets of a network, its default first."""
+    return [weights for network, weights in WEIGHT_SETS if network == name]
+
+
+def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwork:
+    """The perceptual network that `config` asks for, ready to use, in float32.
+
+    Raises `ConfigError` for an unknown network or weight set or an unsuitable weights file, and `DownloadError`, which
+    names the file to get and the option to give it with, if the weights cannot be reached.
+    """
+    config = config or PerceptualConfig()
+    if config.name not in ARCHITECTURES:
+        raise ConfigError(
+            f"unknown perceptual network '{config.name}'.{suggest(config.name, ARCHITECTURES)}"
+            f" Choose one of: {', '.join(ARCHITECTURES)}."
+        )
+    known = weight_sets(config.name)
+    weights = config.weights or known[0]
+    if weights not in known:
+        raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
+    source = WEIGHT_SETS[config.name, weights]
+    network = PerceptualNetwork(
+        ARCHITECTURES[config.name], source.preprocessing, pooling=config.pooling, name=config.name
+    )
+    if config.weights_file is not None:
+        path = Path(config.weights_file).expanduser()
+        _fill(network, read_convolutions(path), str(path))
+    else:
+        path = _cached(config.name, weights, source, network)
+        _fill(network, read_convolutions(path), str(path))
+    return network
+
+
+def _cached(name: str, weights: str, source: WeightSet, network: PerceptualNetwork) -> Path:
+    """The trimmed weights in the cache, downloaded there first if need be."""
+    trimmed = cache_folder() / f"{name}_{weights}.safetensors"
+    if trimmed.is_file():
+        return trimmed
+    advice = (
+        f"get {source.file.name} ({source.file.size / 1e6:.0f} MB) from another machine"
+        " and pass it with --perceptual-weights FILE."
+    )
+    published = download(source.file, cache_folder() / source.file.name, offline_advice=advice)
+    state = read_convolutions(published)
+    _fill(network, state, str(published))
+    from safetensors.torch import save_file
+
+    partial = trimmed.with_suffix(".part")
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, partial, {"source": source.file.url})
+    partial.replace(trimmed)
+    published.unlink()  # half a gigabyte of classifier that nothing here reads
+    return trimmed
+
+
+def _fill(network: PerceptualNetwork, state: dict[str, Tensor], origin: str) -> None:
+    for layer, spec in network.layers:
+        if not isinstance(spec, ConvSpec):
+            continue
+        convolution = network.convolutions[layer]
+        for part in ("weight", "bias"):
+            key = f"features.{spec.index}.{part}"
+            values, parameter = state.get(key), getattr(convolution, part)
+            if values is None or values.shape != parameter.shape:
+                found = "is missing" if values is None else f"has shape {list(values.shape)}"
+                raise ConfigError(
+                    f"{origin} does not hold the weights of {network.name}: {key} ({layer}) {found},"
+                    f" expected {list(parameter.shape)}."
+                )
+            with torch.no_grad():
+                parameter.copy_(values)
+
+
+__all__ = ["PerceptualConfig", "PerceptualNetwork", "build_perceptual", "weight_sets"]

@@ -1,0 +1,205 @@
+"""Frozen feature networks that judge pictures: VGG-19, VGG-16, AlexNet, and the layer names of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fastnst.errors import ConfigError, suggest
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """One convolution: output channels, kernel, stride, padding, and its index in torchvision's `features`."""
+
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How RGB in [0, 1] becomes a network's input: `(x · scale − mean) / std`, channels reversed for BGR."""
+
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool
+
+
+# The original Caffe networks take BGR in 0-255 minus the mean of ImageNet (Simonyan & Zisserman 2014).
+CAFFE = Preprocessing(255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0), bgr=True)
+TORCHVISION = Preprocessing(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), bgr=False)
+
+# A block lists the widths of its convolutions; a 2×2 pooling ends each block but the last.
+_VGG_BLOCKS = {
+    "vgg19": ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
+    "vgg16": ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
+}
+_POOL_2 = (2, 2)  # kernel, stride
+_POOL_3 = (3, 2)  # AlexNet's overlapping pooling
+
+Layer = tuple[str, ConvSpec | tuple[int, int] | None]
+
+
+def vgg_layers(blocks: tuple[tuple[int, ...], ...]) -> tuple[Layer, ...]:
+    """The layers of a VGG in order: `conv1_1`, `relu1_1`, …, `pool1`, `conv2_1`, … through the last ReLU."""
+    layers: list[Layer] = []
+    index = 0
+    for number, widths in enumerate(blocks, start=1):
+        for position, width in enumerate(widths, start=1):
+            layers.append((f"conv{number}_{position}", ConvSpec(width, 3, 1, 1, index)))
+            layers.append((f"relu{number}_{position}", None))
+            index += 2
+        if number < len(blocks):
+            layers.append((f"pool{number}", _POOL_2))
+            index += 1
+    return tuple(layers)
+
+
+_ALEXNET: tuple[Layer, ...] = (
+    ("conv1", ConvSpec(64, 11, 4, 2, 0)),
+    ("relu1", None),
+    ("pool1", _POOL_3),
+    ("conv2", ConvSpec(192, 5, 1, 2, 3)),
+    ("relu2", None),
+    ("pool2", _POOL_3),
+    ("conv3", ConvSpec(384, 3, 1, 1, 6)),
+    ("relu3", None),
+    ("conv4", ConvSpec(256, 3, 1, 1, 8)),
+    ("relu4", None),
+    ("conv5", ConvSpec(256, 3, 1, 1, 10)),
+    ("relu5", None),
+)
+
+ARCHITECTURES: dict[str, tuple[Layer, ...]] = {
+    "vgg19": vgg_layers(_VGG_BLOCKS["vgg19"]),
+    "vgg16": vgg_layers(_VGG_BLOCKS["vgg16"]),
+    "alexnet": _ALEXNET,
+}
+
+
+class PerceptualNetwork(nn.Module):
+    """A frozen network read at named layers.
+
+    `conv4_2` is a convolution's output, `relu4_2` the same after its ReLU, `pool4` after pooling. Weights start
+    random; `fastnst.perceptual.build_perceptual` fills them. They never take gradients and never change mode.
+
+    Args:
+        layers: the layers in order, as in `ARCHITECTURES`.
+        preprocessing: from RGB in [0, 1] to what the weights were trained on.
+        pooling: `max` as trained, or `avg`, which Gatys et al. found to please the eye in synthesis.
+    """
+
+    def __init__(
+        self, layers: tuple[Layer, ...], preprocessing: Preprocessing, *, pooling: str = "max", name: str = "custom"
+    ) -> None:
+        super().__init__()
+        if pooling not in ("max", "avg"):
+            raise ConfigError(f"unknown pooling '{pooling}': choose max or avg.")
+        self.name = name
+        self.layers = layers
+        self.preprocessing = preprocessing
+        self.pooling = pooling
+        self.convolutions = nn.ModuleDict()
+        channels = 3
+        for layer, spec in layers:
+            if isinstance(spec, ConvSpec):
+                self.convolutions[layer] = nn.Conv2d(channels, spec.channels, spec.kernel, spec.stride, spec.padding)
+                channels = spec.channels
+        gain = torch.tensor([preprocessing.scale / std for std in preprocessing.std])
+        shift = torch.tensor([m / s for m, s in zip(preprocessing.mean, preprocessing.std, strict=True)])
+        self.register_buffer("_gain", gain.view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_shift", shift.view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """All names that can be read, from the picture's side to the deepest."""
+        return tuple(name for name, _ in self.layers)
+
+    def check_layers(self, names: Iterable[str]) -> None:
+        """Raise `ConfigError`, listing the valid names, for a layer that this network does not have."""
+        for name in names:
+            if name not in self.layer_names:
+                raise ConfigError(
+                    f"{self.name} has no layer '{name}'.{suggest(name, self.layer_names)}"
+                    f" Its layers: {', '.join(self.layer_names)}."
+                )
+
+    def channels(self, name: str) -> int:
+        """Number of channels of a layer's feature map."""
+        self.check_layers([name])
+        width = 3
+        for layer, spec in self.layers:
+            width = spec.channels if isinstance(spec, ConvSpec) else width
+            if layer == name:
+                return width
+        raise AssertionError("unreachable: check_layers found the name")
+
+    def smallest_input(self, names: Iterable[str]) -> int:
+        """The smallest side in pixels at which every named layer still has at least one position."""
+        deepest = self._deepest(names)
+        for size in range(1, 1024):
+            extent = size
+            for _, spec in self.layers[: deepest + 1]:
+                if isinstance(spec, ConvSpec):
+                    extent = (extent + 2 * spec.padding - spec.kernel) // spec.stride + 1
+                elif spec is not None:
+                    extent = (extent - spec[0]) // spec[1] + 1
+                if extent < 1:
+                    break
+            if extent >= 1:
+                return size
+        raise AssertionError("unreachable: no network here needs 1024 pixels")
+
+    def _deepest(self, names: Iterable[str]) -> int:
+        return max(self.layer_names.index(name) for name in names)
+
+    def set_precision(self, dtype: torch.dtype) -> PerceptualNetwork:
+        """Compute in `dtype` (float32 or bfloat16) from now on; returns self. Preprocessing stays in float32."""
+        self.convolutions.to(dtype=dtype, memory_format=torch.channels_last)
+        return self
+
+    def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Feature maps `{name: [N, C, h, w]}` of float RGB images `[N, 3, H, W]` in [0, 1].
+
+        One pass that stops at the deepest layer asked for. Gradients flow to the images. The maps have the
+        precision of the network (`set_precision`). Raises `ConfigError` for an unknown layer or images that
+        are too small for the deepest one.
+        """
+        wanted = set(layers)
+        if not wanted:
+            return {}
+        self.check_layers(wanted)
+        weight = next(self.convolutions.parameters())
+        rgb_or_bgr = images.flip(1) if self.preprocessing.bgr else images
+        x = rgb_or_bgr * self._gain - self._shift
+        x = x.to(dtype=weight.dtype, memory_format=torch.channels_last)
+        found: dict[str, Tensor] = {}
+        for name, spec in self.layers[: self._deepest(wanted) + 1]:
+            if isinstance(spec, ConvSpec):
+                x = self.convolutions[name](x)
+            elif spec is None:
+                # In place unless the convolution's own output is asked for: nothing else reads it.
+                x = torch.relu(x) if name.replace("relu", "conv") in wanted else torch.relu_(x)
+            else:
+                x = self._pool(x, spec, images)
+            if name in wanted:
+                found[name] = x
+        return found
+
+    def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:
+        if min(x.shape[-2:]) < spec[0]:
+            raise ConfigError(
+                f"an image of {images.shape[-1]}×{images.shape[-2]} pixels is too small for these layers of {self.name}:"
+                " use larger pictures or shallower layers."
+            )
+        return F.max_pool2d(x, *spec) if self.pooling == "max" else F.avg_pool2d(x, *spec)

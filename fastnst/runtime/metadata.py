@@ -1,0 +1,83 @@
+"""What a style model file says about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastnst.errors import ModelError
+
+FORMAT_VERSION = 1
+_PREFIX = "fastnst."
+_VERSION_KEY = f"{_PREFIX}format_version"
+
+
+@dataclass(frozen=True)
+class StyleMetadata:
+    """The description inside a style model file; in the .onnx each field is a property `fastnst.<field>`.
+
+    Attributes:
+        name: what users pass to --style.
+        title, artist, year, movement, licence: of the painting.
+        painting_sha256: of the painting's file.
+        network, network_options: rebuild the network.
+        perceptual: the network that judged.
+        loss_weights: the objective's configuration.
+        steps, batch_size, image_size: of the training.
+        data: the photos it learned from.
+        objective: its terms on held-out photos, by the judge it was trained with.
+        lbfgs_equivalent: iterations of per-image optimization with the same mean objective (N_eq), if measured.
+        precision: `fp32` or `fp16`.
+        fastnst_version: what exported it.
+    """
+
+    name: str
+    title: str = ""
+    artist: str = ""
+    year: str = ""
+    movement: str = ""
+    licence: str = ""
+    painting_sha256: str = ""
+    network: str = ""
+    network_options: dict[str, Any] = field(default_factory=dict)
+    perceptual: str = ""
+    loss_weights: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    batch_size: int = 0
+    image_size: int = 0
+    data: str = ""
+    objective: dict[str, float] = field(default_factory=dict)
+    lbfgs_equivalent: float | None = None
+    precision: str = "fp32"
+    fastnst_version: str = ""
+
+    def to_properties(self) -> dict[str, str]:
+        """As ONNX metadata properties: text as it is, everything else as JSON with sorted keys."""
+        properties = {_VERSION_KEY: str(FORMAT_VERSION)}
+        for name, value in dataclasses.asdict(self).items():
+            properties[_PREFIX + name] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        return properties
+
+    @classmethod
+    def from_properties(cls, properties: dict[str, str]) -> StyleMetadata:
+        """Read back `to_properties`. Raises `ModelError` with the reason for foreign or newer properties."""
+        version = properties.get(_VERSION_KEY)
+        if version is None:
+            raise ModelError("it carries no fastnst description")
+        if version != str(FORMAT_VERSION):
+            raise ModelError(f"its format version is {version}, this fastnst reads version {FORMAT_VERSION}")
+        defaults = cls(name="")
+        values: dict[str, Any] = {}
+        for option in dataclasses.fields(cls):
+            text = properties.get(_PREFIX + option.name)
+            if text is None:
+                continue
+            try:
+                values[option.name] = text if isinstance(getattr(defaults, option.name), str) else json.loads(text)
+            except ValueError as error:
+                raise ModelError(f"its description is damaged ({option.name})") from error
+        if "name" not in values:
+            raise ModelError("its description names no style")
+        return cls(**values)

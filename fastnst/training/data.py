@@ -1,0 +1,203 @@
+"""Photos for training and held-out photos for validation, as a LightningDataModule."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images import resize_short_side
+from fastnst.training.photos import (
+    Crops,
+    FolderSource,
+    PhotoSource,
+    SampleNumbers,
+    StreamedCrops,
+    TableSource,
+    hub_table,
+    parquet_source,
+)
+
+log = logging.getLogger(__name__)
+
+_HELD_OUT_SHARE = 0.05
+_MOST_HELD_OUT = 32
+_STREAMED_HELD_OUT = 32
+
+
+class CentreCrops(Dataset[Tensor]):
+    """The largest centred square of each photo at a fixed size: uint8 `[3, size, size]`, always the same pixels."""
+
+    def __init__(self, source: PhotoSource, size: int, limit: int) -> None:
+        self.photos: list[Tensor] = []
+        for index in range(len(source)):
+            if len(self.photos) == limit:
+                break
+            try:
+                self.photos.append(_centre_crop(source, index, size))
+            except ImageError as error:
+                log.debug("held-out photo skipped: %s", error)
+        if not self.photos:
+            raise ConfigError("none of the held-out photos can be read.")
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.photos[index]
+
+
+def _centre_crop(source: PhotoSource, index: int, size: int) -> Tensor:
+    photo = resize_short_side(source.open(index), size)
+    left, top = (photo.width - size) // 2, (photo.height - size) // 2
+    return torch.from_numpy(np.array(photo.crop((left, top, left + size, top + size)))).permute(2, 0, 1)
+
+
+class Part:
+    """Some photos of a source."""
+
+    def __init__(self, source: PhotoSource, indices: list[int]) -> None:
+        self.source, self.indices = source, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def open(self, index: int) -> Any:
+        return self.source.open(self.indices[index])
+
+
+class PhotoData(pl.LightningDataModule):
+    """Training photos as shuffled random crops, held-out photos as fixed ones; uint8 `[N, 3, S, S]` until the device.
+
+    Args:
+        photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, or the name of a
+            Hugging Face dataset with an `image` column.
+        val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32.
+        image_size: side of a crop in pixels, a multiple of 4.
+        batch_size: crops a step (a rank).
+        streaming: read a hub dataset over the network while training, without downloading it first.
+        split: the hub dataset's split.
+        val_limit: most held-out photos to use.
+        workers: processes that decode photos.
+        seed: decides the order and the crops.
+    """
+
+    def __init__(
+        self,
+        photos: str = "detection-datasets/coco",
+        val_photos: str | None = None,
+        image_size: int = 256,
+        batch_size: int = 4,
+        streaming: bool = False,
+        split: str = "train",
+        val_limit: int = 16,
+        workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if image_size < 64 or image_size % 4:
+            raise ConfigError(f"image_size must be a multiple of 4 and at least 64, not {image_size}.")
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("val_limit", val_limit, 1)):
+            if value < least:
+                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        self.photos, self.val_photos = photos, val_photos
+        self.image_size, self.batch_size = image_size, batch_size
+        self.streaming, self.split, self.val_limit = streaming, split, val_limit
+        self.workers, self.seed = workers, seed
+        self._crops: Crops | StreamedCrops | None = None
+        self._table: Any = None
+
+    @property
+    def skipped(self) -> int:
+        """Photos passed over so far because they could not be read or were too small."""
+        return self._crops.skipped if self._crops is not None else 0
+
+    def setup(self, stage: str) -> None:
+        """Find the photos; raises `ConfigError` if there are none."""
+        if self._crops is not None or self._table is not None:
+            return
+        held_out: PhotoSource | None = self._source(self.val_photos, self.split) if self.val_photos else None
+        if self.streaming:
+            self._setup_stream(held_out)
+            return
+        source = self._source(self.photos, self.split)
+        if held_out is None:
+            source, held_out = self._hold_out(source)
+        self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
+        self._crops = Crops(source, self.image_size, self.seed)
+        log.info("%d training photos, %d held out.", len(source), len(self.val_dataset))
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Batches from the trainer's current step on: after a resume, exactly those that were still to come."""
+        trainer = self.trainer
+        start, rank, world_size = 0, 0, 1
+        if trainer is not None:
+            rank, world_size = trainer.global_rank, trainer.world_size
+            start = trainer.global_step * trainer.accumulate_grad_batches * self.batch_size * world_size
+        if self.streaming:
+            crops = StreamedCrops(self._table, self.image_size, self.seed, start, rank, world_size)
+            self._crops = crops
+            return DataLoader(crops, self.batch_size, num_workers=min(self.workers, 1), drop_last=True)
+        assert self._crops is not None
+        return DataLoader(
+            self._crops,
+            self.batch_size,
+            sampler=SampleNumbers(start, rank, world_size),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=True,
+        )
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """The held-out photos, the same ones in the same order each time; every rank measures its share."""
+        dataset: Dataset[Tensor] = self.val_dataset
+        if self.trainer is not None and self.trainer.world_size > 1:
+            indices = range(self.trainer.global_rank, len(self.val_dataset), self.trainer.world_size)
+            dataset = Subset(dataset, list(indices))
+        return DataLoader(dataset, self.batch_size)
+
+    def _source(self, location: str, split: str) -> PhotoSource:
+        path = Path(location).expanduser()
+        if path.suffix == ".parquet" and path.is_file():
+            return parquet_source(path)
+        if path.is_dir():
+            return parquet_source(path) if next(path.rglob("*.parquet"), None) else FolderSource(path)
+        if path.is_file():
+            raise ConfigError(f"{path} is a file: give --photos a folder, a .parquet file or a hub dataset.")
+        if location.startswith((".", "/", "~")) or location.count("/") != 1:
+            raise ConfigError(f"the photos folder {location} does not exist.")
+        return TableSource(hub_table(location, split, streaming=False))
+
+    def _hold_out(self, source: PhotoSource) -> tuple[PhotoSource, PhotoSource]:
+        count = min(_MOST_HELD_OUT, max(1, round(len(source) * _HELD_OUT_SHARE)))
+        if len(source) <= count:
+            raise ConfigError(f"{self.photos} holds {len(source)} photo(s): training needs at least two.")
+        order = np.random.default_rng((self.seed, 2)).permutation(len(source)).tolist()
+        return Part(source, order[count:]), Part(source, order[:count])
+
+    def _setup_stream(self, held_out: PhotoSource | None) -> None:
+        table = hub_table(self.photos, self.split, streaming=True)
+        if held_out is None:
+            held_out = TableSource(_Rows(list(table.take(_STREAMED_HELD_OUT)), table.column_names))
+            table = table.skip(_STREAMED_HELD_OUT)
+        self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
+        self._table = table
+
+
+class _Rows(list[dict[str, Any]]):
+    """Rows taken from a stream, which are undecoded already."""
+
+    def __init__(self, rows: list[dict[str, Any]], column_names: list[str] | None) -> None:
+        super().__init__(rows)
+        self.column_names = column_names
+
+    def cast_column(self, _name: str, _feature: object) -> _Rows:
+        return self

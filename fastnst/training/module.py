@@ -1,0 +1,221 @@
+"""The LightningModule: one style network learns to lower the objective on photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+import fastnst
+from fastnst.errors import ConfigError, FastNSTError
+from fastnst.images import open_image, resize_long_side, to_unit_floats
+from fastnst.networks import build_network
+from fastnst.objective import LossTerms, Objective, ObjectiveConfig
+from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.runtime.metadata import StyleMetadata
+from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
+
+
+@dataclass
+class NetworkConfig:
+    """Which style network learns.
+
+    Attributes:
+        name: `swift`, `johnson` or `cyclegan`.
+        width: channels; None takes the network's default.
+        blocks: residual blocks; None takes the network's default.
+    """
+
+    name: str = "swift"
+    width: int | None = None
+    blocks: int | None = None
+
+
+@dataclass
+class StyleCredits:
+    """What the model file says of its painting. All free text."""
+
+    title: str = ""
+    artist: str = ""
+    year: str = ""
+    movement: str = ""
+    licence: str = ""
+    data: str = ""
+
+
+class TrainingDivergedError(FastNSTError):
+    """The objective is no longer a number."""
+
+
+class StyleTraining(pl.LightningModule):
+    """Train a style network on photos with a frozen perceptual network.
+
+    Args:
+        paintings: one or more picture files; several become one style, their statistics averaged.
+        name: the style's name, which users pass to --style.
+        painting_weights: one weight a painting (default: equal).
+        style_size: long side in pixels at which the paintings are seen. Larger means broader strokes.
+        network: the style network.
+        perceptual: the frozen judge.
+        objective: what it asks for.
+        learning_rate: the peak, after the warm-up.
+        warmup: share of the steps in which the rate rises from 0.
+        final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
+        init: start from this trained .ckpt or .safetensors instead of random weights.
+        credits: painting and licence, for the model file.
+    """
+
+    def __init__(
+        self,
+        paintings: list[str],
+        name: str,
+        painting_weights: list[float] | None = None,
+        style_size: int = 512,
+        network: NetworkConfig = NetworkConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
+        perceptual: PerceptualConfig = PerceptualConfig(),  # noqa: B008
+        objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
+        learning_rate: float = 2e-3,
+        warmup: float = 0.05,
+        final_rate: float = 0.01,
+        init: str | None = None,
+        credits: StyleCredits = StyleCredits(),  # noqa: A002, B008
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False  # a checkpoint holds the network only
+        objective.validate()
+        for option, value in (("learning_rate", learning_rate), ("style_size", style_size)):
+            if not value > 0:
+                raise ConfigError(f"{option} must be above 0, not {value}.")
+        for option, value in (("warmup", warmup), ("final_rate", final_rate)):
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
+        self.style_name, self.credits = name, credits
+        self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
+        self.paintings = [_open_painting(path, style_size) for path in paintings]
+        self.painting_weights = painting_weights
+        self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
+        self.perceptual_name = perceptual.name
+        self.network = build_network(network.name, width=network.width, blocks=network.blocks)
+        if init is not None:
+            self._start_from(Path(init).expanduser())
+        self.objective = Objective(build_perceptual(perceptual), objective)
+        self.style_size = style_size
+        self.validated: dict[str, float] = {}
+        self._validation_sums: list[tuple[int, dict[str, float]]] = []
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Restyle float RGB `[N, 3, H, W]` in [0, 1]."""
+        restyled: Tensor = self.network(photos)
+        return restyled
+
+    def setup(self, stage: str) -> None:
+        """Choose the judge's precision and let it see the paintings."""
+        reduced = str(self.trainer.precision).startswith(("bf16", "16"))
+        self.objective.perceptual.set_precision(torch.bfloat16 if reduced else torch.float32)
+
+    def on_fit_start(self) -> None:
+        """Compute the style target, once, where the judge now lives."""
+        self.objective.set_style(
+            [torch.from_numpy(painting)[None].to(self.device) for painting in self.paintings], self.painting_weights
+        )
+
+    def training_step(self, photos: Tensor, _batch_index: int) -> Tensor:
+        """One batch uint8 `[N, 3, H, W]`: the total to minimize."""
+        terms = self._measure(photos).mean()
+        if not bool(torch.isfinite(terms.total)):
+            raise TrainingDivergedError(
+                f"the objective became {float(terms.total.detach())} at step {self.global_step}: go on from the last"
+                " good checkpoint with --ckpt_path and a lower --model.learning_rate."
+            )
+        for term, value in terms._asdict().items():
+            self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
+        return terms.total
+
+    def validation_step(self, photos: Tensor, _batch_index: int) -> None:
+        """The same objective on held-out photos."""
+        self._validation_sums.append((len(photos), self._measure(photos).floats()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over all held-out photos, of all ranks."""
+        names = list(LossTerms._fields)
+        sums = torch.zeros(len(names) + 1, dtype=torch.float64)
+        for count, terms in self._validation_sums:
+            sums += torch.tensor([count, *(count * terms[name] for name in names)], dtype=torch.float64)
+        self._validation_sums.clear()
+        sums = self.trainer.strategy.reduce(sums.to(self.device, torch.float32), reduce_op="sum").cpu()
+        self.validated = {name: float(value / sums[0]) for name, value in zip(names, sums[1:], strict=True)}
+        self.log_dict({f"val/{name}": value for name, value in self.validated.items()}, rank_zero_only=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam with a linear warm-up and a cosine decay over the run's steps."""
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
+        steps = self.trainer.max_steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(step, steps, self.warmup, self.final_rate)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def state_dict(self, *_args: Any, **_options: Any) -> dict[str, Any]:
+        """The network's weights only: the judge and the targets are computed anew."""
+        return {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the network inside its checkpoint."""
+        checkpoint[CHECKPOINT_KEY] = dataclasses.asdict(self.metadata())
+
+    def metadata(self) -> StyleMetadata:
+        """What the model file will say about this training, as of now."""
+        config = self.objective.config
+        data = getattr(self.trainer, "datamodule", None)
+        return StyleMetadata(
+            name=self.style_name,
+            **dataclasses.asdict(self.credits),
+            painting_sha256=self.painting_sha256,
+            network=network_name(self.network),
+            network_options=self.network.options,
+            perceptual=self.perceptual_name,
+            loss_weights={**dataclasses.asdict(config), "style_size": self.style_size},
+            steps=self.global_step,
+            batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
+            image_size=getattr(data, "image_size", 0),
+            objective=dict(self.validated),
+            fastnst_version=fastnst.__version__,
+        )
+
+    def _measure(self, photos: Tensor) -> LossTerms:
+        images = photos.float() / 255
+        restyled = self.network(images)
+        return self.objective(restyled, self.objective.content_target(images))  # type: ignore[no-any-return]
+
+    def _start_from(self, path: Path) -> None:
+        network, metadata = load_network(path)
+        if type(network) is not type(self.network) or network.options != self.network.options:
+            raise ConfigError(
+                f"{path} holds a {metadata.network} network with {network.options}, but this configuration asks for"
+                f" {self.network.options}: set model.network to match."
+            )
+        self.network.load_state_dict(network.state_dict())
+
+
+def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:
+    """The learning rate at `step` as a share of its peak: linear warm-up, then half a cosine down to `final`."""
+    warmup_steps = max(1, round(warmup * steps))
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _open_painting(path: str, size: int) -> Any:
+    return to_unit_floats(resize_long_side(open_image(Path(path).expanduser()), size))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

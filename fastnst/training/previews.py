@@ -1,0 +1,101 @@
+"""Watch a training: previews of held-out photos, speed, skipped photos, a description of the run's end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from fastnst.images import contact_sheet, from_unit_floats, resize_long_side, save_image
+from fastnst.training.data import PhotoData
+from fastnst.training.module import StyleTraining
+from fastnst.weights import save_network
+
+log = logging.getLogger(__name__)
+
+
+class Previews(pl.Callback):
+    """At each validation, held-out photos and what the network makes of them, beside the painting.
+
+    Goes to TensorBoard and, as `previews/step_000500.jpg`, into the run's folder.
+    """
+
+    def __init__(self, photos: int = 4) -> None:
+        self.photos = photos
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the sheet (on the first rank)."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
+        count = min(self.photos, len(data.val_dataset))
+        photos = torch.stack([data.val_dataset[index] for index in range(count)])
+        restyled = module(photos.to(module.device).float() / 255).float().cpu()
+        painting = resize_long_side(from_unit_floats(module.paintings[0]), 256)
+        rows = [
+            [(_image(photo), ""), (from_unit_floats(picture.numpy()), "")]
+            for photo, picture in zip(photos, restyled, strict=True)
+        ]
+        rows[0].append((painting, module.style_name))
+        sheet = contact_sheet(rows, cell=256, title=f"step {trainer.global_step}")
+        folder = Path(trainer.log_dir or trainer.default_root_dir) / "previews"
+        save_image(sheet, folder / f"step_{trainer.global_step:06d}.jpg", overwrite=True)
+        if isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.experiment.add_image("previews", np.asarray(sheet), trainer.global_step, dataformats="HWC")
+
+
+class Throughput(pl.Callback):
+    """Log training images per second, waiting for data included, validation left out."""
+
+    def __init__(self, every: int = 20) -> None:
+        self.every = every
+        self._started: float | None = None
+        self._images = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
+    ) -> None:
+        """Count; log every few steps."""
+        self._images += len(batch) * trainer.world_size
+        if trainer.global_step % self.every:
+            return
+        now = time.perf_counter()
+        if self._started is not None:
+            pl_module.log("train/images_per_second", self._images / (now - self._started), prog_bar=True)
+        self._started, self._images = now, 0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start over: the time of a validation is not training."""
+        self._started, self._images = None, 0
+
+
+class Finish(pl.Callback):
+    """Write the trained network as .safetensors at the end, and say what comes next."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, on the first rank, whatever the training reached (an interruption with Ctrl-C included)."""
+        if not trainer.is_global_zero or trainer.global_step == 0:
+            return
+        module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
+        path = Path(trainer.log_dir or trainer.default_root_dir) / f"{module.style_name}.safetensors"
+        save_network(module.network, module.metadata(), path, overwrite=True)
+        if data.skipped:
+            log.warning("%d time(s) a photo was skipped because it could not be read or was too small.", data.skipped)
+        log.info(
+            "Trained %s for %d steps: %s\nNext:\n  python export.py %s -o %s.onnx\n"
+            "  python infer.py PHOTO --style %s.onnx -o out.jpg",
+            *(module.style_name, trainer.global_step, path, path, module.style_name, module.style_name),
+        )
+
+
+def _image(photo: Tensor) -> Image.Image:
+    return Image.fromarray(photo.permute(1, 2, 0).numpy())

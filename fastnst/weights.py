@@ -1,0 +1,83 @@
+"""Trained networks as .safetensors whose metadata says what they are; no pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fastnst.errors import ModelError
+from fastnst.images import write_atomically
+from fastnst.networks import StyleNetwork, build_network
+from fastnst.runtime.metadata import StyleMetadata
+
+CHECKPOINT_KEY = "fastnst"
+_METADATA_KEY = "fastnst"
+
+
+def network_name(network: StyleNetwork) -> str:
+    """The registry's name of a network."""
+    from fastnst.networks import NETWORKS
+
+    return next(name for name, kind in NETWORKS.items() if type(network) is kind)
+
+
+def save_network(network: StyleNetwork, metadata: StyleMetadata, path: Path, *, overwrite: bool = False) -> None:
+    """Write the network's weights and its description to `path` (.safetensors), whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with write_atomically(path, overwrite=overwrite) as partial:
+        save_file(tensors, partial, {_METADATA_KEY: json.dumps(dataclasses.asdict(metadata))})
+
+
+def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
+    """The trained network, in eval mode on the CPU, and its description, from a .safetensors or a training .ckpt.
+
+    Raises `ModelError` for a missing, damaged or foreign file.
+    """
+    if not path.is_file():
+        raise ModelError(f"the checkpoint {path} does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            state, description = _read_safetensors(path)
+        else:
+            state, description = _read_checkpoint(path)
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, EOFError, _pickle_error()) as error:
+        raise ModelError(
+            f"{path} is not a fastnst checkpoint (.ckpt from training, or .safetensors), or it is damaged."
+        ) from error
+    known = {field.name for field in dataclasses.fields(StyleMetadata)}
+    metadata = StyleMetadata(**{key: value for key, value in description.items() if key in known})
+    network = build_network(metadata.network, **metadata.network_options)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not hold the weights of the network '{metadata.network}' it names.") from error
+    return network.eval(), metadata
+
+
+def _pickle_error() -> type[Exception]:
+    import pickle
+
+    return pickle.UnpicklingError
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    with safe_open(path, framework="pt") as file:
+        description = json.loads((file.metadata() or {})[_METADATA_KEY])
+        return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 (not a dict)
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    prefix = "network."
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    return state, checkpoint[CHECKPOINT_KEY]

@@ -1,0 +1,8 @@
+"""Train a style network: `python train.py fit --config configs/starry_night.yaml`. A thin door to `fastnst train`."""
+
+import sys
+
+from fastnst.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run("fastnst.training.cli", sys.argv[1:], "train.py"))
