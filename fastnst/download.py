@@ -76,8 +76,10 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
         raise DownloadError(f"{file.location} cannot be downloaded ({reason}): {offline_advice}") from error
     algorithm, expected = file.checksum.split(":")
     with partial.open("rb") as stream:
-        found = hashlib.file_digest(stream, algorithm).hexdigest() if hasattr(hashlib, "file_digest") else (
-            hashlib.new(algorithm, stream.read()).hexdigest()
+        found = (
+            hashlib.file_digest(stream, algorithm).hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else (hashlib.new(algorithm, stream.read()).hexdigest())
         )
     if not found.startswith(expected):
         partial.unlink()

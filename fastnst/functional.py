@@ -43,7 +43,8 @@ class _GramMatrix(torch.autograd.Function):
         rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [N, HW, C]
         ctx.save_for_backward(features)
         precise = rows.float()
-        return precise.transpose(1, 2) @ precise / rows.shape[1]
+        gram: Tensor = precise.transpose(1, 2) @ precise / rows.shape[1]
+        return gram
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class _GramMatrix(torch.autograd.Function):
         symmetric = (gradient + gradient.transpose(1, 2)) / (height * width)
         # Scaled into the middle of half precision's range for the product, and back.
         scale = symmetric.abs().amax().clamp_min(1e-30)
-        product = rows @ (symmetric / scale).to(rows.dtype) * scale.to(rows.dtype)
+        product: Tensor = rows @ (symmetric / scale).to(rows.dtype) * scale.to(rows.dtype)
         return product.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
 import tempfile
 import warnings
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastnst.errors import ImageError, OutputError
 
@@ -211,41 +210,6 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> None:
         raise OutputError(f"{path} exists already: pass --overwrite to replace it.")
 
 
-Cell = tuple[Image.Image | None, str]
-
-
-def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 320, title: str | None = None) -> Image.Image:
-    """Captioned pictures in a grid on white.
-
-    Args:
-        rows: for each row its (picture, caption) pairs; None leaves a gap.
-        cell: width and greatest height of a picture in pixels; pictures keep their aspect.
-        title: a line above everything.
-    """
-    margin, caption_height = max(8, cell // 24), max(18, cell // 12)
-    font = ImageFont.load_default(size=max(11, caption_height * 0.6))
-    heights = [max((_fit(image, cell).height for image, _ in row if image), default=0) for row in rows]
-    columns = max(len(row) for row in rows)
-    top = margin + (caption_height + margin if title else 0)
-    width = margin + columns * (cell + margin)
-    height = top + sum(extent + caption_height + margin for extent in heights)
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.text((width / 2, margin + caption_height / 2), title, fill="black", font=font, anchor="mm")
-    y = top
-    for row, extent in zip(rows, heights, strict=True):
-        for column, (image, caption) in enumerate(row):
-            x = margin + column * (cell + margin)
-            if image:
-                fitted = _fit(image, cell)
-                sheet.paste(fitted, (x + (cell - fitted.width) // 2, y + (extent - fitted.height) // 2))
-            text = _shorten(caption, cell, font)
-            draw.text((x + cell / 2, y + extent + caption_height / 2), text, fill="#333", font=font, anchor="mm")
-        y += extent + caption_height + margin
-    return sheet
-
-
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise ImageError(f"{path} is a folder where a picture is expected.")
@@ -280,7 +244,9 @@ def _prepare(image: Image.Image, max_size: int | None) -> Picture:
     alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
     if alpha is not None and alpha.getextrema() == (255, 255):
         alpha = None
-    picture = Picture(upright.convert("RGBA").convert("RGB") if alpha else upright.convert("RGB"), alpha, icc, kept_exif)
+    picture = Picture(
+        upright.convert("RGBA").convert("RGB") if alpha else upright.convert("RGB"), alpha, icc, kept_exif
+    )
     if max_size is not None and max(picture.rgb.size) > max_size:
         picture = picture.with_pixels(resize_long_side(picture.rgb, max_size))
     return picture
@@ -289,21 +255,6 @@ def _prepare(image: Image.Image, max_size: int | None) -> Picture:
 def _scale(image: Image.Image, factor: float) -> Image.Image:
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-def _fit(image: Image.Image, cell: int) -> Image.Image:
-    factor = min(cell / image.width, cell / image.height)
-    return image.convert("RGB").resize(
-        (math.ceil(image.width * factor), math.ceil(image.height * factor)), Image.Resampling.LANCZOS
-    )
-
-
-def _shorten(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
 
 
 def _umask() -> int:

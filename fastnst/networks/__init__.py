@@ -25,9 +25,7 @@ def build_network(name: str, **options: Any) -> StyleNetwork:
     that is not positive.
     """
     if name not in NETWORKS:
-        raise ConfigError(
-            f"unknown network '{name}'.{suggest(name, NETWORKS)} Choose one of: {', '.join(NETWORKS)}."
-        )
+        raise ConfigError(f"unknown network '{name}'.{suggest(name, NETWORKS)} Choose one of: {', '.join(NETWORKS)}.")
     network = NETWORKS[name]
     known = inspect.signature(network).parameters
     given = {option: value for option, value in options.items() if value is not None}

@@ -58,9 +58,7 @@ class ConvBlock(nn.Sequential):
     ) -> None:
         # A bias before InstanceNorm would be subtracted again.
         layers: list[nn.Module] = [
-            nn.Conv2d(
-                channels_in, channels_out, kernel, stride, kernel // 2, bias=not norm, padding_mode="reflect"
-            )
+            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=not norm, padding_mode="reflect")
         ]
         if norm:
             layers.append(InstanceNorm(channels_out))

@@ -97,6 +97,9 @@ class PerceptualNetwork(nn.Module):
         pooling: `max` as trained, or `avg`, which Gatys et al. found to please the eye in synthesis.
     """
 
+    _gain: Tensor
+    _shift: Tensor
+
     def __init__(
         self, layers: tuple[Layer, ...], preprocessing: Preprocessing, *, pooling: str = "max", name: str = "custom"
     ) -> None:
@@ -165,7 +168,8 @@ class PerceptualNetwork(nn.Module):
 
     def set_precision(self, dtype: torch.dtype) -> PerceptualNetwork:
         """Compute in `dtype` (float32 or bfloat16) from now on; returns self. Preprocessing stays in float32."""
-        self.convolutions.to(dtype=dtype, memory_format=torch.channels_last)
+        self.convolutions.to(dtype)
+        self.convolutions.to(memory_format=torch.channels_last)
         return self
 
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -199,7 +203,7 @@ class PerceptualNetwork(nn.Module):
     def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:
         if min(x.shape[-2:]) < spec[0]:
             raise ConfigError(
-                f"an image of {images.shape[-1]}×{images.shape[-2]} pixels is too small for these layers of {self.name}:"
-                " use larger pictures or shallower layers."
+                f"an image of {images.shape[-1]}×{images.shape[-2]} pixels is too small for these layers of"
+                f" {self.name}: use larger pictures or shallower layers."
             )
         return F.max_pool2d(x, *spec) if self.pooling == "max" else F.avg_pool2d(x, *spec)

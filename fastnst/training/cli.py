@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from fastnst.errors import ConfigError, suggest
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
@@ -92,8 +90,13 @@ def callbacks(checkpoint_every: int = 500) -> list[pl.Callback]:
         Throughput(),
         Previews(),
         ModelCheckpoint(
-            every_n_train_steps=checkpoint_every, save_last=True, save_top_k=2, monitor="step", mode="max",
-            filename="{step:06d}", auto_insert_metric_name=False,
+            every_n_train_steps=checkpoint_every,
+            save_last=True,
+            save_top_k=2,
+            monitor="step",
+            mode="max",
+            filename="{step:06d}",
+            auto_insert_metric_name=False,
         ),
         Finish(),
     ]

@@ -85,7 +85,7 @@ class StyleTraining(pl.LightningModule):
         warmup: float = 0.05,
         final_rate: float = 0.01,
         init: str | None = None,
-        credits: StyleCredits = StyleCredits(),  # noqa: A002, B008
+        credits: StyleCredits = StyleCredits(),  # noqa: B008
     ) -> None:
         super().__init__()
         self.strict_loading = False  # a checkpoint holds the network only
@@ -153,7 +153,7 @@ class StyleTraining(pl.LightningModule):
         self.validated = {name: float(value / sums[0]) for name, value in zip(names, sums[1:], strict=True)}
         self.log_dict({f"val/{name}": value for name, value in self.validated.items()}, rank_zero_only=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Adam with a linear warm-up and a cosine decay over the run's steps."""
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
         steps = self.trainer.max_steps
@@ -162,7 +162,7 @@ class StyleTraining(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def state_dict(self, *_args: Any, **_options: Any) -> dict[str, Any]:
+    def state_dict(self, *_args: Any, **_options: Any) -> dict[str, Any]:  # type: ignore[override]
         """The network's weights only: the judge and the targets are computed anew."""
         return {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
 

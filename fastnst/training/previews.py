@@ -14,7 +14,8 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from fastnst.images import contact_sheet, from_unit_floats, resize_long_side, save_image
+from fastnst.images import from_unit_floats, resize_long_side, save_image
+from fastnst.sheets import contact_sheet
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
 from fastnst.weights import save_network

@@ -1,0 +1,78 @@
+"""The `fastnst` command: finds the subcommand, imports only that, and turns errors into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from fastnst import __version__
+from fastnst.errors import FastNSTError, suggest
+
+COMMANDS = {
+    "stylize": ("fastnst.commands.stylize", "restyle photos and folders of photos"),
+    "styles": ("fastnst.commands.styles", "list the styles that are installed"),
+    "train": ("fastnst.training.cli", "train a style from a painting and photos"),
+    "export": ("fastnst.commands.export", "turn a trained network into a style model file"),
+}
+_TRAINING_PACKAGES = {
+    "torch", "torchvision", "pytorch_lightning", "jsonargparse", "datasets", "safetensors", "onnx", "onnxscript",
+    "h5py", "av", "matplotlib", "tensorboard", "yaml",
+}  # fmt: skip
+
+
+def main(argv: list[str]) -> int:
+    """Run `fastnst` with these arguments and return its exit code: 0, 1 (some photos failed) or 2 (bad input)."""
+    if not argv or argv[0] in ("-h", "--help"):
+        _write(_help())
+        return 0
+    if argv[0] == "--version":
+        _write(f"fastnst {__version__}\n")
+        return 0
+    command, rest = argv[0], argv[1:]
+    if command not in COMMANDS:
+        sys.stderr.write(f"fastnst: unknown command '{command}'.{suggest(command, COMMANDS)} See fastnst --help.\n")
+        return 2
+    return run(COMMANDS[command][0], rest, f"fastnst {command}")
+
+
+def run(module: str, argv: list[str], prog: str) -> int:
+    """Run the `main` of a command's module; what a user can get wrong becomes one line on stderr and exit code 2."""
+    try:
+        return int(importlib.import_module(module).main(argv, prog))
+    except FastNSTError as error:
+        sys.stderr.write(f"fastnst: {error}\n")
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _TRAINING_PACKAGES:
+            raise
+        sys.stderr.write(f'fastnst: this command needs {error.name}: pip install "fastnst[train]".\n')
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("fastnst: interrupted; what was finished is kept.\n")
+        return 130
+    except BrokenPipeError:  # the reader of our output went away (| head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as stop:  # argparse's own: 0 after --help, 2 after a usage error
+        return stop.code if isinstance(stop.code, int) else 2
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return (
+        "usage: fastnst COMMAND [options]\n\n"
+        "Restyle photos in the manner of a painting, in real time, and train new styles.\n\n"
+        + "\n".join(lines)
+        + "\n\nfastnst COMMAND --help tells a command's options.\n"
+    )
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)

@@ -1,0 +1,93 @@
+"""One line for a user: `Stylizer("starry_night")(photo)`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images import open_image, resize_long_side
+from fastnst.runtime.catalog import resolve_style
+from fastnst.runtime.color import blend, transfer_luminance
+from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.style_model import SMALLEST_SIDE, StyleModel
+
+
+class Stylizer:
+    """Restyles pictures with one trained style; the model stays open between calls.
+
+    Args:
+        style: the name of a style that ships, or a style model file (.onnx).
+        provider: `auto` (the fastest that works), `cpu`, `openvino`, `cuda` or `tensorrt`.
+        threads: CPU threads; None takes the cores that this process may use.
+
+    Raises `StyleNotFoundError`, `ModelError`, `ConfigError` or `MissingDependencyError`, each in one sentence.
+    """
+
+    def __init__(self, style: str | Path, provider: str = "auto", threads: int | None = None) -> None:
+        self.model = StyleModel(resolve_style(style), provider, threads)
+
+    @property
+    def metadata(self) -> StyleMetadata:
+        """The style's own description: painting, recipe, objective."""
+        return self.model.metadata
+
+    def __call__(
+        self,
+        image: Image.Image | np.ndarray | str | Path,
+        *,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        max_size: int | None = None,
+    ) -> Image.Image:
+        """Restyle one picture.
+
+        Args:
+            image: a Pillow image, uint8 `[H, W, 3]` RGB, or a file.
+            strength: 0 leaves the photo, 1 is the full style, between them the two are blended.
+            preserve_color: keep the photo's colours and take the painting's light and strokes.
+            max_size: work at this long side in pixels at most.
+
+        Returns a Pillow image of mode RGB, of the photo's size or of `max_size`.
+        """
+        check_strength(strength)
+        photo = _as_rgb(image)
+        if max_size is not None and max(photo.size) > check_max_size(max_size):
+            photo = resize_long_side(photo, max_size)
+        if min(photo.size) < SMALLEST_SIDE:
+            raise ImageError(
+                f"a picture of {photo.width}×{photo.height} pixels is too small:"
+                f" {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
+            )
+        if strength == 0:
+            return photo.copy()
+        stylized = Image.fromarray(self.model(np.asarray(photo)[None])[0])
+        if preserve_color:
+            stylized = transfer_luminance(photo, stylized)
+        return blend(photo, stylized, strength)
+
+
+def check_strength(strength: float) -> float:
+    """`strength` itself; raises `ConfigError` outside 0 … 1."""
+    if not 0 <= strength <= 1:
+        raise ConfigError(f"strength must be between 0 and 1, not {strength}.")
+    return strength
+
+
+def check_max_size(max_size: int) -> int:
+    """`max_size` itself; raises `ConfigError` below the smallest picture that can be restyled."""
+    if max_size < SMALLEST_SIDE:
+        raise ConfigError(f"max-size must be at least {SMALLEST_SIDE} pixels, not {max_size}.")
+    return max_size
+
+
+def _as_rgb(image: Image.Image | np.ndarray | str | Path) -> Image.Image:
+    if isinstance(image, str | Path):
+        return open_image(image)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
+        return Image.fromarray(image)
+    return image.convert("RGB")
