@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+import warnings
+from pathlib import Path
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -31,11 +35,20 @@ _TOP_OPTIONS = {
 
 def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
     """jsonargparse's message on one line, with the nearest key for one that does not exist."""
-    text = " ".join(message.split())
-    match = re.search(r"""(?:Key|Option|Unrecognized arguments:|option)\s*['"]?(?:--)?([\w.]+)['"]?""", text)
-    known = [action.dest for action in parser._actions] + list(_TOP_OPTIONS)
-    hint = suggest(match[1], known) if match else ""
-    return f"{text.rstrip('.')}.{hint}"
+    text = " ".join(message.split()).rstrip(".")
+    match = re.search(r"(?:unrecognized arguments:|accept option|[Kk]ey|does not exist:?) ['\"]?(?:--)?([\w.-]+)", text)
+    return f"{text}.{suggest(match[1], _known_keys(parser)) if match else ''}"
+
+
+def _known_keys(parser: LightningArgumentParser) -> list[str]:
+    """The keys that may be set, those of the subcommands included."""
+    keys: list[str] = []
+    for action in parser._actions:
+        keys.append(action.dest)
+        if isinstance(action.choices, dict):
+            for subparser in action.choices.values():
+                keys += [option.dest for option in subparser._actions]
+    return keys
 
 
 class Parser(LightningArgumentParser):
@@ -46,12 +59,19 @@ class Parser(LightningArgumentParser):
         raise ConfigError(_one_sentence(message, self))
 
 
+class Progress(RichProgressBar):
+    """Lightning's bar without its epochs: a training here is one endless epoch."""
+
+    def _get_train_description(self, _epoch: int) -> str:
+        return "training"
+
+
 class StyleCLI(LightningCLI):
     """LightningCLI for `StyleTraining` and `PhotoData`, with top-level options linked to where they belong."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare the top-level options and the defaults of a training."""
-        parser.add_argument("--painting", type=str, nargs="+", help="picture file(s) of the style")
+        parser.add_argument("--painting", type=str, nargs="+", default=[], help="picture file(s) of the style")
         parser.add_argument(
             "--photos",
             type=str,
@@ -63,13 +83,31 @@ class StyleCLI(LightningCLI):
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
         parser.add_argument("--init", type=str | None, default=None, help="start from this trained network")
+        parser.add_argument("--checkpoint_every", type=int, default=500, help="steps between two checkpoints")
         for source, target in _TOP_OPTIONS.items():
             parser.link_arguments(source, target)
         parser.set_defaults({"trainer.precision": default_precision()})
 
+    def instantiate_trainer(self, **options: Any) -> pl.Trainer:
+        """Lightning's trainer, keeping the two latest checkpoints and `last.ckpt` in the run's folder."""
+        trainer: Any = super().instantiate_trainer(**options)
+        keeper = ModelCheckpoint(
+            every_n_train_steps=self.config[self.subcommand].checkpoint_every,
+            filename="{step:06d}",
+            auto_insert_metric_name=False,
+            monitor="step",
+            mode="max",
+            save_top_k=2,
+            save_last=True,
+        )
+        trainer.callbacks = [*(one for one in trainer.callbacks if not isinstance(one, ModelCheckpoint)), keeper]
+        return cast(pl.Trainer, trainer)
+
     def before_instantiate_classes(self) -> None:
         """Give every run its own folder and logger, named after the style."""
         config = self.config[self.subcommand]
+        if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
+            raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
         if config.trainer.logger is None or config.trainer.logger is True:
             config.trainer.logger = Namespace(
                 class_path="pytorch_lightning.loggers.TensorBoardLogger",
@@ -82,30 +120,20 @@ def default_precision() -> str:
     return "bf16-mixed" if bf16_is_fast(default_device()) else "32-true"
 
 
-def callbacks(checkpoint_every: int = 500) -> list[pl.Callback]:
-    """What watches every training; checkpoints are kept in the run's folder, the last two and `last.ckpt`."""
+def watchers() -> list[pl.Callback]:
+    """What watches every training."""
     return [
-        RichProgressBar(),
+        Progress(leave=True),
         LearningRateMonitor("step"),
         Throughput(),
         Previews(),
-        ModelCheckpoint(
-            every_n_train_steps=checkpoint_every,
-            save_last=True,
-            save_top_k=2,
-            monitor="step",
-            mode="max",
-            filename="{step:06d}",
-            auto_insert_metric_name=False,
-        ),
         Finish(),
     ]
 
 
 def main(argv: list[str], prog: str = "fastnst train") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    _quiet()
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")
     StyleCLI(
@@ -117,7 +145,7 @@ def main(argv: list[str], prog: str = "fastnst train") -> int:
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         trainer_defaults={
-            "callbacks": callbacks(),
+            "callbacks": watchers(),
             "check_val_every_n_epoch": None,
             "val_check_interval": 500,
             "num_sanity_val_steps": 0,
@@ -128,3 +156,23 @@ def main(argv: list[str], prog: str = "fastnst train") -> int:
         },
     )
     return 0
+
+
+def _quiet() -> None:
+    """Show our own messages and hide what a user cannot act on."""
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # between Lightning and jsonargparse
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for name in ("pytorch_lightning", "huggingface_hub", "datasets", "httpx", "fsspec", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).propagate = False
+    for message in (
+        "The dirpath has changed",  # a resumed run gets a folder of its own
+        ".*smaller than the logging interval",
+        "LightningCLI's args parameter",  # it is ours to pass
+        ".*LeafSpec.*",  # between Lightning and torch
+        ".*in eval mode at the start of training",  # the judge, on purpose
+        ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
+        ".*does not have many workers",
+        ".*`IterableDataset` has `__len__`",
+    ):
+        warnings.filterwarnings("ignore", message=message)

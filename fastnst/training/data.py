@@ -159,7 +159,8 @@ class PhotoData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Tensor]:
         """The held-out photos, the same ones in the same order each time; every rank measures its share."""
         dataset: Dataset[Tensor] = self.val_dataset
-        if self.trainer is not None and self.trainer.world_size > 1:
+        # With fewer photos than ranks each rank measures all of them: the mean stays the same.
+        if self.trainer is not None and 1 < self.trainer.world_size <= len(self.val_dataset):
             indices = range(self.trainer.global_rank, len(self.val_dataset), self.trainer.world_size)
             dataset = Subset(dataset, list(indices))
         return DataLoader(dataset, self.batch_size)

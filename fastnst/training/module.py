@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from fastnst.objective import LossTerms, Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -90,6 +93,8 @@ class StyleTraining(pl.LightningModule):
         super().__init__()
         self.strict_loading = False  # a checkpoint holds the network only
         objective.validate()
+        if not paintings:
+            raise ConfigError("no painting was given: name its file with --painting FILE.")
         for option, value in (("learning_rate", learning_rate), ("style_size", style_size)):
             if not value > 0:
                 raise ConfigError(f"{option} must be above 0, not {value}.")
@@ -131,8 +136,8 @@ class StyleTraining(pl.LightningModule):
         terms = self._measure(photos).mean()
         if not bool(torch.isfinite(terms.total)):
             raise TrainingDivergedError(
-                f"the objective became {float(terms.total.detach())} at step {self.global_step}: go on from the last"
-                " good checkpoint with --ckpt_path and a lower --model.learning_rate."
+                f"the objective became {float(terms.total.detach())} at step {self.global_step}: go on with"
+                f" --ckpt_path {self._last_checkpoint()} and a lower --model.learning_rate."
             )
         for term, value in terms._asdict().items():
             self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
@@ -151,6 +156,11 @@ class StyleTraining(pl.LightningModule):
         self._validation_sums.clear()
         sums = self.trainer.strategy.reduce(sums.to(self.device, torch.float32), reduce_op="sum").cpu()
         self.validated = {name: float(value / sums[0]) for name, value in zip(names, sums[1:], strict=True)}
+        log.info(
+            "step %d: held-out objective %.4f (content %.4f, style %.4f)",
+            self.global_step,
+            *(self.validated[name] for name in ("total", "content", "style")),
+        )
         self.log_dict({f"val/{name}": value for name, value in self.validated.items()}, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:
@@ -191,8 +201,11 @@ class StyleTraining(pl.LightningModule):
 
     def _measure(self, photos: Tensor) -> LossTerms:
         images = photos.float() / 255
-        restyled = self.network(images)
+        restyled = self(images)
         return self.objective(restyled, self.objective.content_target(images))  # type: ignore[no-any-return]
+
+    def _last_checkpoint(self) -> str:
+        return getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "CHECKPOINT"
 
     def _start_from(self, path: Path) -> None:
         network, metadata = load_network(path)

@@ -35,6 +35,7 @@ class Previews(pl.Callback):
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet (on the first rank)."""
+        run = _run_folder(trainer)
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
@@ -48,8 +49,7 @@ class Previews(pl.Callback):
         ]
         rows[0].append((painting, module.style_name))
         sheet = contact_sheet(rows, cell=256, title=f"step {trainer.global_step}")
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / "previews"
-        save_image(sheet, folder / f"step_{trainer.global_step:06d}.jpg", overwrite=True)
+        save_image(sheet, run / "previews" / f"step_{trainer.global_step:06d}.jpg", overwrite=True)
         if isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.experiment.add_image("previews", np.asarray(sheet), trainer.global_step, dataformats="HWC")
 
@@ -57,10 +57,17 @@ class Previews(pl.Callback):
 class Throughput(pl.Callback):
     """Log training images per second, waiting for data included, validation left out."""
 
-    def __init__(self, every: int = 20) -> None:
+    def __init__(self, every: int = 10) -> None:
         self.every = every
         self._started: float | None = None
         self._images = 0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start the clock where it does not run."""
+        if self._started is None:
+            self._started, self._images = time.perf_counter(), 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
@@ -70,13 +77,13 @@ class Throughput(pl.Callback):
         if trainer.global_step % self.every:
             return
         now = time.perf_counter()
-        if self._started is not None:
-            pl_module.log("train/images_per_second", self._images / (now - self._started), prog_bar=True)
+        assert self._started is not None
+        pl_module.log("train/images_per_second", self._images / (now - self._started), prog_bar=True)
         self._started, self._images = now, 0
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start over: the time of a validation is not training."""
-        self._started, self._images = None, 0
+        """Stop the clock: a validation is not training."""
+        self._started = None
 
 
 class Finish(pl.Callback):
@@ -84,10 +91,11 @@ class Finish(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, on the first rank, whatever the training reached (an interruption with Ctrl-C included)."""
+        run = _run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
-        path = Path(trainer.log_dir or trainer.default_root_dir) / f"{module.style_name}.safetensors"
+        path = run / f"{module.style_name}.safetensors"
         save_network(module.network, module.metadata(), path, overwrite=True)
         if data.skipped:
             log.warning("%d time(s) a photo was skipped because it could not be read or was too small.", data.skipped)
@@ -96,6 +104,11 @@ class Finish(pl.Callback):
             "  python infer.py PHOTO --style %s.onnx -o out.jpg",
             *(module.style_name, trainer.global_step, path, path, module.style_name, module.style_name),
         )
+
+
+def _run_folder(trainer: pl.Trainer) -> Path:
+    """The run's folder. All ranks must ask: Lightning broadcasts the answer of the first."""
+    return Path(trainer.log_dir or trainer.default_root_dir)
 
 
 def _image(photo: Tensor) -> Image.Image:

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.training.data import PhotoData
+from fastnst.training.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, hub_table, random_crop
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Image.Image) -> Path:
+    for number in range(5):
+        photo.crop((20 * number, 0, 20 * number + 140, 100)).save(tmp_path / f"{number}.jpg")
+    return tmp_path
+
+
+def test_a_sample_is_a_function_of_its_number(folder: Path) -> None:
+    one, other = (Crops(FolderSource(folder), 64, seed=3) for _ in range(2))
+    in_order = [one[number] for number in range(12)]
+    backwards = {number: other[number] for number in reversed(range(12))}
+    for number, crop in enumerate(in_order):
+        assert crop.shape == (3, 64, 64)
+        assert crop.dtype == torch.uint8
+        assert torch.equal(crop, backwards[number])
+    assert not torch.equal(Crops(FolderSource(folder), 64, seed=4)[0], in_order[0])
+
+
+def test_every_photo_comes_once_before_any_comes_again(folder: Path) -> None:
+    crops = Crops(FolderSource(folder), 64, seed=0)
+    for epoch in range(3):
+        assert sorted(crops._photo(5 * epoch + position) for position in range(5)) == list(range(5))
+
+
+def test_ranks_share_the_samples() -> None:
+    numbers = [iter(SampleNumbers(8, rank, 2)) for rank in range(2)]
+    assert [next(stream) for _ in range(3) for stream in numbers] == [8, 9, 10, 11, 12, 13]
+
+
+def test_unreadable_photos_are_skipped_and_counted(folder: Path) -> None:
+    (folder / "broken.jpg").write_text("no picture")
+    Image.new("RGB", (10, 10)).save(folder / "tiny.png")
+    crops = Crops(FolderSource(folder), 64, seed=0)
+    for number in range(7):
+        crops[number]
+    assert crops.skipped >= 2
+
+
+def test_only_broken_photos_end_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("no picture")
+    with pytest.raises(ImageError, match="photos in a row cannot be read"):
+        Crops(FolderSource(tmp_path), 64, seed=0)[0]
+
+
+def test_crops_show_most_of_a_large_photo(photo: Image.Image) -> None:
+    """A crop is taken after scaling the short side to at most 1.5 crops, not out of the full resolution."""
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        assert random_crop(photo.resize((2000, 1500)), 64, generator).float().std() > 20
+
+
+def parquet(folder: Path, *, column: str = "image") -> Path:
+    from datasets import Dataset, Features
+    from datasets import Image as ImageFeature
+
+    rows = [{"bytes": path.read_bytes(), "path": None} for path in sorted(folder.glob("*.jpg"))]
+    path = folder / "photos.parquet"
+    Dataset.from_dict({column: rows}, features=Features({column: ImageFeature(decode=False)})).to_parquet(path)
+    return path
+
+
+def test_parquet_gives_the_same_photos_as_the_folder(folder: Path) -> None:
+    path = parquet(folder)
+    for location in (str(path), str(path.parent)):
+        data = PhotoData(location, image_size=64, batch_size=2, workers=0)
+        data.setup("fit")
+        batch = next(iter(data.train_dataloader()))
+        assert batch.shape == (2, 3, 64, 64)
+        assert batch.float().std() > 20
+
+
+def test_a_table_without_pictures_names_its_columns(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no 'image' column; its columns are photo"):
+        PhotoData(str(parquet(folder, column="photo"))).setup("fit")
+
+
+def test_a_stream_gives_what_is_still_to_come(folder: Path) -> None:
+    from datasets import load_dataset
+
+    table = load_dataset("parquet", data_files=[str(parquet(folder))], split="train", streaming=True)
+    from fastnst.training.photos import _undecoded
+
+    table = _undecoded(table)
+    streams = [iter(StreamedCrops(table, 64, 0, start, 0, 1)) for start in (0, 3)]
+    whole = [next(streams[0]) for _ in range(6)]
+    for number in range(3, 6):
+        assert torch.equal(next(streams[1]), whole[number])
+    ranks = [iter(StreamedCrops(table, 64, 0, 0, rank, 2)) for rank in range(2)]
+    for number in range(4):
+        assert torch.equal(next(ranks[number % 2]), whole[number])
+
+
+def test_held_out_photos_are_not_trained_on(folder: Path) -> None:
+    data = PhotoData(str(folder), image_size=64)
+    data.setup("fit")
+    assert len(data._crops.source) == 4
+    assert len(data.val_dataset) == 1
+
+
+def test_an_unreachable_hub_names_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("Couldn't reach the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(ConfigError, match=r"'detection-datasets/coco' .*cannot be loaded.*--photos a folder"):
+        hub_table("detection-datasets/coco", "train", streaming=False)

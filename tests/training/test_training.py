@@ -1,0 +1,197 @@
+"""Training end to end on real pixels and a small judge with random weights: what matters here is the machinery."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from fastnst import cli
+from fastnst.runtime import Stylizer
+from fastnst.training.module import StyleTraining, rate_factor
+from fastnst.weights import load_network
+from tests.test_perceptual import random_state
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def materials(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image) -> Path:
+    """A judge, a painting, and photos of all kinds: parts of a real photo, grey, with alpha, broken, tiny."""
+    folder = tmp_path_factory.mktemp("materials")
+    save_file(random_state("alexnet"), folder / "alexnet.safetensors")
+    photo.rotate(180).resize((120, 90)).save(folder / "painting.jpg")
+    photos = folder / "photos"
+    (photos / "sub").mkdir(parents=True)
+    for number in range(6):
+        left = 40 * number
+        photo.crop((left, left, left + 160, left + 130)).save(photos / "sub" / f"{number}.jpg")
+    photo.convert("L").save(photos / "grey.png")
+    photo.convert("CMYK").resize((100, 100)).save(photos / "cmyk.jpg")
+    transparent = photo.resize((90, 120))
+    transparent.putalpha(Image.linear_gradient("L").resize((90, 120)))
+    transparent.save(photos / "alpha.png")
+    (photos / "broken.jpg").write_text("no picture")
+    photo.resize((20, 20)).save(photos / "tiny.jpg")
+    return folder
+
+
+def arguments(materials: Path, out: Path, name: str, steps: int, *more: str) -> list[str]:
+    return [
+        "fit", "--painting", str(materials / "painting.jpg"), "--photos", str(materials / "photos"),
+        "--perceptual", "alexnet", "--perceptual-weights", str(materials / "alexnet.safetensors"),
+        "--model.objective.content_layers", "[relu3]", "--model.objective.style_layers", "[relu1,relu2]",
+        "--model.network.width", "32", "--model.network.blocks", "1", "--model.style_size", "96",
+        "--data.image_size", "64", "--data.batch_size", "2", "--data.workers", "0",
+        "--trainer.default_root_dir", str(out), "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
+        "--trainer.val_check_interval", "2", "--name", name, "--steps", str(steps), *more,
+    ]  # fmt: skip
+
+
+def train(materials: Path, out: Path, name: str, steps: int, *more: str) -> Path:
+    assert cli.run("fastnst.training.cli", arguments(materials, out, name, steps, *more), "train.py") == 0
+    return out / name / "version_0"
+
+
+def test_two_steps_export_and_a_restyled_photo(
+    materials: Path, tmp_path: Path, photo_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(materials, tmp_path, "tiny", 2)
+    assert (run / "config.yaml").is_file()
+    assert (run / "previews" / "step_000002.jpg").is_file()
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(name.startswith("network.") for name in checkpoint["state_dict"])
+    model = tmp_path / "tiny.onnx"
+    assert cli.main(["export", str(run / "checkpoints" / "last.ckpt"), "-o", str(model)]) == 0
+    assert "agree in" in capsys.readouterr().out
+    stylizer = Stylizer(model, "cpu")
+    with Image.open(photo_file) as image:
+        restyled = stylizer(image)
+        assert restyled.size == image.size == (131, 153)
+        assert np.asarray(restyled).std() > 1
+        network, metadata = load_network(run / "tiny.safetensors")
+        padded = np.pad(np.asarray(image), ((0, 3), (0, 1), (0, 0)), mode="reflect")
+        with torch.no_grad():
+            expected = network(torch.from_numpy(padded / np.float32(255)).permute(2, 0, 1)[None])[0, :, :153, :131]
+    levels = (expected.permute(1, 2, 0) * 255).round().numpy()
+    assert (np.abs(levels - np.asarray(restyled)) <= 2).mean() > 0.999
+    assert stylizer.metadata.steps == metadata.steps == 2
+    assert stylizer.metadata.loss_weights["content_layers"] == ["relu3"]
+    assert set(stylizer.metadata.objective) == {"content", "style", "tv", "total"}
+    assert len(stylizer.metadata.painting_sha256) == 64
+    content = model.read_bytes()
+    assert str(tmp_path).encode() not in content
+    assert str(ROOT).encode() not in content
+
+
+def test_a_resumed_training_is_the_uninterrupted_one(materials: Path, tmp_path: Path) -> None:
+    whole = train(materials, tmp_path, "whole", 5)
+    # Interrupted after two of five steps: the schedule still knows about five.
+    part = train(materials, tmp_path, "part", 5, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
+    rest = train(materials, tmp_path, "rest", 5, "--ckpt_path", str(part / "checkpoints" / "last.ckpt"))
+    expected, found = load_file(whole / "whole.safetensors"), load_file(rest / "rest.safetensors")
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
+    assert not torch.equal(expected["layers.1.0.weight"], load_file(part / "part.safetensors")["layers.1.0.weight"])
+
+
+def test_the_objective_falls(materials: Path, tmp_path: Path) -> None:
+    run = train(materials, tmp_path, "longer", 30, "--trainer.val_check_interval", "10")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run))
+    events.Reload()
+    held_out = [event.value for event in events.Scalars("val/total")]
+    assert held_out[-1] < 0.8 * held_out[0]
+    assert {"train/content", "train/style", "train/tv", "lr-Adam", "train/images_per_second"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert events.Tags()["images"] == ["previews"]
+
+
+def test_two_processes_train_together(materials: Path, tmp_path: Path) -> None:
+    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    command = [sys.executable, str(ROOT / "train.py"), *arguments(materials, tmp_path, "pair", 2, *options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, metadata = load_network(tmp_path / "pair" / "version_0" / "pair.safetensors")
+    assert (metadata.steps, metadata.batch_size) == (2, 4)
+
+
+def test_nan_stops_the_run_with_the_remedy(
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = StyleTraining.forward
+
+    def poisoned(self: StyleTraining, photos: torch.Tensor) -> torch.Tensor:
+        restyled = original(self, photos)
+        return restyled * float("nan") if self.global_step == 2 else restyled
+
+    monkeypatch.setattr(StyleTraining, "forward", poisoned)
+    options = arguments(materials, tmp_path, "nan", 4, "--checkpoint_every", "1")
+    assert cli.run("fastnst.training.cli", options, "train.py") == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "became nan at step 2" in message
+    good = tmp_path / "nan" / "version_0" / "checkpoints" / "last.ckpt"
+    assert str(good) in message
+    network, _ = load_network(good)
+    assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
+
+
+def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> None:
+    first = train(materials, tmp_path, "first", 1) / "first.safetensors"
+    options = ["--init", str(first), "--model.learning_rate", "1e-12"]
+    second = train(materials, tmp_path, "second", 1, *options) / "second.safetensors"
+    for name, tensor in load_file(first).items():
+        assert torch.allclose(tensor, load_file(second)[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--naem", "x"], "Did you mean 'name'"),
+        (["--model.objective.style_wieght", "3"], "Did you mean 'model.objective.style_weight'"),
+        (["--config", "{tmp}/misspelt.yaml"], "Did you mean 'model.learning_rate'"),
+        (["--model.objective.style_weight", "-3"], "style_weight must be a finite number of at least 0"),
+        (["--model.learning_rate", "-1"], "learning_rate must be above 0"),
+        (["--photos", "{tmp}/nowhere"], "does not exist"),
+        (["--photos", "{tmp}/empty"], "no photos found"),
+        (["--painting", "{tmp}/misspelt.yaml"], "is not a picture"),
+        (["--painting", "{tmp}/missing.jpg"], "cannot be opened"),
+        (["--model.network.name", "swfit"], "Did you mean 'swift'"),
+        (["--perceptual", "vgg91"], "Did you mean 'vgg19'"),
+        (["--ckpt_path", "{tmp}/none.ckpt"], "to resume from does not exist"),
+        (["--data.image_size", "63"], "multiple of 4"),
+        (["--init", "{tmp}/misspelt.yaml"], "is not a fastnst checkpoint"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "misspelt.yaml").write_text("model:\n  lerning_rate: 0.1\n")
+    given = arguments(materials, tmp_path, "bad", 1, *(option.format(tmp=tmp_path) for option in options))
+    assert cli.run("fastnst.training.cli", given, "train.py") == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "bad").exists()
+
+
+def test_the_rate_rises_then_falls() -> None:
+    factors = [rate_factor(step, 100, 0.1, 0.01) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == factors[9] == factors[10] == 1
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_shipped_configurations_are_valid(materials: Path, tmp_path: Path) -> None:
+    for config in sorted((ROOT / "configs").glob("*.yaml")):
+        options = ["fit", "--config", str(config), "--painting", "x.jpg", "--print_config"]
+        assert cli.run("fastnst.training.cli", options, "train.py") == 0
