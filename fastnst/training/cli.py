@@ -114,6 +114,10 @@ class StyleCLI(LightningCLI):
                 init_args=Namespace(save_dir=config.trainer.default_root_dir or "runs", name=config.name),
             )
 
+    def after_instantiate_classes(self) -> None:
+        """Find the photos before anything is written, so that a wrong folder leaves nothing behind."""
+        self.datamodule.setup("fit")
+
 
 def default_precision() -> str:
     """bf16 autocast where the hardware gains from it, float32 elsewhere."""

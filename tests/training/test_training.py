@@ -132,7 +132,7 @@ def test_nan_stops_the_run_with_the_remedy(
 
     def poisoned(self: StyleTraining, photos: torch.Tensor) -> torch.Tensor:
         restyled = original(self, photos)
-        return restyled * float("nan") if self.global_step == 2 else restyled
+        return restyled * float("nan") if self.training and self.global_step == 2 else restyled
 
     monkeypatch.setattr(StyleTraining, "forward", poisoned)
     options = arguments(materials, tmp_path, "nan", 4, "--checkpoint_every", "1")

@@ -1,0 +1,87 @@
+"""`fastnst reconstruct` and `fastnst texture`: what single layers keep of a picture's content and of its style."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from fastnst.errors import ConfigError
+from fastnst.images import check_output, from_unit_floats, open_image, save_image
+from fastnst.reference.gallery import Entry, write_terms
+from fastnst.reference.optimize import optimize
+from fastnst.reference.options import add_settings, read_variants
+from fastnst.reference.session import Settings, check_size, open_tensor, prepare, progress_bar
+from fastnst.sheets import contact_sheet
+
+_CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
+_STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]
+
+
+def reconstruct(argv: list[str], prog: str = "fastnst reconstruct") -> int:
+    """Rebuild a photo from one layer's features at a time, starting from noise (Gatys et al. 2016, fig. 1)."""
+    return _synthesize(argv, prog, "content", _CONTENT_LAYERS)
+
+
+def texture(argv: list[str], prog: str = "fastnst texture") -> int:
+    """Grow a texture with a painting's statistics out of noise (Gatys et al. 2015)."""
+    return _synthesize(argv, prog, "style", _STYLE_LAYERS)
+
+
+def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]) -> int:
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    parser = argparse.ArgumentParser(prog=prog, description=f"Synthesize a picture from noise by its {term} alone.")
+    parser.add_argument("picture", type=Path, metavar="PHOTO" if term == "content" else "PAINTING")
+    parser.add_argument("--layers", nargs="+", default=default_layers, help="one picture each; join layers with commas")
+    parser.add_argument("--seeds", type=int, default=1, help="noise maps for each, side by side")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_settings(parser)
+    options = parser.parse_args(argv)
+    if options.seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {options.seeds}.")
+    variants = read_variants(options)
+    if len(variants) != 1:
+        raise ConfigError(f"{prog} varies layers and seeds only: give every other option one value.")
+    base = variants[0][1]
+    sheet, terms = options.output / "sheet.jpg", options.output / "terms.csv"
+    for path in (sheet, terms):
+        check_output(path, overwrite=options.overwrite)
+    rows, entries = [[(open_image(options.picture, max_size=640), options.picture.name)]], []
+    for layers in options.layers:
+        row = []
+        for seed in range(base.descent.seed, base.descent.seed + options.seeds):
+            entry = _one(base, term, layers, seed, options.picture)
+            name = f"{layers.replace(',', '+')}_seed{seed}.png"
+            save_image(entry.picture, options.output / name, overwrite=options.overwrite)
+            entries.append(entry)
+            row.append((entry.picture, entry.label))
+        rows.append(row)
+    save_image(contact_sheet(rows), sheet, overwrite=options.overwrite)
+    write_terms(entries, terms, overwrite=options.overwrite)
+    sys.stdout.write(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
+    return 0
+
+
+def _one(base: Settings, term: str, layers: str, seed: int, picture: Path) -> Entry:
+    names = [name for name in layers.split(",") if name]
+    if term == "content":
+        asked = replace(base.objective, content_layers=names, content_layer_weights=None, style_layers=[])
+        asked = replace(asked, style_layer_weights=None, content_weight=1.0)
+    else:
+        asked = replace(base.objective, style_layers=names, style_layer_weights=None, content_layers=[])
+        asked = replace(asked, content_layer_weights=None, style_weight=1.0)
+    settings = replace(base, objective=asked, descent=replace(base.descent, init="noise", seed=seed))
+    objective = prepare(settings, [picture] if term == "style" else [])
+    device = next(objective.perceptual.convolutions.parameters()).device
+    image = open_tensor(picture, settings.size).to(device)
+    check_size(settings, objective, image)
+    with progress_bar(settings.descent.steps * settings.descent.scales, f"{layers} seed {seed}") as bar:
+        run = optimize(torch.as_tensor(image), objective, settings.descent, watcher=bar)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return Entry(f"{layers.replace(',', ' + ')}, seed {seed}", from_unit_floats(run.image[0].numpy()), run)

@@ -1,0 +1,5 @@
+"""`fastnst texture`."""
+
+from fastnst.commands.synthesis import texture as main
+
+__all__ = ["main"]

@@ -1,0 +1,67 @@
+"""A film of an optimization: an H.264 .mp4 written frame by frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from fastnst.errors import ConfigError, OutputError
+from fastnst.images import check_output
+
+_FRAMES_A_SECOND = 30
+_LONGEST_SECONDS = 15
+
+
+class Film:
+    """Collects frames into `path` (.mp4); leaves out some of them so that it stays under 15 seconds.
+
+    Use as a context manager. The file is written beside its place and renamed at the end, also after an interruption.
+    """
+
+    def __init__(self, path: Path, steps: int, *, overwrite: bool = False) -> None:
+        if path.suffix.lower() != ".mp4":
+            raise ConfigError(f"a film is an .mp4 file, not {path.name}.")
+        check_output(path, overwrite=overwrite)
+        self.path = path
+        self._partial = path.with_name(f".{path.stem}.part.mp4")
+        self._every = max(1, steps // (_FRAMES_A_SECOND * _LONGEST_SECONDS))
+        self._container: object | None = None
+        self._seen = 0
+
+    def __enter__(self) -> Film:
+        return self
+
+    def add(self, frame: np.ndarray) -> None:
+        """Take a frame, uint8 RGB `[H, W, 3]`; all of one size, cropped to even sides as H.264 wants."""
+        import av
+
+        self._seen += 1
+        if (self._seen - 1) % self._every:
+            return
+        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
+        if self._container is None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._container = av.open(str(self._partial), "w")
+            except OSError as error:
+                raise OutputError(f"{self.path} cannot be written ({error}).") from error
+            self._stream = self._container.add_stream("libx264", rate=Fraction(_FRAMES_A_SECOND))
+            self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+            self._stream.options = {"crf": "18"}
+        if (height, width) != (self._stream.height, self._stream.width):
+            return  # a coarser scale's frames do not fit into this film
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+        self._container.mux(self._stream.encode(picture))  # type: ignore[attr-defined]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._container is None:
+            return
+        self._container.mux(self._stream.encode())  # type: ignore[attr-defined]
+        self._container.close()  # type: ignore[attr-defined]
+        if kind is None or kind is KeyboardInterrupt:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
