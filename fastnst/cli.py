@@ -16,6 +16,8 @@ COMMANDS = {
     "optimize": ("fastnst.commands.optimize", "restyle one photo by per-image optimization; sweep settings"),
     "reconstruct": ("fastnst.commands.reconstruct", "show what single layers keep of a photo"),
     "texture": ("fastnst.commands.texture", "grow textures with a painting's statistics"),
+    "compare": ("fastnst.commands.compare", "measure a trained style against per-image optimization"),
+    "preview": ("fastnst.commands.preview", "show what a training will aim at, before it starts"),
     "export": ("fastnst.commands.export", "turn a trained network into a style model file"),
 }
 _TRAINING_PACKAGES = {

@@ -81,14 +81,21 @@ class ResidualBlock(nn.Module):
 
 
 class UpsampleBlock(nn.Module):
-    """Nearest-neighbour upsampling by 2, then a convolution (Odena et al. 2016): no checkerboard by construction."""
+    """Upsampling by 2, then a convolution (Odena et al. 2016): no checkerboard by construction.
 
-    def __init__(self, channels_in: int, channels_out: int, *, norm: bool = True) -> None:
+    Nearest-neighbour upsampling is what they propose. `bilinear` leaves no block edges either, which a network with
+    few layers at full resolution cannot smooth: with `nearest`, the energy of `swift` at a quarter of the sampling
+    frequency stayed about four times that of a photo.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, *, mode: str = "nearest", norm: bool = True) -> None:
         super().__init__()
+        self.mode = mode
         self.conv = ConvBlock(channels_in, channels_out, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        align = False if self.mode == "bilinear" else None
+        y: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode=self.mode, align_corners=align))
         return y
 
 

@@ -30,10 +30,10 @@ class Swift(StyleNetwork):
     """Fold 4×4 pixels into channels, residual blocks at a quarter of the size, a head that refines on the way up.
 
     The stem is a pixel-unshuffle and a 3×3 convolution: it sees the 12×12 pixels that a 9×9 and two strided
-    convolutions see, at a twentieth of their cost, and loses nothing. The head goes up by resize-convolutions with
-    refinements at half and at full resolution: a constant feature map stays constant on the way up, so a 2×2 or 4×4
-    grid cannot come from it (a pixel shuffle, which we tried first, learns one bias for each of its sub-pixels and
-    weaves it into flat regions).
+    convolutions see, at a twentieth of their cost, and loses nothing. The head goes up by bilinear resize-convolutions
+    with refinements at half and at full resolution: a constant feature map stays constant on the way up, so a 2×2 or
+    4×4 grid cannot come from it (a pixel shuffle, which we tried first, learns one bias for each of its sub-pixels
+    and weaves it into flat regions).
 
     Args:
         width: channels at a quarter of the resolution, a multiple of 32 (matrix units work in tiles).
@@ -55,9 +55,9 @@ class Swift(StyleNetwork):
             *(SwiftBlock(width) for _ in range(blocks)),
             InstanceNorm(width),
             nn.ReLU(),
-            UpsampleBlock(width, half),
+            UpsampleBlock(width, half, mode="bilinear"),
             ConvBlock(half, half),
-            UpsampleBlock(half, full, norm=False),
+            UpsampleBlock(half, full, mode="bilinear", norm=False),
             ConvBlock(full, 3, norm=False, relu=False),
         )
 

@@ -175,7 +175,7 @@ class _Descent:
 
     def run(self, start: Tensor, result: Optimized) -> Tensor:
         """Descend from `start`; the steps are appended to `result`. Returns the best picture."""
-        image = start.detach().clone().requires_grad_()
+        image = start.detach().clone(memory_format=torch.contiguous_format).requires_grad_()  # as L-BFGS wants it
         best_image = image.detach().clone()
         rate = self.config.learning_rate or (1.0 if self.config.optimizer == "lbfgs" else 0.02)
         optimizer = self._optimizer(image, rate)

@@ -1,0 +1,132 @@
+"""`fastnst compare MODEL --photos DIR --painting FILE -o report/`: is the trained network any good?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from fastnst.errors import ConfigError, FastNSTError
+from fastnst.images import check_output, open_image, resize_long_side, to_unit_floats, write_atomically
+from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.perceptual import PerceptualConfig
+from fastnst.reference.compare import Compared, compare_photo, objective_config, photo_list, summarize
+from fastnst.reference.optimize import OptimizeConfig, optimize
+from fastnst.reference.report import write_html
+from fastnst.reference.session import Settings, prepare, progress_bar
+from fastnst.runtime.stylizer import Stylizer
+
+_TRIAL_STEPS = 3
+# Layers of like depth to compare two pictures on a judge that the training did not use.
+_SECOND_LAYERS = {
+    "alexnet": (["relu4"], ["relu1", "relu2", "relu3", "relu4", "relu5"]),
+    "vgg16": (["relu3_3"], ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]),
+    "vgg19": (["relu4_2"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
+}
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog=prog, description="Measure a trained network against per-image optimization.")
+    parser.add_argument("model", metavar="MODEL", help="name of a style, or a style model file (.onnx)")
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="held-out photos")
+    parser.add_argument(
+        "--painting", nargs="+", type=Path, required=True, metavar="FILE", help="what it was trained on"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--count", type=int, default=5, help="photos (default: 5)")
+    parser.add_argument("--size", type=int, default=256, help="long side of the photos in pixels (default: 256)")
+    parser.add_argument("--steps", type=int, default=500, help="iterations of L-BFGS (default: 500)")
+    parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for the model's judge")
+    parser.add_argument("--second", default="alexnet", help="a judge that training did not use, or none")
+    parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second judge")
+    parser.add_argument("--provider", default="auto", help="as for stylize")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst compare") -> int:
+    """Run the command; raises `FastNSTError` for what a user can get wrong."""
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    options = build_parser(prog).parse_args(argv)
+    for name in ("count", "steps"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    page, numbers = options.output / "report.html", options.output / "report.json"
+    for path in (page, numbers):
+        check_output(path, overwrite=options.overwrite)
+    stylizer = Stylizer(options.model, options.provider)
+    metadata = stylizer.metadata
+    if not metadata.loss_weights:
+        raise ConfigError(f"{options.model} does not say what it was trained on: it carries no loss weights.")
+    settings = Settings(
+        objective_config(metadata.loss_weights),
+        PerceptualConfig(metadata.perceptual, weights_file=options.perceptual_weights),
+        size=options.size,
+        style_size=metadata.loss_weights.get("style_size"),
+    )
+    objective = prepare(settings, options.painting)
+    second, second_name = _second(options, settings)
+    photos = photo_list(options.photos, options.count, options.size)
+    _announce(photos, objective, options)
+    compared: list[Compared] = []
+    with progress_bar(options.steps * len(photos), "comparing") as bar:
+        for name, photo in photos:
+            compared.append(compare_photo(name, photo, stylizer, objective, options.steps, second, bar))
+    summary = summarize(compared) | {"style": metadata.name, "second_judge": second_name}
+    painting = resize_long_side(open_image(options.painting[0]), 400)
+    title = f"{metadata.title or metadata.name}: network and optimization"
+    for path, text in (
+        (page, write_html(title, summary, compared, painting)),
+        (numbers, json.dumps(summary, indent=2) + "\n"),
+    ):
+        with write_atomically(path, overwrite=options.overwrite) as partial:
+            partial.write_text(text)
+    equivalent = summary["lbfgs_equivalent"]
+    shown = f"{equivalent:.0f}" if equivalent is not None else f"> {summary['iterations']}"
+    sys.stdout.write(
+        f"{page}: N_eq {shown}, {summary['time_ratio']:.0f} times faster than {options.steps} iterations, objective"
+        f" {summary['network_objective']['total']:.4f}\n"
+    )
+    return 0
+
+
+def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective | None, str | None]:
+    """The second judge, or None with a line that says why."""
+    if options.second == "none":
+        return None, None
+    if options.second == settings.perceptual.name:
+        raise ConfigError(f"--second {options.second} is the judge that the model was trained with: name another.")
+    content, style = _SECOND_LAYERS.get(options.second, ([], []))
+    asked = replace(
+        settings,
+        objective=ObjectiveConfig(content_layers=content, style_layers=style),
+        perceptual=PerceptualConfig(options.second, weights_file=options.second_weights),
+    )
+    try:
+        return prepare(asked, options.painting), options.second
+    except FastNSTError as error:
+        if options.second_weights:
+            raise
+        sys.stderr.write(f"fastnst: without a second judge: {error}\n")
+        return None, None
+
+
+def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, options: argparse.Namespace) -> None:
+    """Say what it will cost before it starts, from a few trial iterations."""
+    photo = torch.from_numpy(to_unit_floats(photos[0][1]))[None]
+    photo = photo.to(next(objective.perceptual.convolutions.parameters()).device)
+    started = time.perf_counter()
+    optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
+    minutes = (time.perf_counter() - started) / _TRIAL_STEPS * options.steps * len(photos) / 60
+    sys.stderr.write(
+        f"{len(photos)} photos, {options.steps} iterations each: about {minutes:.1f} minutes"
+        " (fewer with --count, --steps or --size).\n"
+    )

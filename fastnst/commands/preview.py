@@ -1,0 +1,103 @@
+"""`fastnst preview PAINTING --photos DIR`: the look that a training will aim at, for three style weights."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from fastnst.errors import ConfigError
+from fastnst.images import check_output, from_unit_floats, open_image, save_image, to_unit_floats
+from fastnst.objective import ObjectiveConfig
+from fastnst.perceptual import PerceptualConfig
+from fastnst.reference.compare import photo_list
+from fastnst.reference.optimize import OptimizeConfig, optimize
+from fastnst.reference.session import Settings, prepare, progress_bar
+from fastnst.sheets import Cell, contact_sheet
+
+_FACTORS = (1 / 3, 1.0, 3.0)
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description="A few minutes of optimization with the objective of a training configuration."
+    )
+    parser.add_argument("painting", type=Path, metavar="PAINTING")
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--config", type=Path, metavar="YAML", help="the training configuration to preview")
+    parser.add_argument("-o", "--output", type=Path, default=Path("preview.jpg"), help="default: preview.jpg")
+    parser.add_argument("--count", type=int, default=2, help="photos (default: 2)")
+    parser.add_argument("--size", type=int, default=256, help="long side of the photos in pixels (default: 256)")
+    parser.add_argument("--steps", type=int, default=150, help="iterations of L-BFGS (default: 150)")
+    parser.add_argument("--perceptual", help="the judge (default: the configuration's, or vgg19)")
+    parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for it")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst preview") -> int:
+    """Run the command; raises `FastNSTError` for what a user can get wrong."""
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    options = build_parser(prog).parse_args(argv)
+    check_output(options.output, overwrite=options.overwrite)
+    base = _settings(options)
+    photos = photo_list(options.photos, options.count, options.size)
+    weights = [base.objective.style_weight * factor for factor in _FACTORS]
+    rows: list[list[Cell]] = []
+    with progress_bar(options.steps * len(photos) * len(weights), "previewing") as bar:
+        for name, photo in photos:
+            row: list[Cell] = [(photo, name)]
+            for weight in weights:
+                settings = replace(base, objective=replace(base.objective, style_weight=weight))
+                objective = prepare(settings, [options.painting])
+                device = next(objective.perceptual.convolutions.parameters()).device
+                tensor = torch.from_numpy(to_unit_floats(photo))[None].to(device)
+                run = optimize(tensor, objective, OptimizeConfig(steps=options.steps), watcher=bar)
+                if run.interrupted:
+                    raise KeyboardInterrupt
+                row.append((from_unit_floats(run.image[0].numpy()), f"style weight {weight:g}"))
+            rows.append(row)
+    rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
+    save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
+    sys.stdout.write(
+        f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n"
+    )
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """The objective of a training configuration (or the defaults of a training) for the reference."""
+    from fastnst.training.module import StyleTraining
+
+    config = _read(options.config) if options.config else {}
+    model: dict[str, Any] = config.get("model") or {}
+    default_size = inspect.signature(StyleTraining).parameters["style_size"].default
+    try:
+        objective = ObjectiveConfig(**(model.get("objective") or {}))
+    except TypeError as error:
+        raise ConfigError(f"{options.config}: model.objective has an unknown key ({error}).") from error
+    perceptual = options.perceptual or config.get("perceptual") or "vgg19"
+    return Settings(
+        objective,
+        PerceptualConfig(perceptual, weights_file=options.perceptual_weights or config.get("perceptual_weights")),
+        size=options.size,
+        style_size=model.get("style_size", default_size),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"the configuration {path} cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"the configuration {path} must hold keys and values.")
+    return content

@@ -1,0 +1,190 @@
+"""A trained network against per-image optimization, on the same objective and the same held-out photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fastnst.images import from_unit_floats, to_unit_floats
+from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
+from fastnst.reference.optimize import OptimizeConfig, Step, optimize
+from fastnst.runtime.stylizer import Stylizer
+
+SHOWN_STEPS = (50, 200, 500)
+
+
+@dataclass
+class Compared:
+    """One photo in the comparison.
+
+    Attributes:
+        photo, network: the pictures.
+        optimized: pictures after `SHOWN_STEPS` iterations (those that were reached), by step.
+        network_terms: the objective of the network's picture.
+        photo_terms: the objective of the photo itself.
+        curve: the objective's total at every iteration of L-BFGS.
+        network_seconds, optimization_seconds: wall-clock times.
+        measures: artifact measures, SSIM to the photo, and distances on the second judge, of the network's picture and
+            of the last optimized one.
+    """
+
+    name: str
+    photo: Image.Image
+    network: Image.Image
+    network_terms: dict[str, float]
+    photo_terms: dict[str, float]
+    curve: list[float] = field(default_factory=list)
+    optimized: dict[int, Image.Image] = field(default_factory=dict)
+    network_seconds: float = 0.0
+    optimization_seconds: float = 0.0
+    measures: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def compare_photo(
+    name: str,
+    photo: Image.Image,
+    stylizer: Stylizer,
+    objective: Objective,
+    steps: int,
+    second: Objective | None = None,
+    watcher: Callable[[Step, torch.Tensor], None] | None = None,
+) -> Compared:
+    """Restyle one photo both ways and measure both.
+
+    Args:
+        photo: mode RGB, at the size of the comparison.
+        objective: what the network was trained on, its style set.
+        steps: iterations of L-BFGS, which starts from the photo.
+        second: the same objective on a judge that the training did not use, or None.
+        watcher: called at each iteration.
+    """
+    device = next(objective.perceptual.convolutions.parameters()).device
+    stylizer(photo)  # the first call for a size allocates
+    started = time.perf_counter()
+    network = stylizer(photo)
+    network_seconds = time.perf_counter() - started
+    tensor = _tensor(photo, device)
+    target = objective.content_target(tensor)
+    with torch.no_grad():
+        network_terms = objective(_tensor(network, device), target).floats()
+        photo_terms = objective(tensor, target).floats()
+    found = Compared(name, photo, network, network_terms, photo_terms, network_seconds=network_seconds)
+
+    def keep(step: Step, image: torch.Tensor) -> None:
+        if step.number in SHOWN_STEPS or step.number == steps:
+            found.optimized[step.number] = from_unit_floats(image[0].float().cpu().numpy())
+        if watcher is not None:
+            watcher(step, image)
+
+    run = optimize(tensor, objective, OptimizeConfig(steps=steps), watcher=keep)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    # A step that diverged is set back: what counts is the best so far.
+    found.curve = np.minimum.accumulate([step.terms["total"] for step in run.history]).tolist()
+    found.optimization_seconds = run.history[-1].seconds
+    slow = found.optimized[max(found.optimized)]
+    for label, picture in (("photo", photo), ("network", network), ("optimization", slow)):
+        found.measures[label] = _measures(picture, photo, second, device)
+    return found
+
+
+def equivalent_iterations(network_total: float, curve: Sequence[float]) -> float | None:
+    """N_eq: the number of L-BFGS iterations whose objective equals the network's, between two of them linearly.
+
+    `curve` is the mean objective at iterations 0, 1, 2, … None if the curve never comes down to the network: then N_eq
+    is more than the iterations that were run.
+    """
+    for number, total in enumerate(curve):
+        if total <= network_total:
+            if number == 0:
+                return 0.0
+            before = curve[number - 1]
+            return number - 1 + (before - network_total) / (before - total)
+    return None
+
+
+def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
+    """The report's numbers: means over the photos, N_eq, times and their ratio."""
+    curve = np.mean([one.curve for one in compared], axis=0).tolist()
+    network = {
+        term: float(np.mean([one.network_terms[term] for one in compared])) for term in compared[0].network_terms
+    }
+    network_seconds = float(np.mean([one.network_seconds for one in compared]))
+    slow_seconds = float(np.mean([one.optimization_seconds for one in compared]))
+    labels = compared[0].measures
+    return {
+        "photos": len(compared),
+        "pixels": [one.photo.size for one in compared],
+        "iterations": len(curve),
+        "network_objective": network,
+        "photo_objective": float(np.mean([one.photo_terms["total"] for one in compared])),
+        "lbfgs_objective": {str(step): curve[step - 1] for step in (*SHOWN_STEPS, len(curve)) if step <= len(curve)},
+        "lbfgs_equivalent": equivalent_iterations(network["total"], curve),
+        "network_seconds": network_seconds,
+        "lbfgs_seconds": slow_seconds,
+        "time_ratio": slow_seconds / network_seconds,
+        "measures": {
+            label: {key: float(np.mean([one.measures[label][key] for one in compared])) for key in labels[label]}
+            for label in labels
+        },
+        "curve": curve,
+    }
+
+
+def objective_config(loss_weights: dict[str, Any]) -> ObjectiveConfig:
+    """The objective that a model's metadata describes."""
+    known = ObjectiveConfig.__dataclass_fields__
+    return ObjectiveConfig(**{name: value for name, value in loss_weights.items() if name in known})
+
+
+def _measures(
+    picture: Image.Image, photo: Image.Image, second: Objective | None, device: torch.device
+) -> dict[str, float]:
+    from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+    pixels = np.asarray(picture)
+    similarity = ssim(_tensor(picture, device), _tensor(photo, device), data_range=1.0)
+    assert isinstance(similarity, torch.Tensor)
+    values = {
+        "ssim": float(similarity),
+        "grid": grid_energy(pixels),
+        "border": border_energy(pixels),
+        "saturated": saturated_share(pixels),
+    }
+    if second is not None:
+        with torch.no_grad():
+            terms = second(_tensor(picture, device), second.content_target(_tensor(photo, device))).floats()
+        values |= {"second_content": terms["content"], "second_style": terms["style"]}
+    return values
+
+
+def _tensor(image: Image.Image, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(to_unit_floats(image))[None].to(device)
+
+
+def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Image]]:
+    """The first `count` readable photos below a folder, spread evenly over it, at `size` pixels long side."""
+    from fastnst.errors import ConfigError, ImageError
+    from fastnst.images import find_images, open_image, resize_long_side
+
+    paths = find_images([folder])
+    chosen: list[tuple[str, Image.Image]] = []
+    for index in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
+        try:
+            photo = open_image(paths[index])
+        except ImageError:
+            continue
+        photo = resize_long_side(photo, size) if max(photo.size) > size else photo
+        if min(photo.size) >= 64:
+            chosen.append((paths[index].name, photo))
+    if not chosen:
+        raise ConfigError(f"no photos of at least 64 pixels found in {folder}.")
+    return chosen

@@ -1,0 +1,357 @@
+"""The reference: descents on a small judge, and the commands as a user meets them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from fastnst import cli
+from fastnst.errors import ConfigError
+from fastnst.images import from_unit_floats, open_image
+from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, ConvSpec, PerceptualNetwork
+from fastnst.reference import session
+from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
+from fastnst.reference.compare import equivalent_iterations
+from fastnst.reference.memory import needed_bytes
+from fastnst.reference.optimize import OptimizeConfig, initial_image, optimize
+from tests.conftest import gradient, write_model
+from tests.test_perceptual import random_state
+
+LAYERS = (
+    ("conv1_1", ConvSpec(8, 3, 1, 1, 0)),
+    ("relu1_1", None),
+    ("pool1", (2, 2)),
+    ("conv2_1", ConvSpec(8, 3, 1, 1, 3)),
+)
+
+
+@pytest.fixture
+def objective() -> Objective:
+    torch.manual_seed(0)
+    network = PerceptualNetwork(LAYERS, TORCHVISION)
+    chosen = Objective(network, ObjectiveConfig(content_layers=["conv2_1"], style_layers=["relu1_1", "conv2_1"]))
+    chosen.set_style([torch.rand(1, 3, 40, 40) ** 3])
+    return chosen
+
+
+def smooth(height: int = 48, width: int = 56) -> torch.Tensor:
+    return torch.from_numpy(gradient(height, width).copy()).permute(2, 0, 1)[None] / 255
+
+
+@pytest.mark.parametrize(("optimizer", "init"), [("lbfgs", "content"), ("adam", "noise"), ("lbfgs", "blend")])
+def test_the_objective_falls_and_the_best_picture_is_kept(objective: Objective, optimizer: str, init: str) -> None:
+    photo = smooth()
+    run = optimize(photo, objective, OptimizeConfig(optimizer=optimizer, init=init, steps=40))
+    totals = [step.terms["total"] for step in run.history]
+    assert len(totals) == 40
+    assert min(totals) < 0.4 * totals[0]
+    assert run.image.shape == photo.shape
+    with torch.no_grad():
+        total = objective(run.image, objective.content_target(photo)).total.item()
+    assert total < 0.6 * totals[0]  # clipped to [0, 1], which the descent was not
+
+
+def test_coarse_to_fine_ends_at_full_size(objective: Objective) -> None:
+    run = optimize(smooth(48, 57), objective, OptimizeConfig(steps=5, scales=3))
+    assert run.image.shape == (1, 3, 48, 57)
+    assert len(run.history) == 15
+
+
+def test_a_seed_repeats_itself(objective: Objective) -> None:
+    config = OptimizeConfig(init="noise", steps=3, seed=5)
+    first, second = (optimize(smooth(), objective, config).image for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(initial_image(smooth(), config), initial_image(smooth(), OptimizeConfig(init="noise")))
+
+
+def test_a_mix_is_the_share_of_both() -> None:
+    photo = smooth()
+    noise = initial_image(photo, OptimizeConfig(init="noise"))
+    mix = initial_image(photo, OptimizeConfig(init="blend", blend=0.6))
+    assert torch.allclose(mix, 0.6 * photo + 0.4 * noise)
+
+
+def test_divergence_is_said_and_survived(objective: Objective, caplog: pytest.LogCaptureFixture) -> None:
+    run = optimize(smooth(), objective, OptimizeConfig(learning_rate=1e4, steps=30))
+    assert run.restarts > 0
+    assert "diverged" in caplog.text
+    totals = [step.terms["total"] for step in run.history]
+    with torch.no_grad():
+        assert objective(run.image, objective.content_target(smooth())).total.item() <= totals[0] * 1.2
+
+
+def test_an_interruption_keeps_the_best_picture(objective: Objective) -> None:
+    def interrupt(step, _image) -> None:
+        if step.number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # from a watcher it is the caller's
+        optimize(smooth(), objective, OptimizeConfig(steps=10), watcher=interrupt)
+    original = objective._terms
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(None)
+        if len(calls) > 6:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    objective._terms = interrupted  # type: ignore[method-assign]
+    run = optimize(smooth(), objective, OptimizeConfig(steps=10))
+    assert run.interrupted
+    assert len(run.history) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"init": "nosie"}, "Did you mean 'noise'"),
+        ({"blend": 1.5}, "blend must be between 0 and 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"scales": 9}, "at the coarsest scale"),
+    ],
+)
+def test_meaningless_descents_are_refused(objective: Objective, changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        optimize(smooth(), objective, OptimizeConfig(**changes))
+
+
+def test_equivalent_iterations() -> None:
+    curve = [8.0, 4.0, 2.0, 1.0]
+    assert equivalent_iterations(3.0, curve) == pytest.approx(1.5)
+    assert equivalent_iterations(9.0, curve) == 0
+    assert equivalent_iterations(0.5, curve) is None
+
+
+def test_artifact_measures_see_what_they_should(photo: Image.Image) -> None:
+    clean = np.asarray(photo)
+    y, x = np.mgrid[0 : clean.shape[0], 0 : clean.shape[1]]
+    grid = clean.astype(int) + 12 * ((x % 4 == 0) & (y % 4 < 2))[..., None]
+    grid = np.clip(grid, 0, 255).astype(np.uint8)
+    assert grid_energy(clean) < 2
+    assert grid_energy(grid) > 10 * grid_energy(clean)
+    framed = clean.copy()
+    framed[:4, :, :], framed[-4:], framed[:, :4], framed[:, -4:] = 255, 0, 255, 0
+    assert border_energy(framed) > 1.5 * border_energy(clean)
+    blobs = clean.copy()
+    blobs[100:200, 100:200] = 255
+    assert saturated_share(blobs) - saturated_share(clean) == pytest.approx(1e4 / clean[..., 0].size, rel=0.2)
+
+
+def test_memory_grows_with_the_area_and_is_checked_first(objective: Objective, monkeypatch) -> None:
+    layers = objective.config.layers
+    small, large = (needed_bytes(objective.perceptual, layers, side, side) for side in (100, 200))
+    assert large == pytest.approx(4 * small, rel=1e-3)
+    from fastnst.reference import memory
+
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 10_000)
+    with pytest.raises(ConfigError, match=r"would need about .* GB of memory and 0\.0 GB are free.*--size"):
+        memory.check_memory(objective.perceptual, layers, 1000, 1000, torch.device("cpu"), 4)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(session, "_networks", {})
+    save_file(random_state("alexnet"), tmp_path / "alexnet.safetensors")
+    photo.resize((100, 120)).save(tmp_path / "photo.jpg")
+    photo.rotate(90).resize((110, 90)).save(tmp_path / "painting.jpg")
+    (tmp_path / "recipe.yaml").write_text(
+        "perceptual: alexnet\ncontent_layers: [relu3]\nstyle_layers: [relu1, relu2]\nsteps: 4\nsize: 96\n"
+    )
+    return tmp_path
+
+
+def run(capsys, inputs: Path, command: str, *arguments: object) -> tuple[int, str, str]:
+    recipe = ["--config", inputs / "recipe.yaml", "--perceptual-weights", inputs / "alexnet.safetensors"]
+    code = cli.main([command, *map(str, [*arguments, *recipe])])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_optimize_writes_one_picture_its_steps_and_a_film(capsys, inputs: Path) -> None:
+    out, film = inputs / "out.png", inputs / "film.mp4"
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "-o", out, "--every", 2, "--video", film]
+    code, text, _ = run(capsys, inputs, "optimize", *arguments, "--curve", "--preserve-color")
+    assert code == 0
+    assert "4 steps" in text
+    assert open_image(out).size == (80, 96)
+    assert {"out_00002.png", "out_00004.png", "out_curve.png"} <= {path.name for path in inputs.iterdir()}
+    import av
+
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 4
+
+
+def test_a_sweep_is_a_sheet_and_a_table(capsys, inputs: Path) -> None:
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "-o", inputs / "sweep"]
+    sweep = ["--style-weight", 1, 100, "--content-layer", "relu3", "relu4,relu5", "--curve"]
+    code, _, _ = run(capsys, inputs, "optimize", *arguments, *sweep)
+    assert code == 0
+    with (inputs / "sweep" / "terms.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["variant"] for row in rows] == [
+        "content layers relu3, style weight 1", "content layers relu3, style weight 100",
+        "content layers relu4,relu5, style weight 1", "content layers relu4,relu5, style weight 100",
+    ]  # fmt: skip
+    assert all(float(row["total"]) > 0 for row in rows)
+    assert {"001.png", "004.png", "sheet.jpg", "curve.png"} <= {path.name for path in (inputs / "sweep").iterdir()}
+
+
+def test_taps_can_be_swept(capsys, inputs: Path) -> None:
+    arguments = [
+        inputs / "photo.jpg",
+        "--style",
+        inputs / "painting.jpg",
+        "-o",
+        inputs / "taps",
+        "--tap",
+        "conv",
+        "relu",
+    ]
+    code, _, _ = run(capsys, inputs, "optimize", *arguments)
+    assert code == 0
+    with (inputs / "taps" / "terms.csv").open() as stream:
+        conv, relu = csv.DictReader(stream)
+    assert (conv["variant"], relu["variant"]) == ("tap conv", "tap relu")
+    assert conv["style"] != relu["style"]
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "texture"])
+def test_synthesis_shows_two_noise_maps_for_each_layer(capsys, inputs: Path, command: str) -> None:
+    out = inputs / command
+    picture = inputs / "painting.jpg"
+    code, _, _ = run(capsys, inputs, command, picture, "-o", out, "--layers", "relu1", "relu1,relu2", "--seeds", 2)
+    assert code == 0
+    assert len(list(out.glob("*.png"))) == 4
+    assert (out / "sheet.jpg").is_file()
+    first, second = (np.asarray(open_image(out / f"relu1_seed{seed}.png")) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_a_matte_replaces_the_background_first(capsys, inputs: Path) -> None:
+    Image.new("L", (100, 120), 0).save(inputs / "matte.png")
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "--steps", "1", "-o", inputs / "out.png"]
+    code, _, _ = run(capsys, inputs, "optimize", *arguments, "--matte", inputs / "matte.png", "--background", "black")
+    assert code == 0
+    assert np.asarray(open_image(inputs / "out.png")).max() == 0  # the first step measures the start
+
+
+BAD = {
+    "matte of another size": (["--content-mask", "{dir}/painting.jpg"], "they must be the same"),
+    "unknown layer": (["--style-layers", "relu9"], "alexnet has no layer 'relu9'"),
+    "zero steps": (["--steps", "0"], "steps must be at least 1, not 0"),
+    "zero weights": (["--style-weight", "0", "--content-weight", "0"], "nothing to optimize"),
+    "negative weight": (["--style-weight", "-1"], "style_weight must be a finite number"),
+    "no number": (["--style-weight", "strong"], "--style-weight takes a number, not 'strong'"),
+    "tiny painting": (["--style", "{dir}/tiny.png"], "needs"),
+    "existing output": (["-o", "{dir}/photo.jpg"], "exists already"),
+    "sweep to a file": (["--style-weight", "1", "2"], "needs a folder, not the file"),
+    "missing photo": (["{dir}/missing.jpg"], "cannot be opened"),
+    "colour": (["--matte", "{dir}/photo.jpg", "--background", "blakc"], "unknown colour 'blakc'"),
+    "background alone": (["--background", "black"], "belong together"),
+    "film": (["--video", "{dir}/film.avi"], "a film is an .mp4 file"),
+    "tap": (["--tap", "pool"], "unknown tap 'pool'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence(capsys, inputs: Path, case: str) -> None:
+    Image.new("RGB", (4, 4)).save(inputs / "tiny.png")
+    given, message = BAD[case]
+    arguments = [argument.format(dir=inputs) for argument in given]
+    if not arguments[0].startswith(str(inputs)):
+        arguments.insert(0, str(inputs / "photo.jpg"))
+    if "--style" not in arguments:
+        arguments += ["--style", str(inputs / "painting.jpg")]
+    if "-o" not in arguments:
+        arguments += ["-o", str(inputs / "out.png")]
+    before = sorted(path.name for path in inputs.iterdir())
+    code, _, err = run(capsys, inputs, "optimize", *arguments)
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert sorted(path.name for path in inputs.iterdir()) == before
+
+
+def test_a_misspelt_recipe_names_the_nearest_key(capsys, inputs: Path) -> None:
+    (inputs / "recipe.yaml").write_text("style_wieght: 3\n")
+    code, _, err = run(
+        capsys, inputs, "optimize", inputs / "photo.jpg", "--style", inputs / "painting.jpg", "-o", inputs / "o.png"
+    )
+    assert code == 2
+    assert "unknown key 'style_wieght'. Did you mean 'style_weight'" in err
+
+
+def test_shipped_recipes_are_valid(inputs: Path) -> None:
+    from fastnst.commands.optimize import build_parser
+    from fastnst.reference.options import read_variants
+
+    recipes = sorted((Path(__file__).parents[1] / "configs" / "reference").glob("*.yaml"))
+    assert len(recipes) >= 5
+    for recipe in recipes:
+        options = build_parser("x").parse_args(["p.jpg", "--style", "s.jpg", "-o", "o.png", "--config", str(recipe)])
+        for _, settings in read_variants(options):
+            PerceptualNetwork(ARCHITECTURES[settings.perceptual.name], TORCHVISION).check_layers(
+                settings.objective.layers
+            )
+
+
+def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, photo: Image.Image) -> None:
+    from fastnst.runtime.metadata import StyleMetadata
+
+    metadata = StyleMetadata(
+        name="negative", perceptual="alexnet",
+        loss_weights={"content_layers": ["relu3"], "style_layers": ["relu1", "relu2"], "style_size": 96},
+    )  # fmt: skip
+    model = write_model(inputs / "negative.onnx", properties=metadata.to_properties())
+    (inputs / "photos").mkdir()
+    for number in range(2):
+        photo.crop((number * 50, 0, number * 50 + 200, 220)).save(inputs / "photos" / f"{number}.jpg")
+    arguments = ["compare", model, "--photos", inputs / "photos", "--painting", inputs / "painting.jpg"]
+    arguments += ["-o", inputs / "report", "--size", 96, "--steps", 6, "--provider", "cpu"]
+    arguments += ["--perceptual-weights", inputs / "alexnet.safetensors", "--second", "none"]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert "about" in capsys.readouterr().err
+    numbers = json.loads((inputs / "report" / "report.json").read_text())
+    assert len(numbers["curve"]) == 6
+    assert numbers["photos"] == 2
+    # N_eq again, by hand: where the mean curve crosses the network's objective.
+    crossing = next(
+        (i for i, total in enumerate(numbers["curve"]) if total <= numbers["network_objective"]["total"]), None
+    )
+    if crossing:
+        assert crossing - 1 <= numbers["lbfgs_equivalent"] <= crossing
+    page = (inputs / "report" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64") >= 8
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_preview_shows_three_weights(capsys, inputs: Path) -> None:
+    training = inputs / "training.yaml"
+    training.write_text(
+        "perceptual: alexnet\nmodel:\n  style_size: 96\n  objective:\n    content_layers: [relu3]\n"
+        "    style_layers: [relu1, relu2]\n    style_weight: 6.0\n"
+    )
+    (inputs / "photos").mkdir()
+    open_image(inputs / "photo.jpg").save(inputs / "photos" / "a.jpg")
+    arguments = ["preview", inputs / "painting.jpg", "--photos", inputs / "photos", "--config", training, "--steps", 2]
+    arguments += ["--perceptual-weights", inputs / "alexnet.safetensors", "-o", inputs / "look.jpg", "--size", 80]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert "2, 6, 18" in capsys.readouterr().out
+    assert open_image(inputs / "look.jpg").width > 1000
+
+
+def test_floats_of_a_picture_survive() -> None:
+    image = smooth()
+    assert np.array_equal(np.asarray(from_unit_floats(image[0].numpy())), gradient(48, 56))
