@@ -88,6 +88,7 @@ BAD = {
     "quality": (["{photo}", "--quality", "0"], "between 1 and 100"),
     "format": (["{photo}", "--format", "xyz"], "unknown format 'xyz'"),
     "provider": (["{photo}", "--provider", "cdua"], "Did you mean 'cuda'"),
+    "unknown suffix": (["{photo}", "-o", "{tmp}/out.pdf"], "has no picture suffix that can be written"),
     "several to one file": (["{photo}", "{photo}"], "2 pictures cannot go to one file"),
     "no permission": (["{photo}", "-o", "{tmp}/text.jpg/out.png"], "cannot be written"),
 }

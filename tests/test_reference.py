@@ -258,7 +258,7 @@ BAD = {
     "sweep to a file": (["--style-weight", "1", "2"], "needs a folder, not the file"),
     "missing photo": (["{dir}/missing.jpg"], "cannot be opened"),
     "colour": (["--matte", "{dir}/photo.jpg", "--background", "blakc"], "unknown colour 'blakc'"),
-    "background alone": (["--background", "black"], "belong together"),
+    "background alone": (["--background", "black"], "needs the person's matte"),
     "film": (["--video", "{dir}/film.avi"], "a film is an .mp4 file"),
     "tap": (["--tap", "pool"], "unknown tap 'pool'"),
 }

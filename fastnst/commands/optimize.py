@@ -76,8 +76,10 @@ def _check(options: argparse.Namespace, variants: list[tuple[str, Settings]]) ->
     """Where each variant's picture goes; raises for whatever would fail after the work is done."""
     if options.every is not None and options.every < 1:
         raise ConfigError(f"--every must be at least 1, not {options.every}.")
-    if (options.matte is None) != (options.background is None):
-        raise ConfigError("--matte and --background belong together: a matte file and the colour to put outside it.")
+    if options.background is not None and options.matte is None:
+        raise ConfigError(f"a {options.background} background needs the person's matte: give its file with --matte.")
+    if options.matte is not None and options.background is None:
+        raise ConfigError("--matte needs --background, the colour to put outside the person.")
     if options.film and options.video is None:
         options.video = options.output.with_suffix(".mp4")
     outputs = [options.output]

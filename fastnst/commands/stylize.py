@@ -93,8 +93,10 @@ def plan(photos: list[Path], styles: list[Path], output: Path, suffix: str | Non
                 jobs.append(Job(photo, style, target))
     if named_file and len(jobs) > 1:
         raise OutputError(f"{len(jobs)} pictures cannot go to one file: give a folder instead of {output}.")
-    if not named_file and output.is_file():
-        raise OutputError(f"{output} is a file without a picture suffix that can be written: name a folder.")
+    if not named_file and (output.is_file() or (len(jobs) == 1 and output.suffix and not output.is_dir())):
+        raise OutputError(
+            f"{output} has no picture suffix that can be written: use {', '.join(SUFFIXES)}, or a folder."
+        )
     return jobs
 
 

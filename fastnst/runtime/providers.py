@@ -60,7 +60,8 @@ def open_engine(path: Path, provider: str = "auto", threads: int | None = None) 
     if threads is not None and threads < 1:
         raise ConfigError(f"threads must be at least 1, not {threads}.")
     ort = import_onnxruntime()
-    threads = threads or usable_cores()
+    # More threads than cores only take turns, and thousands of them stall the machine.
+    threads = min(threads or usable_cores(), usable_cores())
     reference = Engine(_cpu_session(ort, path, threads), "cpu", "f32")  # proves that the file is a model
     if provider == "cpu":
         return reference

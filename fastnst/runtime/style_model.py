@@ -21,7 +21,7 @@ class StyleModel:
         path: an .onnx that keeps the contract: input `image`, output `stylized`, both uint8 `[N, H, W, 3]` with
             N, H and W free, and a fastnst description.
         provider: `auto`, `cpu`, `openvino`, `cuda` or `tensorrt`.
-        threads: CPU threads; None takes the cores that this process may use.
+        threads: CPU threads, at most the cores that this process may use; None takes all of these.
 
     Raises `ModelError` with the reason for a file that is missing, damaged or foreign; `ConfigError` for a provider
     that cannot be had; `MissingDependencyError` if no onnxruntime is installed.

@@ -21,7 +21,7 @@ class Stylizer:
     Args:
         style: the name of a style that ships, or a style model file (.onnx).
         provider: `auto` (the fastest that works), `cpu`, `openvino`, `cuda` or `tensorrt`.
-        threads: CPU threads; None takes the cores that this process may use.
+        threads: CPU threads, at most the cores that this process may use; None takes all of these.
 
     Raises `StyleNotFoundError`, `ModelError`, `ConfigError` or `MissingDependencyError`, each in one sentence.
     """
