@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.images import check_output, open_image, resize_long_side, to_unit_floats, write_atomically
 from fastnst.objective import Objective, ObjectiveConfig
@@ -34,7 +35,7 @@ _SECOND_LAYERS = {
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(prog=prog, description="Measure a trained network against per-image optimization.")
+    parser = Parser(prog=prog, description="Measure a trained network against per-image optimization.")
     parser.add_argument("model", metavar="MODEL", help="name of a style, or a style model file (.onnx)")
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="held-out photos")
     parser.add_argument(

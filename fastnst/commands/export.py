@@ -7,12 +7,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from fastnst.commands.parser import Parser
 from fastnst.images import check_output
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(prog=prog, description="Export a trained network as a style model file.")
+    parser = Parser(prog=prog, description="Export a trained network as a style model file.")
     parser.add_argument("checkpoint", type=Path, help=".ckpt or .safetensors of a training")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx to write")
     parser.add_argument("--precision", default="fp32", help="fp32, or fp16 for GPUs (default: fp32)")

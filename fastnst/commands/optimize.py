@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageColor
 from torch import Tensor
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError, OutputError
 from fastnst.images import SUFFIXES, check_output, from_unit_floats, open_image, save_image, to_unit_floats
 from fastnst.reference.film import Film
@@ -26,7 +27,7 @@ _RECIPE_OPTIONS = ("background", "preserve_color", "curve", "every", "film")
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog, description="Restyle one photo by optimizing its pixels: slow, and the measure of everything else."
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO")

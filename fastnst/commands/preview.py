@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.images import check_output, from_unit_floats, open_image, save_image, to_unit_floats
 from fastnst.objective import ObjectiveConfig
@@ -27,7 +28,7 @@ _FACTORS = (1 / 3, 1.0, 3.0)
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog, description="A few minutes of optimization with the objective of a training configuration."
     )
     parser.add_argument("painting", type=Path, metavar="PAINTING")

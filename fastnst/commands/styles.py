@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.runtime.catalog import available_styles
 from fastnst.runtime.style_model import StyleModel
@@ -12,7 +12,7 @@ from fastnst.runtime.style_model import StyleModel
 
 def main(argv: list[str], prog: str = "fastnst styles") -> int:
     """Print one line a style; raises `ConfigError` if none is installed."""
-    parser = argparse.ArgumentParser(prog=prog, description="List the styles that are installed.")
+    parser = Parser(prog=prog, description="List the styles that are installed.")
     parser.parse_args(argv)
     styles = available_styles()
     if not styles:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images import SUFFIXES, check_output, find_images, open_picture, save_image, save_picture
 from fastnst.runtime.catalog import available_styles, resolve_style
@@ -30,7 +31,7 @@ class Job:
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(prog=prog, description="Restyle photos and folders of photos.")
+    parser = Parser(prog=prog, description="Restyle photos and folders of photos.")
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos")
     parser.add_argument(
         "--style", nargs="+", required=True, metavar="STYLE", help="names of styles, .onnx files, or all"

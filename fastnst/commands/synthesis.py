@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.images import check_output, from_unit_floats, open_image, save_image
 from fastnst.reference.gallery import Entry, write_terms
@@ -34,7 +34,7 @@ def texture(argv: list[str], prog: str = "fastnst texture") -> int:
 
 def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]) -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog=prog, description=f"Synthesize a picture from noise by its {term} alone.")
+    parser = Parser(prog=prog, description=f"Synthesize a picture from noise by its {term} alone.")
     parser.add_argument("picture", type=Path, metavar="PHOTO" if term == "content" else "PAINTING")
     parser.add_argument("--layers", nargs="+", default=default_layers, help="one picture each; join layers with commas")
     parser.add_argument("--seeds", type=int, default=1, help="noise maps for each, side by side")
