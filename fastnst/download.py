@@ -47,10 +47,15 @@ class RemoteFile:
         return f"{mirror.rstrip('/')}/{self.name}"
 
 
+def cache_path() -> Path:
+    """Where downloads and verdicts are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
+    own = os.environ.get("FASTNST_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+
+
 def cache_folder() -> Path:
-    """Where downloads are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory. Created on demand."""
-    base = os.environ.get("FASTNST_CACHE")
-    folder = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+    """`cache_path`, created on demand. Raises `DownloadError` if it cannot be."""
+    folder = cache_path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -99,6 +99,23 @@ class UpsampleBlock(nn.Module):
         return y
 
 
+def residual_autoencoder(width: int, blocks: int, kernel: int) -> nn.Sequential:
+    """Down by 4, residual blocks, up by 4: the shape that Johnson's network and CycleGAN's generator share.
+
+    `width` channels at full resolution and four times as many at a quarter of it; `kernel` is the side of the first and
+    the last convolution.
+    """
+    return nn.Sequential(
+        ConvBlock(3, width, kernel),
+        ConvBlock(width, 2 * width, stride=2),
+        ConvBlock(2 * width, 4 * width, stride=2),
+        *(ResidualBlock(4 * width) for _ in range(blocks)),
+        UpsampleBlock(4 * width, 2 * width),
+        UpsampleBlock(2 * width, width),
+        ConvBlock(width, 3, kernel, norm=False, relu=False),
+    )
+
+
 def to_unit_range(x: Tensor) -> Tensor:
     """A network's last activation: a tanh of amplitude 150/255 around the middle, clipped to [0, 1].
 

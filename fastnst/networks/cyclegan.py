@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from fastnst.errors import ConfigError
-from fastnst.networks.base import ConvBlock, ResidualBlock, StyleNetwork, UpsampleBlock, to_unit_range
+from fastnst.networks.base import StyleNetwork, residual_autoencoder, to_unit_range
 
 
 class CycleGANGenerator(StyleNetwork):
@@ -26,15 +26,7 @@ class CycleGANGenerator(StyleNetwork):
         if blocks not in (6, 9):
             raise ConfigError(f"the cyclegan network has 6 or 9 blocks, not {blocks}.")
         super().__init__(width=width, blocks=blocks)
-        self.layers = nn.Sequential(
-            ConvBlock(3, width, 7),
-            ConvBlock(width, 2 * width, stride=2),
-            ConvBlock(2 * width, 4 * width, stride=2),
-            *(ResidualBlock(4 * width) for _ in range(blocks)),
-            UpsampleBlock(4 * width, 2 * width),
-            UpsampleBlock(2 * width, width),
-            ConvBlock(width, 3, 7, norm=False, relu=False),
-        )
+        self.layers = residual_autoencoder(width, blocks, kernel=7)
 
     def forward(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""

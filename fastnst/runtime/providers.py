@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnst.download import cache_path
 from fastnst.errors import ConfigError, MissingDependencyError, ModelError, suggest
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def _open_cuda(ort: ModuleType, path: Path, threads: int, _reference: Engine) ->
 def _open_tensorrt(ort: ModuleType, path: Path, threads: int, _reference: Engine) -> Engine:
     engine_cache: dict[str, Any] = {
         "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": str(_cache_folder() / "tensorrt"),
+        "trt_engine_cache_path": str(cache_path() / "tensorrt"),
         "trt_timing_cache_enable": True,
     }
     providers = [("tensorrt", engine_cache), ("cuda", _CUDA_OPTIONS)]
@@ -217,7 +218,7 @@ def _openvino_session(ort: ModuleType, path: Path, threads: int, device: Any, pr
 def _precise_enough(path: Path, session: Any, reference: Any) -> bool:
     """Whether reduced precision stays within 40 dB of float32; the verdict is kept in the user's cache."""
     key = hashlib.sha256(path.read_bytes()).hexdigest()[:24]
-    verdicts = _cache_folder() / "precision" / f"{key}-{_plugin_version()}.json"
+    verdicts = cache_path() / "precision" / f"{key}-{_plugin_version()}.json"
     try:
         return bool(json.loads(verdicts.read_text())["psnr"] >= _LEAST_PSNR)
     except (OSError, ValueError, KeyError):
@@ -247,11 +248,6 @@ def _plugin_version() -> str | None:
         return metadata.version("onnxruntime-ep-openvino")
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cache_folder() -> Path:
-    own = os.environ.get("FASTNST_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
 
 
 _OPENERS: dict[str, Callable[[ModuleType, Path, int, Engine], Engine]] = {
