@@ -108,6 +108,7 @@ class StyleTraining(pl.LightningModule):
         self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
         self.perceptual_name = perceptual.name
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
+        self.earlier_steps = 0  # of the training that this one starts from
         if init is not None:
             self._start_from(Path(init).expanduser())
         self.objective = Objective(build_perceptual(perceptual), objective)
@@ -192,7 +193,7 @@ class StyleTraining(pl.LightningModule):
             network_options=self.network.options,
             perceptual=self.perceptual_name,
             loss_weights={**dataclasses.asdict(config), "style_size": self.style_size},
-            steps=self.global_step,
+            steps=self.earlier_steps + self.global_step,
             batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
             image_size=getattr(data, "image_size", 0),
             objective=dict(self.validated),
@@ -215,6 +216,7 @@ class StyleTraining(pl.LightningModule):
                 f" {self.network.options}: set model.network to match."
             )
         self.network.load_state_dict(network.state_dict())
+        self.earlier_steps = metadata.steps
 
 
 def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:

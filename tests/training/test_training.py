@@ -151,6 +151,7 @@ def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> N
     second = train(materials, tmp_path, "second", 1, *options) / "second.safetensors"
     for name, tensor in load_file(first).items():
         assert torch.allclose(tensor, load_file(second)[name], atol=1e-6)
+    assert load_network(second)[1].steps == 2  # of both trainings
 
 
 @pytest.mark.parametrize(
