@@ -124,6 +124,7 @@ def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, optio
     """Say what it will cost before it starts, from a few trial iterations."""
     photo = torch.from_numpy(to_unit_floats(photos[0][1]))[None]
     photo = photo.to(next(objective.perceptual.convolutions.parameters()).device)
+    optimize(photo, objective, OptimizeConfig(steps=1))  # the first step allocates
     started = time.perf_counter()
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * options.steps * len(photos) / 60
