@@ -319,12 +319,18 @@ def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, ph
         photo.crop((number * 50, 0, number * 50 + 200, 220)).save(inputs / "photos" / f"{number}.jpg")
     arguments = ["compare", model, "--photos", inputs / "photos", "--painting", inputs / "painting.jpg"]
     arguments += ["-o", inputs / "report", "--size", 96, "--steps", 6, "--provider", "cpu"]
-    arguments += ["--perceptual-weights", inputs / "alexnet.safetensors", "--second", "none"]
+    save_file(random_state("vgg16"), inputs / "vgg16.safetensors")
+    arguments += ["--perceptual-weights", inputs / "alexnet.safetensors"]
+    arguments += ["--second", "vgg16", "--second-weights", inputs / "vgg16.safetensors"]
     assert cli.main([str(argument) for argument in arguments]) == 0
     assert "about" in capsys.readouterr().err
     numbers = json.loads((inputs / "report" / "report.json").read_text())
     assert len(numbers["curve"]) == 6
     assert numbers["photos"] == 2
+    assert numbers["second_judge"] == "vgg16"
+    measures = numbers["measures"]
+    assert measures["photo"]["second_content"] == 0 < measures["network"]["second_content"]
+    assert measures["photo"]["ssim"] > 0.999 > measures["network"]["ssim"]
     # N_eq again, by hand: where the mean curve crosses the network's objective.
     crossing = next(
         (i for i, total in enumerate(numbers["curve"]) if total <= numbers["network_objective"]["total"]), None

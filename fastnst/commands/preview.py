@@ -64,7 +64,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
                 run = optimize(tensor, objective, OptimizeConfig(steps=options.steps), watcher=bar)
                 if run.interrupted:
                     raise KeyboardInterrupt
-                row.append((from_unit_floats(run.image[0].numpy()), f"style weight {weight:g}"))
+                row.append((from_unit_floats(run.image[0].numpy()), f"style weight {weight:.3g}"))
             rows.append(row)
     rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
