@@ -23,7 +23,7 @@ from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
 from fastnst.reference.optimize import OptimizeConfig, optimize
-from fastnst.reference.session import Settings, open_tensor, prepare
+from fastnst.reference.settings import Settings, open_tensor, prepare
 
 
 class Plain:

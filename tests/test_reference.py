@@ -17,7 +17,7 @@ from fastnst.errors import ConfigError
 from fastnst.images import from_unit_floats, open_image
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, ConvSpec, PerceptualNetwork
-from fastnst.reference import session
+from fastnst.reference import settings
 from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
 from fastnst.reference.compare import equivalent_iterations
 from fastnst.reference.memory import needed_bytes
@@ -161,7 +161,7 @@ def test_memory_grows_with_the_area_and_is_checked_first(objective: Objective, m
 
 @pytest.fixture
 def inputs(tmp_path: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(session, "_networks", {})
+    monkeypatch.setattr(settings, "_networks", {})
     save_file(random_state("alexnet"), tmp_path / "alexnet.safetensors")
     photo.resize((100, 120)).save(tmp_path / "photo.jpg")
     photo.rotate(90).resize((110, 90)).save(tmp_path / "painting.jpg")
@@ -300,9 +300,9 @@ def test_shipped_recipes_are_valid(inputs: Path) -> None:
     assert len(recipes) >= 5
     for recipe in recipes:
         options = build_parser("x").parse_args(["p.jpg", "--style", "s.jpg", "-o", "o.png", "--config", str(recipe)])
-        for _, settings in read_variants(options):
-            PerceptualNetwork(ARCHITECTURES[settings.perceptual.name], TORCHVISION).check_layers(
-                settings.objective.layers
+        for _, variant in read_variants(options):
+            PerceptualNetwork(ARCHITECTURES[variant.perceptual.name], TORCHVISION).check_layers(
+                variant.objective.layers
             )
 
 

@@ -21,7 +21,7 @@ from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.compare import Compared, compare_photo, objective_config, photo_list, summarize
 from fastnst.reference.optimize import OptimizeConfig, optimize
 from fastnst.reference.report import write_html
-from fastnst.reference.session import Settings, prepare, progress_bar
+from fastnst.reference.settings import Settings, prepare, progress_bar
 from fastnst.runtime.stylizer import Stylizer
 
 _TRIAL_STEPS = 3

@@ -19,7 +19,7 @@ from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
 from fastnst.reference.optimize import Step, Watcher, optimize
 from fastnst.reference.options import add_settings, read_variants
-from fastnst.reference.session import Settings, check_size, open_mask, open_tensor, prepare, progress_bar
+from fastnst.reference.settings import Settings, check_size, open_mask, open_tensor, prepare, progress_bar
 from fastnst.runtime.color import transfer_luminance
 
 _RECIPE_OPTIONS = ("background", "preserve_color", "curve", "every", "film")

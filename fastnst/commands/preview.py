@@ -20,7 +20,7 @@ from fastnst.objective import ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.compare import photo_list
 from fastnst.reference.optimize import OptimizeConfig, optimize
-from fastnst.reference.session import Settings, prepare, progress_bar
+from fastnst.reference.settings import Settings, prepare, progress_bar
 from fastnst.sheets import Cell, contact_sheet
 
 _FACTORS = (1 / 3, 1.0, 3.0)

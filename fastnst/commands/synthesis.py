@@ -15,7 +15,7 @@ from fastnst.images import check_output, from_unit_floats, open_image, save_imag
 from fastnst.reference.gallery import Entry, write_terms
 from fastnst.reference.optimize import optimize
 from fastnst.reference.options import add_settings, read_variants
-from fastnst.reference.session import Settings, check_size, open_tensor, prepare, progress_bar
+from fastnst.reference.settings import Settings, check_size, open_tensor, prepare, progress_bar
 from fastnst.sheets import contact_sheet
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]

@@ -14,7 +14,7 @@ from fastnst.errors import ConfigError, suggest
 from fastnst.objective import ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.optimize import OptimizeConfig
-from fastnst.reference.session import Settings, option_homes
+from fastnst.reference.settings import Settings, option_homes
 
 _RECIPE_ONLY = {"description"}
 _ALIASES = {"content_layers": ["--content-layer"], "style_layers": ["--style-layer"], "perceptual": ["--backbone"]}
