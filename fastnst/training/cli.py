@@ -69,6 +69,11 @@ class Progress(RichProgressBar):
 class StyleCLI(LightningCLI):
     """LightningCLI for `StyleTraining` and `PhotoData`, with top-level options linked to where they belong."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Only `fit`: validation runs along with it, and restyling is the exported model's business."""
+        return {"fit": LightningCLI.subcommands()["fit"]}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare the top-level options and the defaults of a training."""
         parser.add_argument("--painting", type=str, nargs="+", default=[], help="picture file(s) of the style")
@@ -136,29 +141,34 @@ def watchers() -> list[pl.Callback]:
 
 
 def main(argv: list[str], prog: str = "fastnst train") -> int:
-    """Run the command line; raises `FastNSTError` for what a user can get wrong."""
+    """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
     _quiet()
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")
-    StyleCLI(
-        StyleTraining,
-        PhotoData,
-        args=argv,
-        parser_class=Parser,
-        parser_kwargs={"prog": prog},
-        save_config_kwargs={"overwrite": True},
-        seed_everything_default=0,
-        trainer_defaults={
-            "callbacks": watchers(),
-            "check_val_every_n_epoch": None,
-            "val_check_interval": 500,
-            "num_sanity_val_steps": 0,
-            "log_every_n_steps": 10,
-            "gradient_clip_val": 10.0,
-            "use_distributed_sampler": False,
-            "enable_model_summary": False,
-        },
-    )
+    try:
+        StyleCLI(
+            StyleTraining,
+            PhotoData,
+            args=argv,
+            parser_class=Parser,
+            parser_kwargs={"prog": prog},
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            trainer_defaults={
+                "callbacks": watchers(),
+                "check_val_every_n_epoch": None,
+                "val_check_interval": 500,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": 10,
+                "gradient_clip_val": 10.0,
+                "use_distributed_sampler": False,
+                "enable_model_summary": False,
+            },
+        )
+    except SystemExit as stop:  # Lightning's way to end after Ctrl-C
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     return 0
 
 

@@ -89,8 +89,18 @@ class Throughput(pl.Callback):
 class Finish(pl.Callback):
     """Write the trained network as .safetensors at the end, and say what comes next."""
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """After Ctrl-C, keep what was reached: a checkpoint to go on from, and the network as it is."""
+        if not isinstance(exception, KeyboardInterrupt) or trainer.global_step == 0:
+            return
+        checkpoint = _run_folder(trainer) / "checkpoints" / "last.ckpt"
+        trainer.save_checkpoint(checkpoint)
+        self.on_fit_end(trainer, pl_module)
+        if trainer.is_global_zero:
+            log.info("Interrupted at step %d; go on with --ckpt_path %s", trainer.global_step, checkpoint)
+
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, on the first rank, whatever the training reached (an interruption with Ctrl-C included)."""
+        """Save, on the first rank, what the training reached."""
         run = _run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return

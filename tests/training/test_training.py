@@ -196,3 +196,26 @@ def test_shipped_configurations_are_valid(materials: Path, tmp_path: Path) -> No
     for config in sorted((ROOT / "configs").glob("*.yaml")):
         options = ["fit", "--config", str(config), "--painting", "x.jpg", "--print_config"]
         assert cli.run("fastnst.training.cli", options, "train.py") == 0
+
+
+def test_ctrl_c_keeps_a_checkpoint_to_go_on_from(
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(materials, tmp_path, "uninterrupted", 5)
+    original = StyleTraining.training_step
+
+    def interrupted(self: StyleTraining, photos: torch.Tensor, index: int) -> torch.Tensor:
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return original(self, photos, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StyleTraining, "training_step", interrupted)
+        code = cli.run("fastnst.training.cli", arguments(materials, tmp_path, "stopped", 5), "train.py")
+    assert code == 130
+    stopped = tmp_path / "stopped" / "version_0"
+    assert load_network(stopped / "stopped.safetensors")[1].steps == 3
+    resume = ["--ckpt_path", str(stopped / "checkpoints" / "last.ckpt")]
+    rest = load_file(train(materials, tmp_path, "continued", 5, *resume) / "continued.safetensors")
+    for name, tensor in load_file(whole / "uninterrupted.safetensors").items():
+        assert torch.equal(tensor, rest[name]), name
