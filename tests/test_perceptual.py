@@ -126,6 +126,14 @@ def test_a_keras_file_and_a_torchvision_file_give_the_same(tmp_path: Path) -> No
     assert results[0].abs().sum() > 0
 
 
+def test_a_pth_file_is_taken_as_torchvisions(tmp_path: Path) -> None:
+    state = random_state("vgg16")
+    torch.save(state, tmp_path / "torchvision.pth")
+    save_file(state, tmp_path / "ours.safetensors")
+    assert build_perceptual(PerceptualConfig("vgg16", None, str(tmp_path / "torchvision.pth"))).preprocessing != CAFFE
+    assert build_perceptual(PerceptualConfig("vgg16", None, str(tmp_path / "ours.safetensors"))).preprocessing == CAFFE
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -22,8 +22,8 @@ class PerceptualConfig:
     Attributes:
         name: `vgg19`, `vgg16` or `alexnet`.
         weights: `oxford` (the original Caffe weights, which style transfer prefers) or `imagenet` (torchvision's);
-            None takes the network's first set.
-        weights_file: a local file instead of the download; `weights` still says which preprocessing it needs.
+            None takes `imagenet` for a .pth file, which is how torchvision publishes, and the network's first set else.
+        weights_file: a local file instead of the download; `weights` says which preprocessing it needs.
         pooling: `max`, as trained, or `avg`.
     """
 
@@ -51,7 +51,7 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
             f" Choose one of: {', '.join(ARCHITECTURES)}."
         )
     known = weight_sets(config.name)
-    weights = config.weights or known[0]
+    weights = config.weights or _likely_set(config.weights_file, known)
     if weights not in known:
         raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
     source = WEIGHT_SETS[config.name, weights]
@@ -65,6 +65,11 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
         path = _cached(config.name, weights, source, network)
         _fill(network, read_convolutions(path), str(path))
     return network
+
+
+def _likely_set(weights_file: str | None, known: list[str]) -> str:
+    is_torchvisions = weights_file is not None and Path(weights_file).suffix.lower() in (".pth", ".pt")
+    return "imagenet" if is_torchvisions and "imagenet" in known else known[0]
 
 
 def _cached(name: str, weights: str, source: WeightSet, network: PerceptualNetwork) -> Path:
