@@ -1,0 +1,156 @@
+"""The descent on a small judge, N_eq, the artifact measures, the memory check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fastnst.errors import ConfigError
+from fastnst.images import from_unit_floats
+from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
+from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
+from fastnst.reference.compare import equivalent_iterations
+from fastnst.reference.memory import needed_bytes
+from fastnst.reference.optimize import OptimizeConfig, initial_image, optimize
+from tests.conftest import gradient
+
+LAYERS = (
+    ("conv1_1", ConvSpec(8, 3, 1, 1, 0)),
+    ("relu1_1", None),
+    ("pool1", (2, 2)),
+    ("conv2_1", ConvSpec(8, 3, 1, 1, 3)),
+)
+
+
+@pytest.fixture
+def objective() -> Objective:
+    torch.manual_seed(0)
+    network = PerceptualNetwork(LAYERS, TORCHVISION)
+    chosen = Objective(network, ObjectiveConfig(content_layers=["conv2_1"], style_layers=["relu1_1", "conv2_1"]))
+    chosen.set_style([torch.rand(1, 3, 40, 40) ** 3])
+    return chosen
+
+
+def smooth(height: int = 48, width: int = 56) -> torch.Tensor:
+    return torch.from_numpy(gradient(height, width).copy()).permute(2, 0, 1)[None] / 255
+
+
+@pytest.mark.parametrize(("optimizer", "init"), [("lbfgs", "content"), ("adam", "noise"), ("lbfgs", "blend")])
+def test_the_objective_falls_and_the_best_picture_is_kept(objective: Objective, optimizer: str, init: str) -> None:
+    photo = smooth()
+    run = optimize(photo, objective, OptimizeConfig(optimizer=optimizer, init=init, steps=40))
+    totals = [step.terms["total"] for step in run.history]
+    assert len(totals) == 40
+    assert min(totals) < 0.4 * totals[0]
+    assert run.image.shape == photo.shape
+    with torch.no_grad():
+        total = objective(run.image, objective.content_target(photo)).total.item()
+    assert total < 0.6 * totals[0]  # clipped to [0, 1], which the descent was not
+
+
+def test_coarse_to_fine_ends_at_full_size(objective: Objective) -> None:
+    run = optimize(smooth(48, 57), objective, OptimizeConfig(steps=5, scales=3))
+    assert run.image.shape == (1, 3, 48, 57)
+    assert len(run.history) == 15
+
+
+def test_a_seed_repeats_itself(objective: Objective) -> None:
+    config = OptimizeConfig(init="noise", steps=3, seed=5)
+    first, second = (optimize(smooth(), objective, config).image for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(initial_image(smooth(), config), initial_image(smooth(), OptimizeConfig(init="noise")))
+
+
+def test_a_mix_is_the_share_of_both() -> None:
+    photo = smooth()
+    noise = initial_image(photo, OptimizeConfig(init="noise"))
+    mix = initial_image(photo, OptimizeConfig(init="blend", blend=0.6))
+    assert torch.allclose(mix, 0.6 * photo + 0.4 * noise)
+
+
+def test_divergence_is_said_and_survived(objective: Objective, caplog: pytest.LogCaptureFixture) -> None:
+    run = optimize(smooth(), objective, OptimizeConfig(learning_rate=1e4, steps=30))
+    assert run.restarts > 0
+    assert "diverged" in caplog.text
+    totals = [step.terms["total"] for step in run.history]
+    with torch.no_grad():
+        assert objective(run.image, objective.content_target(smooth())).total.item() <= totals[0] * 1.2
+
+
+def test_an_interruption_keeps_the_best_picture(objective: Objective) -> None:
+    def interrupt(step, _image) -> None:
+        if step.number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # from a watcher it is the caller's
+        optimize(smooth(), objective, OptimizeConfig(steps=10), watcher=interrupt)
+    original = objective._terms
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(None)
+        if len(calls) > 6:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    objective._terms = interrupted  # type: ignore[method-assign]
+    run = optimize(smooth(), objective, OptimizeConfig(steps=10))
+    assert run.interrupted
+    assert len(run.history) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"init": "nosie"}, "Did you mean 'noise'"),
+        ({"blend": 1.5}, "blend must be between 0 and 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"scales": 9}, "at the coarsest scale"),
+    ],
+)
+def test_meaningless_descents_are_refused(objective: Objective, changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        optimize(smooth(), objective, OptimizeConfig(**changes))
+
+
+def test_equivalent_iterations() -> None:
+    curve = [8.0, 4.0, 2.0, 1.0]
+    assert equivalent_iterations(3.0, curve) == pytest.approx(1.5)
+    assert equivalent_iterations(9.0, curve) == 0
+    assert equivalent_iterations(0.5, curve) is None
+
+
+def test_artifact_measures_see_what_they_should(photo: Image.Image) -> None:
+    clean = np.asarray(photo)
+    y, x = np.mgrid[0 : clean.shape[0], 0 : clean.shape[1]]
+    grid = clean.astype(int) + 12 * ((x % 4 == 0) & (y % 4 < 2))[..., None]
+    grid = np.clip(grid, 0, 255).astype(np.uint8)
+    assert grid_energy(clean) < 2
+    assert grid_energy(grid) > 10 * grid_energy(clean)
+    framed = clean.copy()
+    framed[:4, :, :], framed[-4:], framed[:, :4], framed[:, -4:] = 255, 0, 255, 0
+    assert border_energy(framed) > 1.5 * border_energy(clean)
+    blobs = clean.copy()
+    blobs[100:200, 100:200] = 255
+    assert saturated_share(blobs) - saturated_share(clean) == pytest.approx(1e4 / clean[..., 0].size, rel=0.2)
+
+
+def test_memory_grows_with_the_area_and_is_checked_first(objective: Objective, monkeypatch) -> None:
+    layers = objective.config.layers
+    small, large = (needed_bytes(objective.perceptual, layers, side, side) for side in (100, 200))
+    assert large == pytest.approx(4 * small, rel=1e-3)
+    from fastnst.reference import memory
+
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 10_000)
+    with pytest.raises(ConfigError, match=r"would need about .* GB of memory and 0\.0 GB are free.*--size"):
+        memory.check_memory(objective.perceptual, layers, 1000, 1000, torch.device("cpu"), 4)
+
+
+def test_floats_of_a_picture_survive() -> None:
+    image = smooth()
+    assert np.array_equal(np.asarray(from_unit_floats(image[0].numpy())), gradient(48, 56))
