@@ -214,16 +214,20 @@ class Objective(nn.Module):
         """
         # Under an autocast of the caller the Gram products would lose their float32 again.
         with torch.autocast(images.device.type, enabled=False):
-            return self._terms(images.float(), content_target, content_mask, style_mask)
+            images = images.float()
+            found = self.perceptual.features(images, self.config.layers)
+            return self.measure(images, found, content_target, content_mask=content_mask, style_mask=style_mask)
 
-    def _terms(
+    def measure(
         self,
         images: Tensor,
+        found: Mapping[str, Tensor],
         content_target: Mapping[str, Tensor],
-        content_mask: Tensor | None,
-        style_mask: Tensor | None,
+        *,
+        content_mask: Tensor | None = None,
+        style_mask: Tensor | None = None,
     ) -> LossTerms:
-        found = self.perceptual.features(images, self.config.layers)
+        """As `forward`, for images whose features `found` are at hand: several masks then cost one pass."""
         content = images.new_zeros(images.shape[0], dtype=torch.float32)
         for layer, weight in self._content_weights.items():
             target = content_target[layer]

@@ -35,7 +35,9 @@ def save_network(network: StyleNetwork, metadata: StyleMetadata, path: Path, *, 
 
 
 def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
-    """The trained network, in eval mode on the CPU, and its description, from a .safetensors or a training .ckpt.
+    """The trained network, in eval mode on the CPU, and its description.
+
+    From a .safetensors, a training .ckpt, or a style model file (.onnx), whose weights keep their names.
 
     Raises `ModelError` for a missing, damaged or foreign file.
     """
@@ -44,11 +46,13 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
     try:
         if path.suffix == ".safetensors":
             state, description = _read_safetensors(path)
+        elif path.suffix == ".onnx":
+            state, description = _read_style_model(path)
         else:
             state, description = _read_checkpoint(path)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, EOFError, _pickle_error()) as error:
         raise ModelError(
-            f"{path} is not a fastnst checkpoint (.ckpt from training, or .safetensors), or it is damaged."
+            f"{path} is not a fastnst checkpoint (.ckpt from training, .safetensors, or .onnx), or it is damaged."
         ) from error
     known = {field.name for field in dataclasses.fields(StyleMetadata)}
     metadata = StyleMetadata(**{key: value for key, value in description.items() if key in known})
@@ -81,3 +85,21 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
         if name.startswith(prefix)
     }
     return state, checkpoint[CHECKPOINT_KEY]
+
+
+def _read_style_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # protobuf's DecodeError has no stable home
+        raise ValueError("no ONNX model") from error
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    prefix = "network."
+    state = {
+        initializer.name.removeprefix(prefix): torch.from_numpy(to_array(initializer).copy()).float()
+        for initializer in model.graph.initializer
+        if initializer.name.startswith(prefix)
+    }
+    return state, dataclasses.asdict(StyleMetadata.from_properties(properties))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastnst.download import cache_folder, download
 from fastnst.errors import ConfigError, suggest
+from fastnst.perceptual.bundled import load_slim
 from fastnst.perceptual.load import read_convolutions
 from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, PerceptualNetwork
 from fastnst.perceptual.sources import WEIGHT_SETS, WeightSet
@@ -20,9 +21,10 @@ class PerceptualConfig:
     """Which perceptual network judges.
 
     Attributes:
-        name: `vgg19`, `vgg16` or `alexnet`.
+        name: `vgg19`, `vgg16`, `alexnet`, or `slim`, the small one that needs no download.
         weights: `oxford` (the original Caffe weights, which style transfer prefers) or `imagenet` (torchvision's);
             None takes `imagenet` for a .pth file, which is how torchvision publishes, and the network's first set else.
+            `slim` has one set, `bundled`.
         weights_file: a local file instead of the download; `weights` says which preprocessing it needs.
         pooling: `max`, as trained, or `avg`.
     """
@@ -35,6 +37,8 @@ class PerceptualConfig:
 
 def weight_sets(name: str) -> list[str]:
     """The weight sets of a network, its default first."""
+    if name == "slim":
+        return ["bundled"]
     return [weights for network, weights in WEIGHT_SETS if network == name]
 
 
@@ -54,6 +58,10 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
     weights = config.weights or _likely_set(config.weights_file, known)
     if weights not in known:
         raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
+    if config.name == "slim":
+        return load_slim(
+            Path(config.weights_file).expanduser() if config.weights_file else None, pooling=config.pooling
+        )
     source = WEIGHT_SETS[config.name, weights]
     network = PerceptualNetwork(
         ARCHITECTURES[config.name], source.preprocessing, pooling=config.pooling, name=config.name
@@ -78,8 +86,9 @@ def _cached(name: str, weights: str, source: WeightSet, network: PerceptualNetwo
     if trimmed.is_file():
         return trimmed
     advice = (
-        f"get {source.file.name} ({source.file.size / 1e6:.0f} MB) from another machine"
-        " and pass it with --perceptual-weights FILE."
+        "go on with the perceptual network that needs no download, --perceptual slim, or get"
+        f" {source.file.name} ({source.file.size / 1e6:.0f} MB) from another machine and pass it with"
+        " --perceptual-weights FILE."
     )
     published = download(source.file, cache_folder() / source.file.name, offline_advice=advice)
     state = read_convolutions(published)

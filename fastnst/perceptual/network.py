@@ -78,7 +78,13 @@ _ALEXNET: tuple[Layer, ...] = (
     ("relu5", None),
 )
 
+# VGG-19 through conv5_1 at three eighths of its width.
+_SLIM_BLOCKS = ((24,) * 2, (48,) * 2, (96,) * 4, (192,) * 4, (192,))
+# Where `slim` was matched with its teacher: the layers that style transfer reads.
+SLIM_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "conv4_2", "relu4_2", "relu5_1")
+
 ARCHITECTURES: dict[str, tuple[Layer, ...]] = {
+    "slim": vgg_layers(_SLIM_BLOCKS),
     "vgg19": vgg_layers(_VGG_BLOCKS["vgg19"]),
     "vgg16": vgg_layers(_VGG_BLOCKS["vgg16"]),
     "alexnet": _ALEXNET,
@@ -95,13 +101,21 @@ class PerceptualNetwork(nn.Module):
         layers: the layers in order, as in `ARCHITECTURES`.
         preprocessing: from RGB in [0, 1] to what the weights were trained on.
         pooling: `max` as trained, or `avg`, which Gatys et al. found to please the eye in synthesis.
+        readouts: layers that are read through a 1×1 convolution without bias, as many channels out as in. A distilled
+            network has them: they stretch its features so that distances between them are its teacher's.
     """
 
     _gain: Tensor
     _shift: Tensor
 
     def __init__(
-        self, layers: tuple[Layer, ...], preprocessing: Preprocessing, *, pooling: str = "max", name: str = "custom"
+        self,
+        layers: tuple[Layer, ...],
+        preprocessing: Preprocessing,
+        *,
+        pooling: str = "max",
+        name: str = "custom",
+        readouts: Iterable[str] = (),
     ) -> None:
         super().__init__()
         if pooling not in ("max", "avg"):
@@ -116,6 +130,9 @@ class PerceptualNetwork(nn.Module):
             if isinstance(spec, ConvSpec):
                 self.convolutions[layer] = nn.Conv2d(channels, spec.channels, spec.kernel, spec.stride, spec.padding)
                 channels = spec.channels
+        self.readouts = nn.ModuleDict(
+            {layer: nn.Conv2d(self.channels(layer), self.channels(layer), 1, bias=False) for layer in readouts}
+        )
         gain = torch.tensor([preprocessing.scale / std for std in preprocessing.std])
         shift = torch.tensor([m / s for m, s in zip(preprocessing.mean, preprocessing.std, strict=True)])
         self.register_buffer("_gain", gain.view(1, 3, 1, 1), persistent=False)
@@ -168,8 +185,9 @@ class PerceptualNetwork(nn.Module):
 
     def set_precision(self, dtype: torch.dtype) -> PerceptualNetwork:
         """Compute in `dtype` (float32 or bfloat16) from now on; returns self. Preprocessing stays in float32."""
-        self.convolutions.to(dtype)
-        self.convolutions.to(memory_format=torch.channels_last)
+        for part in (self.convolutions, self.readouts):
+            part.to(dtype=dtype)
+            part.to(memory_format=torch.channels_last)
         return self
 
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -197,7 +215,7 @@ class PerceptualNetwork(nn.Module):
             else:
                 x = self._pool(x, spec, images)
             if name in wanted:
-                found[name] = x
+                found[name] = self.readouts[name](x) if name in self.readouts else x
         return found
 
     def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from fastnst.training.photos import (
     hub_table,
     parquet_source,
 )
+from fastnst.training.portraits import PortraitSource
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _STREAMED_HELD_OUT = 32
 
 
 class CentreCrops(Dataset[Tensor]):
-    """The largest centred square of each photo at a fixed size: uint8 `[3, size, size]`, always the same pixels."""
+    """The largest centred square of each photo at a fixed size: uint8 `[channels, size, size]`, always the same."""
 
     def __init__(self, source: PhotoSource, size: int, limit: int) -> None:
         self.photos: list[Tensor] = []
@@ -79,7 +80,9 @@ class PhotoData(pl.LightningDataModule):
     Args:
         photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, or the name of a
             Hugging Face dataset with an `image` column.
+        mattes: a folder of alpha mattes with the photos' base names, for portraits: crops get a fourth channel.
         val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32.
+        val_mattes: the mattes of `val_photos`.
         image_size: side of a crop in pixels, a multiple of 4.
         batch_size: crops a step (a rank).
         streaming: read a hub dataset over the network while training, without downloading it first.
@@ -93,6 +96,8 @@ class PhotoData(pl.LightningDataModule):
         self,
         photos: str = "detection-datasets/coco",
         val_photos: str | None = None,
+        mattes: str | None = None,
+        val_mattes: str | None = None,
         image_size: int = 256,
         batch_size: int = 4,
         streaming: bool = False,
@@ -107,7 +112,12 @@ class PhotoData(pl.LightningDataModule):
         for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("val_limit", val_limit, 1)):
             if value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        if (mattes is None) != (val_mattes is None) and val_photos is not None:
+            raise ConfigError("held-out portraits need both data.val_photos and data.val_mattes.")
+        if mattes is not None and streaming:
+            raise ConfigError("portraits with mattes are read from folders: they cannot be streamed.")
         self.photos, self.val_photos = photos, val_photos
+        self.mattes, self.val_mattes = mattes, val_mattes
         self.image_size, self.batch_size = image_size, batch_size
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
         self.workers, self.seed = workers, seed
@@ -123,11 +133,13 @@ class PhotoData(pl.LightningDataModule):
         """Find the photos; raises `ConfigError` if there are none."""
         if self._crops is not None or self._table is not None:
             return
-        held_out: PhotoSource | None = self._source(self.val_photos, self.split) if self.val_photos else None
+        held_out: PhotoSource | None = None
+        if self.val_photos:
+            held_out = self._source(self.val_photos, self.split, self.val_mattes)
         if self.streaming:
             self._setup_stream(held_out)
             return
-        source = self._source(self.photos, self.split)
+        source = self._source(self.photos, self.split, self.mattes)
         if held_out is None:
             source, held_out = self._hold_out(source)
         self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
@@ -165,8 +177,10 @@ class PhotoData(pl.LightningDataModule):
             dataset = Subset(dataset, list(indices))
         return DataLoader(dataset, self.batch_size)
 
-    def _source(self, location: str, split: str) -> PhotoSource:
+    def _source(self, location: str, split: str, mattes: str | None) -> PhotoSource:
         path = Path(location).expanduser()
+        if mattes is not None:
+            return PortraitSource(FolderSource(path), Path(mattes).expanduser())
         if path.suffix == ".parquet" and path.is_file():
             return parquet_source(path)
         if path.is_dir():

@@ -20,7 +20,10 @@ from fastnst.images import open_image, resize_long_side, to_unit_floats
 from fastnst.networks import build_network
 from fastnst.objective import LossTerms, Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.metadata import StyleMetadata
+from fastnst.training.mattes import MatteWeights, matte_terms
+from fastnst.training.motion import inconsistency
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
@@ -71,7 +74,9 @@ class StyleTraining(pl.LightningModule):
         learning_rate: the peak, after the warm-up.
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
-        init: start from this trained .ckpt or .safetensors instead of random weights.
+        init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
+        temporal: weight of the change under small motions and noise (see `training.motion`); 0 leaves it out.
+        mattes: weights inside and outside the person, for photos that come with mattes.
         credits: painting and licence, for the model file.
     """
 
@@ -88,6 +93,8 @@ class StyleTraining(pl.LightningModule):
         warmup: float = 0.05,
         final_rate: float = 0.01,
         init: str | None = None,
+        temporal: float = 0.0,
+        mattes: MatteWeights = MatteWeights(),  # noqa: B008
         credits: StyleCredits = StyleCredits(),  # noqa: B008
     ) -> None:
         super().__init__()
@@ -101,6 +108,10 @@ class StyleTraining(pl.LightningModule):
         for option, value in (("warmup", warmup), ("final_rate", final_rate)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
+        if not temporal >= 0:
+            raise ConfigError(f"temporal must be at least 0, not {temporal}.")
+        mattes.validate()
+        self.temporal, self.mattes = temporal, mattes
         self.style_name, self.credits = name, credits
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
         self.paintings = [_open_painting(path, style_size) for path in paintings]
@@ -110,7 +121,7 @@ class StyleTraining(pl.LightningModule):
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
         self.earlier_steps = 0  # of the training that this one starts from
         if init is not None:
-            self._start_from(Path(init).expanduser())
+            self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
         self.objective = Objective(build_perceptual(perceptual), objective)
         self.style_size = style_size
         self.validated: dict[str, float] = {}
@@ -133,8 +144,9 @@ class StyleTraining(pl.LightningModule):
         )
 
     def training_step(self, photos: Tensor, _batch_index: int) -> Tensor:
-        """One batch uint8 `[N, 3, H, W]`: the total to minimize."""
-        terms = self._measure(photos).mean()
+        """One batch uint8 `[N, 3, H, W]`, or `[N, 4, H, W]` with mattes: the total to minimize."""
+        measured, restyled = self._measure(photos)
+        terms = measured.mean()
         if not bool(torch.isfinite(terms.total)):
             raise TrainingDivergedError(
                 f"the objective became {float(terms.total.detach())} at step {self.global_step}: go on with"
@@ -142,11 +154,21 @@ class StyleTraining(pl.LightningModule):
             )
         for term, value in terms._asdict().items():
             self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
-        return terms.total
+        if self.temporal == 0:
+            return terms.total
+        # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
+        generator = torch.Generator().manual_seed(self.global_step)
+        change = inconsistency(self, photos[:, :3].float() / 255, restyled, generator)
+        self.log("train/temporal", change.detach(), prog_bar=True)
+        return terms.total + self.temporal * change
 
     def validation_step(self, photos: Tensor, _batch_index: int) -> None:
         """The same objective on held-out photos."""
-        self._validation_sums.append((len(photos), self._measure(photos).floats()))
+        measured, restyled = self._measure(photos)
+        self._validation_sums.append((len(photos), measured.floats()))
+        if self.temporal:
+            change = inconsistency(self, photos[:, :3].float() / 255, restyled, torch.Generator().manual_seed(0))
+            self.log("val/temporal", change, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all held-out photos, of all ranks."""
@@ -192,7 +214,12 @@ class StyleTraining(pl.LightningModule):
             network=network_name(self.network),
             network_options=self.network.options,
             perceptual=self.perceptual_name,
-            loss_weights={**dataclasses.asdict(config), "style_size": self.style_size},
+            loss_weights={
+                **dataclasses.asdict(config),
+                "style_size": self.style_size,
+                "temporal": self.temporal,
+                "mattes": dataclasses.asdict(self.mattes),
+            },
             steps=self.earlier_steps + self.global_step,
             batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
             image_size=getattr(data, "image_size", 0),
@@ -200,10 +227,20 @@ class StyleTraining(pl.LightningModule):
             fastnst_version=fastnst.__version__,
         )
 
-    def _measure(self, photos: Tensor) -> LossTerms:
-        images = photos.float() / 255
+    def _measure(self, batch: Tensor) -> tuple[LossTerms, Tensor]:
+        images = batch[:, :3].float() / 255
         restyled = self(images)
-        return self.objective(restyled, self.objective.content_target(images))  # type: ignore[no-any-return]
+        target = self.objective.content_target(images)
+        if batch.shape[1] == 3:
+            return self.objective(restyled, target), restyled
+        matte = batch[:, 3:].float() / 255
+        with torch.autocast(self.device.type, enabled=False):
+            terms, inside, outside = matte_terms(self.objective, restyled, target, matte, self.mattes)
+        kind = "train" if self.training else "val"
+        for region, part in (("inside", inside), ("outside", outside)):
+            self.log(f"{kind}/content_{region}", part.content.mean().detach(), sync_dist=True)
+            self.log(f"{kind}/style_{region}", part.style.mean().detach(), sync_dist=True)
+        return terms, restyled
 
     def _last_checkpoint(self) -> str:
         return getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "CHECKPOINT"

@@ -105,16 +105,18 @@ def _undecoded(table: Any) -> Any:
     return table.cast_column("image", ImageFeature(decode=False))
 
 
-def random_crop(photo: Image.Image, size: int, generator: np.random.Generator) -> Tensor:
+def random_crop(
+    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = _LARGEST_CROP
+) -> Tensor:
     """A square crop, mirrored half of the time: uint8 `[3, size, size]`.
 
-    The photo is scaled to a short side between `size` and 1.5 × `size` first, so that a crop shows a scene and not a
-    few pixels of it; a photo that is smaller than the crop is enlarged. Raises `ImageError` below half the size.
+    The photo is scaled to a short side between `size` and `largest` × `size` first, so that a crop shows a scene and
+    not a few pixels of it; a photo that is smaller than the crop is enlarged. Raises `ImageError` below half the size.
     """
     short = min(photo.size)
     if short < size // 2:
         raise ImageError(f"a photo of {photo.width}×{photo.height} pixels is too small for crops of {size}.")
-    scaled = round(size * generator.uniform(1.0, max(1.0, min(_LARGEST_CROP, short / size))))
+    scaled = round(size * generator.uniform(1.0, max(1.0, min(largest, short / size))))
     photo = resize_short_side(photo, scaled)
     left = int(generator.integers(photo.width - size + 1))
     top = int(generator.integers(photo.height - size + 1))
@@ -130,10 +132,8 @@ class Crops(Dataset[Tensor]):
     An unreadable photo is replaced by the next one in the shuffled order, and counted in `skipped`.
     """
 
-    def __init__(self, source: PhotoSource, size: int, seed: int) -> None:
-        self.source = source
-        self.size = size
-        self.seed = seed
+    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = _LARGEST_CROP) -> None:
+        self.source, self.size, self.seed, self.largest = source, size, seed, largest
         self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # workers add to it
         self._order: tuple[int, np.ndarray] | None = None
 
@@ -146,7 +146,8 @@ class Crops(Dataset[Tensor]):
         generator = np.random.default_rng((self.seed, 1, number))
         for attempt in range(_ATTEMPTS):
             try:
-                return random_crop(self.source.open(self._photo(number + attempt)), self.size, generator)
+                photo = self.source.open(self._photo(number + attempt))
+                return random_crop(photo, self.size, generator, self.largest)
             except ImageError as error:
                 self._skipped += 1
                 log.debug("photo skipped: %s", error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from fastnst.images import from_unit_floats, resize_long_side, save_image
 from fastnst.sheets import contact_sheet
 from fastnst.training.data import PhotoData
+from fastnst.training.lightning_cli import run_folder
 from fastnst.training.module import StyleTraining
 from fastnst.weights import save_network
 
@@ -35,13 +35,13 @@ class Previews(pl.Callback):
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet (on the first rank)."""
-        run = _run_folder(trainer)
+        run = run_folder(trainer)
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
         count = min(self.photos, len(data.val_dataset))
         photos = torch.stack([data.val_dataset[index] for index in range(count)])
-        restyled = module(photos.to(module.device).float() / 255).float().cpu()
+        restyled = module(photos[:, :3].to(module.device).float() / 255).float().cpu()
         painting = resize_long_side(from_unit_floats(module.paintings[0]), 256)
         rows = [
             [(_image(photo), ""), (from_unit_floats(picture.numpy()), "")]
@@ -93,7 +93,7 @@ class Finish(pl.Callback):
         """After Ctrl-C, keep what was reached: a checkpoint to go on from, and the network as it is."""
         if not isinstance(exception, KeyboardInterrupt) or trainer.global_step == 0:
             return
-        checkpoint = _run_folder(trainer) / "checkpoints" / "last.ckpt"
+        checkpoint = run_folder(trainer) / "checkpoints" / "last.ckpt"
         trainer.save_checkpoint(checkpoint)
         self.on_fit_end(trainer, pl_module)
         if trainer.is_global_zero:
@@ -101,7 +101,7 @@ class Finish(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, on the first rank, what the training reached."""
-        run = _run_folder(trainer)
+        run = run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
@@ -116,10 +116,5 @@ class Finish(pl.Callback):
         )
 
 
-def _run_folder(trainer: pl.Trainer) -> Path:
-    """The run's folder. All ranks must ask: Lightning broadcasts the answer of the first."""
-    return Path(trainer.log_dir or trainer.default_root_dir)
-
-
 def _image(photo: Tensor) -> Image.Image:
-    return Image.fromarray(photo.permute(1, 2, 0).numpy())
+    return Image.fromarray(photo[:3].permute(1, 2, 0).contiguous().numpy())

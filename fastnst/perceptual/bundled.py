@@ -1,0 +1,52 @@
+"""The perceptual network that ships with the package: a few megabytes, no download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fastnst.errors import ConfigError
+from fastnst.images import write_atomically
+from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, PerceptualNetwork
+
+SLIM_FILE = Path(__file__).with_name("slim.safetensors")
+_METADATA_KEY = "fastnst.slim"
+
+
+def load_slim(path: Path | None = None, *, pooling: str = "max") -> PerceptualNetwork:
+    """`slim`, from the package or from a file of `fastnst distill`, in float32.
+
+    Raises `ConfigError` for a missing, damaged or foreign file.
+    """
+    network = PerceptualNetwork(ARCHITECTURES["slim"], TORCHVISION, pooling=pooling, name="slim", readouts=SLIM_TAPS)
+    path = path or SLIM_FILE
+    if not path.is_file():
+        raise ConfigError(f"the perceptual weights file {path} does not exist.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            if _METADATA_KEY not in (file.metadata() or {}):
+                raise ConfigError(f"{path} is not a slim network: give a slim.safetensors of fastnst distill.")
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        network.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ConfigError(f"{path} is damaged, or of another version: give a slim.safetensors.") from error
+    return network
+
+
+def save_slim(network: PerceptualNetwork, recipe: dict[str, Any], path: Path) -> None:
+    """Write the network in half precision, with its recipe in the metadata, whole or not at all."""
+    state = {name: tensor.cpu().to(torch.float16).contiguous() for name, tensor in network.state_dict().items()}
+    with write_atomically(path, overwrite=True) as partial:
+        save_file(state, partial, {_METADATA_KEY: json.dumps(recipe)})
+
+
+def slim_recipe(path: Path = SLIM_FILE) -> dict[str, Any]:
+    """How the network in `path` was made."""
+    with safe_open(path, framework="pt") as file:
+        recipe: dict[str, Any] = json.loads((file.metadata() or {})[_METADATA_KEY])
+        return recipe
