@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fastnst.distillation.pool import Picture, Pool
+from fastnst.distillation.pool import Picture, Pool, batch_of
 from fastnst.distillation.student import Student
 from fastnst.distillation.terms import (
     STYLE_TAPS,
@@ -16,6 +16,7 @@ from fastnst.distillation.terms import (
     feature_error,
     goal,
     gradient_agreement,
+    gram_error,
     relative_terms,
     thin,
 )
@@ -25,22 +26,25 @@ from fastnst.training.module import rate_factor
 
 
 class Distillation(pl.LightningModule):
-    """Match a narrow network with its teacher: features, objective values, and gradients of the objective.
+    """Match a narrow network with its teacher: features, Gram matrices, objective values, and gradients.
 
-    Feature matching through 1×1 projections is what Collaborative Distillation (Wang et al., CVPR 2020) does. Matching
-    the gradients with respect to the pixels is what the network is for, and needs the second derivative of the student
-    (Srinivas & Fleuret, "Knowledge Transfer with Jacobian Matching", 2018).
+    Three stages. First features and Gram matrices on photos and paintings, through 1×1 projections, as Collaborative
+    Distillation (Wang et al., CVPR 2020) matches features. Then also on pictures that the student itself is
+    optimizing. Last also the gradients of the objective with respect to the pixels, which is what the network is for,
+    and needs the student's second derivative (Srinivas & Fleuret, "Knowledge Transfer with Jacobian Matching", 2018).
 
     Args:
         teacher: the network to learn from.
         learning_rate: the peak, after the warm-up; it falls on half a cosine.
         projection_rate: the projections' rate as a multiple of it. They are a linear fit and should follow at once.
         warmup: share of the steps in which the rate rises from 0.
-        features_first: share of the steps with feature matching alone; gradients of a random network teach nothing.
+        pool_from: share of the steps after which pictures under optimization are looked at.
+        gradients_from: share of the steps after which gradients are matched; a step then takes twice as long.
         pool_size: pictures under optimization.
         pictures: how many of them a step looks at.
-        gradient_weight: weight of 1 − cosine of the gradients.
+        gram_weight: weight of the relative error of the Gram matrices.
         value_weight: weight of the squared log ratios of the objective's terms.
+        gradient_weight: weight of 1 − cosine of the gradients.
         seed: of the pool.
     """
 
@@ -50,26 +54,27 @@ class Distillation(pl.LightningModule):
         learning_rate: float = 1.5e-3,
         projection_rate: float = 10.0,
         warmup: float = 0.02,
-        features_first: float = 0.2,
+        pool_from: float = 0.3,
+        gradients_from: float = 0.9,
         pool_size: int = 24,
         pictures: int = 4,
-        gradient_weight: float = 1.0,
-        value_weight: float = 0.05,
+        gram_weight: float = 0.3,
+        value_weight: float = 0.02,
+        gradient_weight: float = 0.5,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.strict_loading = False  # a checkpoint holds the student only
         if not learning_rate > 0:
             raise ConfigError(f"learning_rate must be above 0, not {learning_rate}.")
-        for option, share in (("warmup", warmup), ("features_first", features_first)):
+        for option, share in (("warmup", warmup), ("pool_from", pool_from), ("gradients_from", gradients_from)):
             if not 0 <= share <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {share}.")
         if not 1 <= pictures <= pool_size:
             raise ConfigError(f"pictures must be between 1 and pool_size ({pool_size}), not {pictures}.")
-        self.learning_rate, self.projection_rate = learning_rate, projection_rate
-        self.warmup, self.features_first = warmup, features_first
-        self.pictures = pictures
-        self.gradient_weight, self.value_weight = gradient_weight, value_weight
+        self.learning_rate, self.projection_rate, self.warmup = learning_rate, projection_rate, warmup
+        self.pool_from, self.gradients_from, self.pictures = pool_from, gradients_from, pictures
+        self.gram_weight, self.value_weight, self.gradient_weight = gram_weight, value_weight, gradient_weight
         self.teacher_name = f"{teacher.name}, {teacher.weights or 'oxford'} weights"
         self.teacher = build_perceptual(teacher)
         self.student = Student(self.teacher)
@@ -85,19 +90,16 @@ class Distillation(pl.LightningModule):
     def training_step(self, pairs: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 2, 3, S, S]` of photos and paintings: the loss."""
         photos, paintings = (part.float() / 255 for part in pairs.unbind(1))
-        offset = self.global_step
         with torch.no_grad():
             taught = self._teach(torch.cat([photos, paintings]))
         if self.global_step == 0:
             self.student.calibrate(taught)
-        found = self.student.features(torch.cat([photos, paintings]))
-        errors = feature_error(self.student.project(thin(found, offset)), taught, offset)
-        loss = torch.stack(list(errors.values())).mean()
-        self.log("train/features", loss.detach(), prog_bar=True)
-        if self.global_step >= self.features_first * self.trainer.max_steps:
-            aims = goal(*_halves(taught, len(photos)))
-            self.pool.renew(photos, paintings, aims)
-            loss = loss + self._agreement_loss(self.pool.draw(self.pictures))
+        loss = self._match(self.student.features(torch.cat([photos, paintings])), taught, "train/fresh")
+        progress = self.global_step / self.trainer.max_steps
+        if progress >= self.pool_from:
+            self.pool.renew(photos, paintings, goal(*_halves(taught, len(photos))))
+            drawn = self.pool.draw(self.pictures)
+            loss = loss + self._pool_loss(drawn, gradients=progress >= self.gradients_from)
         self.log("train/total", loss.detach(), prog_bar=True)
         return loss
 
@@ -105,15 +107,11 @@ class Distillation(pl.LightningModule):
         """Agreement on held-out pairs, for pictures half-way between photo and painting and for the photos."""
         photos, paintings = (part.float() / 255 for part in pairs.unbind(1))
         aim = goal(*_halves(self._teach(torch.cat([photos, paintings])), len(photos)))
-        weights = torch.tensor([[1.0, *[10 / len(STYLE_TAPS)] * len(STYLE_TAPS)]], device=photos.device)
         for name, pictures in (("photo", photos), ("blend", (photos + paintings) / 2)):
-            measured = self._compare(pictures, photos, paintings, aim, weights.expand(len(photos), -1), train=False)
-            self._validation.append(
-                {
-                    f"gradient_cosine/{name}": float(measured["cosine"].mean()),
-                    f"features/{name}": float(measured["features"].detach()),
-                }
-            )
+            errors = feature_error(self.student.project(thin(self.student.features(pictures))), self._teach(pictures))
+            cosine = self._agreement(pictures, photos, paintings, aim)
+            measured = {f"{tap}/{name}": float(error) for tap, error in errors.items()}
+            self._validation.append({f"gradient_cosine/{name}": float(cosine.mean()), **measured})
 
     def on_validation_epoch_end(self) -> None:
         """Log the means."""
@@ -145,52 +143,57 @@ class Distillation(pl.LightningModule):
         with torch.autocast(images.device.type, enabled=False):
             return self.teacher.features(images, self.student.taps)
 
-    def _agreement_loss(self, pictures: list[Picture]) -> Tensor:
-        measured = self._compare(
-            torch.stack([picture.pixels for picture in pictures]),
-            torch.stack([picture.photo for picture in pictures]),
-            torch.stack([picture.painting for picture in pictures]),
-            Goal(
-                torch.stack([picture.content for picture in pictures]),
-                {tap: torch.stack([picture.grams[tap] for picture in pictures]) for tap in STYLE_TAPS},
-            ),
-            torch.stack([picture.weights for picture in pictures]).to(self.device),
-            train=True,
-        )
-        self.pool.advance(pictures, measured["student"].detach(), measured["teacher"])
-        agreement, values = measured["cosine"].mean(), measured["values"]
-        self.log("train/gradient_cosine", agreement.detach(), prog_bar=True)
-        self.log("train/values", values.detach())
-        return measured["features"] + self.gradient_weight * (1 - agreement) + self.value_weight * values
-
-    def _compare(
-        self, pictures: Tensor, photos: Tensor, paintings: Tensor, aim: Goal, weights: Tensor, *, train: bool
-    ) -> dict[str, Tensor]:
-        """How far student and teacher agree about `pictures` `[N, 3, S, S]`; gradients are of Σ weights · terms."""
+    def _match(self, found: dict[str, Tensor], taught: dict[str, Tensor], label: str) -> Tensor:
+        """Errors of the projected features and of their Gram matrices."""
         offset = self.global_step
-        with torch.enable_grad():
-            seen = pictures.detach().requires_grad_()
-            taught = self._teach(seen)
-            teacher_terms = relative_terms(taught, aim)
-            (teacher_gradient,) = torch.autograd.grad((weights * teacher_terms).sum(), seen)
+        errors = feature_error(self.student.project(thin(found, offset)), taught, offset)
+        features = torch.stack(list(errors.values())).mean()
+        grams = gram_error(found, taught, self.student)
+        self.log(f"{label}_features", features.detach(), prog_bar=True)
+        self.log(f"{label}_grams", grams.detach(), prog_bar=True)
+        return features + self.gram_weight * grams
 
-            watched = pictures.detach().requires_grad_()
-            found = self.student.features(torch.cat([watched, photos, paintings]))
-            own, rest = _halves(found, len(pictures))
-            errors = feature_error(
-                self.student.project(thin(own, offset)), {tap: kept.detach() for tap, kept in taught.items()}, offset
-            )
-            own, rest = self.student.read(own), self.student.read(rest)
-            terms = relative_terms(own, goal(*_halves(rest, len(photos))))
-            (gradient,) = torch.autograd.grad((weights * terms).sum(), watched, create_graph=train)
-        ratios = torch.log((terms + 1e-4) / (teacher_terms.detach() + 1e-4))
-        return {
-            "features": torch.stack(list(errors.values())).mean(),
-            "values": ratios.square().mean(),
-            "cosine": gradient_agreement(gradient, teacher_gradient),
-            "student": gradient,
-            "teacher": teacher_gradient,
-        }
+    def _pool_loss(self, drawn: list[Picture], *, gradients: bool) -> Tensor:
+        """The same on pictures under optimization, and agreement of the objective there; moves them on."""
+        pictures, photos, paintings, weights, aim = batch_of(drawn)
+        seen = pictures.detach().requires_grad_(gradients)
+        taught = self._teach(seen)
+        teacher_terms = relative_terms(taught, aim)
+        watched = pictures.detach().requires_grad_()
+        own = self.student.features(watched)
+        with torch.no_grad():
+            rest = self.student.read(self.student.features(torch.cat([photos, paintings])))
+        loss = self._match(own, {tap: kept.detach() for tap, kept in taught.items()}, "train/pool")
+        terms = relative_terms(self.student.read(own), goal(*_halves(rest, len(drawn))))
+        (gradient,) = torch.autograd.grad((weights * terms).sum(), watched, create_graph=gradients, retain_graph=True)
+        self.pool.advance(drawn, gradient.detach())
+        values = torch.log((terms + 1e-3) / (teacher_terms.detach() + 1e-3)).square().mean()
+        self.log("train/values", values.detach())
+        loss = loss + self.value_weight * values
+        if gradients:
+            (teacher_gradient,) = torch.autograd.grad((weights * teacher_terms).sum(), seen)
+            agreement = gradient_agreement(gradient, teacher_gradient).mean()
+            self.log("train/gradient_cosine", agreement.detach(), prog_bar=True)
+            loss = loss + self.gradient_weight * (1 - agreement)
+        return loss
+
+    @torch.enable_grad()
+    def _agreement(self, pictures: Tensor, photos: Tensor, paintings: Tensor, aim: Goal) -> Tensor:
+        """Cosine of the two gradients of the objective with style weight 10, `[N]`."""
+        weights = torch.tensor([1.0, *[10 / len(STYLE_TAPS)] * len(STYLE_TAPS)], device=pictures.device)
+        gradients: list[Tensor] = []
+        for terms_of in (
+            lambda seen: relative_terms(self._teach(seen), aim),
+            lambda seen: self._student_terms(seen, photos, paintings),
+        ):
+            seen = pictures.detach().requires_grad_()
+            gradients += torch.autograd.grad((weights * terms_of(seen)).sum(), seen)
+        return gradient_agreement(*gradients)
+
+    def _student_terms(self, pictures: Tensor, photos: Tensor, paintings: Tensor) -> Tensor:
+        found = self.student.read(self.student.features(torch.cat([pictures, photos, paintings])))
+        own, rest = _halves(found, len(pictures))
+        return relative_terms(own, goal(*_halves(rest, len(pictures))))
 
 
 def _halves(features: dict[str, Tensor], count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

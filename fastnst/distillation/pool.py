@@ -1,8 +1,8 @@
 """Pictures on their way from photo to painting, where the student is asked to agree with its teacher.
 
 A student that was matched on photos and paintings alone is wrong about what the optimizer makes of them: it walks into
-whatever the student does not see. So the pictures it learns from are those that are being optimized, half of them
-along its own gradients (as in imitation learning: Ross et al., "DAgger", 2011) and half along the teacher's.
+whatever the student does not see. So it also learns from pictures that are being optimized along its own gradients, as
+in imitation learning (Ross et al., "DAgger", 2011).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Picture:
     content: Tensor  # [C, h, w]
     grams: dict[str, Tensor]  # {tap: [C, C]}
     weights: Tensor  # [1 + taps], of the terms
-    follows_student: bool
     life: int
     age: int = 0
     mean: Tensor = field(default_factory=lambda: torch.zeros(()))
@@ -57,7 +56,6 @@ class Pool:
                     content=aims.content[index],
                     grams={tap: aims.grams[tap][index] for tap in STYLE_TAPS},
                     weights=self._weights(),
-                    follows_student=self._uniform() < 0.5,
                     life=1 + int(_LONGEST_LIFE * self._uniform()),
                 )
             )
@@ -70,10 +68,9 @@ class Pool:
         return chosen
 
     @staticmethod
-    def advance(pictures: list[Picture], student: Tensor, teacher: Tensor) -> None:
-        """One step of Adam on the pixels along gradients `[N, 3, S, S]` of the student or the teacher."""
-        for picture, own, taught in zip(pictures, student, teacher, strict=True):
-            gradient = (own if picture.follows_student else taught).float()
+    def advance(pictures: list[Picture], gradients: Tensor) -> None:
+        """One step of Adam on the pixels along gradients `[N, 3, S, S]`."""
+        for picture, gradient in zip(pictures, gradients.float(), strict=True):
             picture.age += 1
             picture.mean = 0.9 * picture.mean + 0.1 * gradient
             picture.square = 0.99 * picture.square + 0.01 * gradient.square()
@@ -101,3 +98,14 @@ class Pool:
 
     def _uniform(self) -> float:
         return float(torch.rand((), generator=self._random))
+
+
+def batch_of(pictures: list[Picture]) -> tuple[Tensor, Tensor, Tensor, Tensor, Goal]:
+    """Pixels, photos, paintings `[N, 3, S, S]`, weights `[N, 1 + taps]`, and what the teacher wants."""
+    device = pictures[0].photo.device
+    pixels, photos, paintings, weights, content = (
+        torch.stack([getattr(picture, name) for picture in pictures]).to(device)
+        for name in ("pixels", "photo", "painting", "weights", "content")
+    )
+    grams = {tap: torch.stack([picture.grams[tap] for picture in pictures]) for tap in STYLE_TAPS}
+    return pixels, photos, paintings, weights, Goal(content, grams)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, PerceptualNetwork
 
-_RIDGE = 1e-6  # of the mean eigenvalue: keeps the Cholesky factor finite if a channel dies
+_RIDGE = 1e-5  # of the mean eigenvalue: keeps the Cholesky factor finite if a channel dies
 
 
 class _Convolution(torch.autograd.Function):
@@ -104,7 +104,8 @@ class Student(nn.Module):
     def _scale(tap: str) -> str:
         return f"scale_{tap}"
 
-    def _projection(self, tap: str) -> Tensor:
+    def projection(self, tap: str) -> Tensor:
+        """P of a tap, `[C, c]`, in the teacher's unit."""
         projection: Tensor = self.projections[tap] * getattr(self, self._scale(tap))
         return projection
 
@@ -114,7 +115,7 @@ class Student(nn.Module):
 
     def project(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features in the teacher's channels, `{tap: [N, C, h, w]}`."""
-        return {tap: mix_channels(found, self._projection(tap)) for tap, found in features.items()}
+        return {tap: mix_channels(found, self.projection(tap)) for tap, found in features.items()}
 
     def read(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features through the read-outs: what the finished network gives."""
@@ -122,9 +123,9 @@ class Student(nn.Module):
         return {tap: mix_channels(found, factors[tap]) for tap, found in features.items()}
 
     def read_outs(self) -> dict[str, Tensor]:
-        """R of each tap, `[c, c]` float32, differentiable."""
+        """R of each tap, `[c, c]` float32. No gradient flows to P, which is fitted by the features alone."""
         with torch.autocast(self.projections[self.taps[0]].device.type, enabled=False):
-            return {tap: self._read_out(self.projections[tap].float()) for tap in self.taps}
+            return {tap: self._read_out(self.projections[tap].detach().float()) for tap in self.taps}
 
     @staticmethod
     def _read_out(projection: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fastnst.distillation.student import Student
 from fastnst.functional import gram_matrix, squared_distance, squared_norm
 
 STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -53,6 +54,21 @@ def feature_error(projected: Mapping[str, Tensor], teacher: Mapping[str, Tensor]
         found = projected[tap].float()
         errors[tap] = (found - wanted).square().sum() / wanted.square().sum().clamp_min(1e-12)
     return errors
+
+
+def gram_error(found: Mapping[str, Tensor], teacher: Mapping[str, Tensor], student: Student) -> Tensor:
+    """‖P G Pᵀ − G_teacher‖ / ‖G_teacher‖, the mean over the style taps and the batch.
+
+    Not squared: one picture whose Gram matrix is far off would outweigh all others.
+    """
+    errors = []
+    for tap in STYLE_TAPS:
+        wanted = gram_matrix(teacher[tap])
+        projection = student.projection(tap).float()
+        with torch.autocast(wanted.device.type, enabled=False):
+            projected = projection @ gram_matrix(found[tap]) @ projection.T
+        errors.append((squared_distance(projected, wanted) / squared_norm(wanted) + 1e-6).sqrt().mean())
+    return torch.stack(errors).mean()
 
 
 def thin(features: Mapping[str, Tensor], offset: int = 0) -> dict[str, Tensor]:
