@@ -38,7 +38,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, default=2, help="photos (default: 2)")
     parser.add_argument("--size", type=int, default=256, help="long side of the photos in pixels (default: 256)")
     parser.add_argument("--steps", type=int, default=150, help="iterations of L-BFGS (default: 150)")
-    parser.add_argument("--perceptual", help="the judge (default: the configuration's, or vgg19)")
+    parser.add_argument("--perceptual", help="the judge (default: slim, which is quick)")
     parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for it")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser
@@ -85,10 +85,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         objective = ObjectiveConfig(**(model.get("objective") or {}))
     except TypeError as error:
         raise ConfigError(f"{options.config}: model.objective has an unknown key ({error}).") from error
-    perceptual = options.perceptual or config.get("perceptual") or "vgg19"
+    # Terms are relative, so the look is the same with the small judge, several times sooner.
+    default = (config.get("perceptual") or "vgg19") if options.perceptual_weights else "slim"
     return Settings(
         objective,
-        PerceptualConfig(perceptual, weights_file=options.perceptual_weights or config.get("perceptual_weights")),
+        PerceptualConfig(options.perceptual or default, weights_file=options.perceptual_weights),
         size=options.size,
         style_size=model.get("style_size", default_size),
     )
