@@ -1,14 +1,15 @@
 """How steady a style is from frame to frame: warping errors of two models side by side, in one run.
 
-    python benchmarks/temporal.py PLAIN.onnx STEADY.onnx --photos DIR [--sequence DIR] [--painting FILE --perceptual-weights FILE]
+    python benchmarks/temporal.py PLAIN.onnx STEADY.onnx --photos DIR [--sequence DIR]
+        [--painting FILE --perceptual-weights FILE]
 
 Two measures, both the root mean square difference, in levels of 255, between a restyled frame and the previous
 restyled frame moved along the flow, where the flow is valid:
 
 - `known`: held-out photos under known smooth motions (a pan, a zoom and a turn of a few pixels a frame) with a second
   photo's disc moving across them, so that there are occlusions and their mask is exact; sensor noise is added.
-- `sequence`: a folder with frames and the precomputed flow of artistic-videos (`frame_01.ppm`, `deepflow/backward_2_1.flo`,
-  `deepflow/reliable_2_1.pgm`: the flow from frame 2 to frame 1 and where it can be trusted).
+- `sequence`: a folder with frames and the precomputed flow of artistic-videos (`frame_01.ppm`,
+  `deepflow/backward_2_1.flo`, `deepflow/reliable_2_1.pgm`: the flow from frame 2 to frame 1 and where to trust it).
 
 With a painting, the objective of both on the photos tells what steadiness costs. Prints a JSON.
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fastnst.runtime.video.smooth import Smoother
 from torch import Tensor
 
 from fastnst.images import find_images, open_image
@@ -32,7 +34,6 @@ from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.reference.settings import open_tensor
 from fastnst.runtime import Stylizer
-from fastnst.runtime.video.smooth import Smoother
 
 _FRAMES = 6
 _NOISE = 2.0  # levels of 255: a quiet camera

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from fastnst.distillation.pool import Picture, Pool, batch_of
+from fastnst.distillation.pruning import start_from_teacher
 from fastnst.distillation.student import Student
 from fastnst.distillation.terms import (
     STYLE_TAPS,
@@ -20,9 +22,13 @@ from fastnst.distillation.terms import (
     relative_terms,
     thin,
 )
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.training.module import rate_factor
+
+log = logging.getLogger(__name__)
+
+STARTS = ("teacher", "random")
 
 
 class Distillation(pl.LightningModule):
@@ -45,6 +51,8 @@ class Distillation(pl.LightningModule):
         gram_weight: weight of the relative error of the Gram matrices.
         value_weight: weight of the squared log ratios of the objective's terms.
         gradient_weight: weight of 1 − cosine of the gradients.
+        start: `teacher` begins with the teacher's most telling channels (see `pruning`), `random` with random weights.
+        start_pictures: how many pictures the start is fitted to.
         seed: of the pool.
     """
 
@@ -61,6 +69,8 @@ class Distillation(pl.LightningModule):
         gram_weight: float = 0.3,
         value_weight: float = 0.02,
         gradient_weight: float = 0.5,
+        start: str = "teacher",
+        start_pictures: int = 120,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -70,15 +80,19 @@ class Distillation(pl.LightningModule):
         for option, share in (("warmup", warmup), ("pool_from", pool_from), ("gradients_from", gradients_from)):
             if not 0 <= share <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {share}.")
+        if start not in STARTS:
+            raise ConfigError(f"unknown start '{start}'.{suggest(start, STARTS)} Choose one of: {', '.join(STARTS)}.")
         if not 1 <= pictures <= pool_size:
             raise ConfigError(f"pictures must be between 1 and pool_size ({pool_size}), not {pictures}.")
         self.learning_rate, self.projection_rate, self.warmup = learning_rate, projection_rate, warmup
         self.pool_from, self.gradients_from, self.pictures = pool_from, gradients_from, pictures
         self.gram_weight, self.value_weight, self.gradient_weight = gram_weight, value_weight, gradient_weight
+        self.start, self.start_pictures = start, start_pictures
         self.teacher_name = f"{teacher.name}, {teacher.weights or 'oxford'} weights"
         self.teacher = build_perceptual(teacher)
         self.student = Student(self.teacher)
         self.pool = Pool(pool_size, seed)
+        self.fresh = True  # no checkpoint was loaded
         self.validated: dict[str, float] = {}
         self._validation: list[dict[str, float]] = []
 
@@ -87,12 +101,29 @@ class Distillation(pl.LightningModule):
         reduced = str(self.trainer.precision).startswith(("bf16", "16"))
         self.teacher.set_precision(torch.bfloat16 if reduced else torch.float32)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A resumed training has its start behind it."""
+        self.fresh = False
+
+    def on_fit_start(self) -> None:
+        """Fit the start to some pictures of the training data."""
+        if not self.fresh or self.start != "teacher":
+            return
+        pictures: list[Tensor] = []
+        for pairs in cast(Any, self.trainer).datamodule.train_dataloader():
+            pictures += pairs.flatten(0, 1)
+            if len(pictures) >= self.start_pictures:
+                break
+        images = torch.stack(pictures[: self.start_pictures]).to(self.device).float() / 255
+        log.info("Fitting the start to %d pictures …", len(images))
+        start_from_teacher(self.student, self.teacher, images)
+
     def training_step(self, pairs: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 2, 3, S, S]` of photos and paintings: the loss."""
         photos, paintings = (part.float() / 255 for part in pairs.unbind(1))
         with torch.no_grad():
             taught = self._teach(torch.cat([photos, paintings]))
-        if self.global_step == 0:
+        if self.global_step == 0 and self.start == "random":
             self.student.calibrate(taught)
         loss = self._match(self.student.features(torch.cat([photos, paintings])), taught, "train/fresh")
         progress = self.global_step / self.trainer.max_steps
