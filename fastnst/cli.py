@@ -13,6 +13,7 @@ COMMANDS = {
     "stylize": ("fastnst.commands.stylize", "restyle photos and folders of photos"),
     "styles": ("fastnst.commands.styles", "list the styles that are installed"),
     "train": ("fastnst.training.cli", "train a style from a painting and photos"),
+    "train-matting": ("fastnst.matting.cli", "train the network that finds people"),
     "optimize": ("fastnst.commands.optimize", "restyle one photo by per-image optimization; sweep settings"),
     "reconstruct": ("fastnst.commands.reconstruct", "show what single layers keep of a photo"),
     "texture": ("fastnst.commands.texture", "grow textures with a painting's statistics"),
