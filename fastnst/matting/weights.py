@@ -22,6 +22,9 @@ CHECKPOINT_KEY = "fastnst_matting"
 _SHARED = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice
 _PARALLEL = "module."  # and were saved from DataParallel
 PAPER_SIZE = 512  # the authors' reference size
+_UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, EOFError, UnpicklingError
+)  # fmt: skip
 
 
 def save_matting(network: MattingNetwork, metadata: MattingMetadata, path: Path, *, overwrite: bool = False) -> None:
@@ -49,7 +52,7 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
         raise ModelError(f"the checkpoint {path} does not exist.")
     try:
         state, metadata = _read(path)
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, EOFError, UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise ModelError(
             f"{path} is not a checkpoint of a matting network (ours, or one of MODNet's authors), or it is damaged."
         ) from error
@@ -62,6 +65,15 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
             f"{path} does not hold the weights of a matting network with {metadata.network_options}."
         ) from error
     return network.eval(), metadata
+
+
+def is_matting(path: Path) -> bool:
+    """Whether a file is a checkpoint of a matting network; whatever cannot be read is none."""
+    try:
+        _read(path)
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
