@@ -39,9 +39,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
     if options.name:
         metadata = replace(metadata, name=options.name)
     precision = options.precision or "fp32"
-    agreement = export_style_model(
-        network, metadata, options.output, precision=precision, overwrite=options.overwrite
-    )
+    agreement = export_style_model(network, metadata, options.output, precision=precision, overwrite=options.overwrite)
     size = options.output.stat().st_size / 1e6
     sys.stdout.write(
         f"{options.output}: style '{metadata.name}', {size:.2f} MB, {precision};"

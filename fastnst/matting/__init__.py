@@ -1,4 +1,4 @@
-"""Learning to find people: MODNet's architecture, its losses, portraits to learn from. Needs torch; the runtime does not."""
+"""Learning to find people: MODNet's architecture, its losses, portraits to learn from. Needs torch."""
 
 from fastnst.matting.network import MattingNetwork, MattingOptions
 

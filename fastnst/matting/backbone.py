@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al. 2018, table 2) as a pyramid of features, its modules numbered as everyone numbers them."""
+"""MobileNetV2 (Sandler et al. 2018, table 2) as a pyramid of features, its modules numbered as usual."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _TOP_OPTIONS = {
 
 
 class Previews(pl.Callback):
-    """At each validation, held-out portraits, what the network finds, and the true mattes; to TensorBoard and a file."""
+    """At each validation, held-out portraits, what is found, and the true mattes; to TensorBoard and a file."""
 
     def __init__(self, portraits: int = 8) -> None:
         self.portraits = portraits

@@ -37,7 +37,8 @@ def _gradient(alpha: np.ndarray) -> np.ndarray:
     slope = -offsets / _SIGMA**2 * smooth
     along_x = _filtered(_filtered(alpha, slope, 1), smooth, 0)
     along_y = _filtered(_filtered(alpha, smooth, 1), slope, 0)
-    return np.hypot(along_x, along_y)
+    magnitude: np.ndarray = np.hypot(along_x, along_y)
+    return magnitude
 
 
 def _filtered(values: np.ndarray, taps: np.ndarray, axis: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Photos of people with their mattes, and how a pair becomes a training sample.
 
-Data sets for segmentation show full figures in front of their own background, with hard masks. A sample is made from
-them so that a network for portraits can learn: cropped to an upper body as often as not, the mask's outline softened, the
-person often put before another photo, both lit and blurred differently.
+Data sets for segmentation show full figures in front of their own background, with hard masks. Samples are made from
+them so that a network for portraits can learn: cropped to an upper body as often as not, the mask's outline softened,
+the person often put before another photo, both lit and blurred differently.
 """
 
 from __future__ import annotations
