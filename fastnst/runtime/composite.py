@@ -16,8 +16,8 @@ from fastnst.runtime.guided_filter import box_mean, enlarge
 
 _LEVELS = 65535  # steps of linear light in the table back to sRGB; the darkest sRGB steps are 20 of them apart
 _SURE = 1 / 255  # nearer to 0 or 1, an alpha is that
-_WORK_SIZE = 512  # long side at which the neighbourhood's colours are averaged; they are smooth
-_WIDE, _NARROW = 1 / 12, 1 / 64  # radii of the two passes, of the work size (ibid.: 90 and 6 pixels)
+_WORK_SIZE = 256  # long side at which the neighbourhood's colours are averaged; they are smooth
+_WIDE, _NARROW = 1 / 12, 1 / 85  # radii of the two passes, of the work size (ibid.: 90 and 6 pixels)
 _BLUR = 1 / 18  # radius of a blurred background, of the long side
 _BLUR_PASSES = 3  # of a box: nearly a Gaussian
 
@@ -105,7 +105,7 @@ def _surroundings(picture: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, n
 
 def blurred_background(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """What lies behind people, out of focus; people do not bleed into it. uint8 `[H, W, 3]`."""
-    pixels, share = shrink(picture, alpha, _WORK_SIZE // 2)
+    pixels, share = shrink(picture, alpha, _WORK_SIZE)
     behind = np.clip(1 - share, 0, 1) ** 2  # pixels in doubt count little
     radius = max(1, round(max(share.shape) * _BLUR / 2))
     for _ in range(_BLUR_PASSES):

@@ -1,8 +1,10 @@
-"""Fit a coarse alpha matte to the edges of its photo: the guided filter (He, Sun, Tang 2013), in its fast form.
+"""Bring a coarse alpha matte to its photo's size with the photo's edges: the guided filter (He, Sun, Tang 2013).
 
-Near a pixel the alpha is taken as a linear function of the photo's colours. The functions are found at the size at
-which the network worked, brought to the photo's size and applied there (He, Sun 2015, "Fast Guided Filter"), so that
-the cost hardly grows with the photo.
+Near a pixel the alpha is taken as a linear function of the photo's colours, found at the size at which the network
+worked (He, Sun 2015, "Fast Guided Filter"). The published filter puts that function in the place of the matte, which
+smooths what the network got right; here it only adds what the photo knows beyond the coarse matte's pixels, so that at
+the network's own size the matte stays what it was. On true mattes reduced to a quarter this halves the gradient error
+of plain enlarging, where the published form raises it.
 """
 
 from __future__ import annotations
@@ -10,35 +12,30 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-_RADIUS_SHARE = 1 / 64  # of the coarse matte's short side
+_RADIUS = 2  # pixels of the coarse matte
 _EPSILON = 1e-4  # of squared brightness: smaller differences are no edges
-_UNCERTAIN = 0.02  # an alpha this far from 0 and 1 is in doubt
 
 
 def refine(coarse: np.ndarray, small: np.ndarray, photo: np.ndarray, *, colour: bool = True) -> np.ndarray:
     """The matte at the photo's size, its outline on the photo's edges.
 
-    Where the coarse matte is sure, inside people and far from them, it is kept: texture there must not show.
-
     Args:
         coarse: float32 `[h, w]` in [0, 1].
         small: the photo at the same size, uint8 `[h, w, 3]`.
         photo: uint8 `[H, W, 3]`.
-        colour: be guided by colours, not by brightness alone; three times as slow.
+        colour: be guided by colours, not by brightness alone; several times as slow.
 
     Returns float32 `[H, W]` in [0, 1].
     """
-    guide, full = (_planes(pixels, colour) for pixels in (small, photo))
-    radius = max(2, round(min(coarse.shape) * _RADIUS_SHARE))
-    slopes, offset = linear_coefficients(guide, coarse, radius, _EPSILON)
     size = (photo.shape[1], photo.shape[0])
-    refined = enlarge(offset, size)
-    for slope, plane in zip(slopes, full, strict=True):
-        refined += enlarge(slope, size) * plane
-    doubt = enlarge(doubtful(coarse, radius), size)
-    smooth = enlarge(coarse, size)
-    blended: np.ndarray = np.clip(smooth + doubt * (np.clip(refined, 0, 1) - smooth), 0, 1)
-    return blended
+    refined = enlarge(coarse, size)
+    if photo.shape == small.shape:
+        return refined.clip(0, 1)
+    guide, full = (_planes(pixels, colour) for pixels in (small, photo))
+    slopes, _ = linear_coefficients(guide, coarse, _RADIUS, _EPSILON)
+    for slope, coarse_plane, plane in zip(slopes, guide, full, strict=True):
+        refined += enlarge(slope, size) * (plane - enlarge(coarse_plane, size))
+    return refined.clip(0, 1)
 
 
 def linear_coefficients(
@@ -49,6 +46,9 @@ def linear_coefficients(
     `guide` is `[C, h, w]` with one or three planes; ibid., equations 5-6 for one and 19-20 for three.
     """
     count = len(guide)
+    # Differences of large sums are taken below: they are exact enough only around 0.
+    centre, level = guide.mean(axis=(1, 2), keepdims=True), values.mean()
+    guide, values = guide - centre, values - level
     pairs = [(i, j) for i in range(count) for j in range(i, count)]
     products = np.stack([guide[i] * guide[j] for i, j in pairs])
     stacked = np.concatenate((guide, values[None], guide * values, products))
@@ -61,13 +61,13 @@ def linear_coefficients(
         for pair, moment in zip(pairs, moments, strict=True)
     }
     slopes = covariance / variance[0, 0] if count == 1 else _solve_symmetric(variance, covariance)
-    offset = mean_values - (slopes * mean_guide).sum(axis=0)
+    offset = level + mean_values - (slopes * (mean_guide + centre)).sum(axis=0)
     averaged = box_mean(np.concatenate((slopes, offset[None])), radius)
-    return averaged[:-1].astype(np.float32), averaged[-1].astype(np.float32)
+    return averaged[:-1], averaged[-1]
 
 
 def box_mean(planes: np.ndarray, radius: int) -> np.ndarray:
-    """The mean over the (2r+1)² pixels around each one, fewer at the borders, of planes `[C, h, w]`; float64.
+    """The mean over the (2r+1)² pixels around each one, fewer at the borders, of planes `[C, h, w]`; float32.
 
     By running sums, so that the radius costs nothing.
     """
@@ -84,13 +84,6 @@ def enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(resized)
 
 
-def doubtful(alpha: np.ndarray, radius: int) -> np.ndarray:
-    """How much a pixel lies near the outline, in [0, 1]: 1 around alphas in doubt, falling off over `radius` pixels."""
-    uncertain = ((alpha > _UNCERTAIN) & (alpha < 1 - _UNCERTAIN)).astype(np.float32)
-    near: np.ndarray = np.clip(box_mean(uncertain[None], radius)[0] * (radius + 1), 0, 1)
-    return near
-
-
 def _planes(pixels: np.ndarray, colour: bool) -> np.ndarray:
     if colour:
         return np.moveaxis(pixels, -1, 0).astype(np.float32) / 255
@@ -99,18 +92,27 @@ def _planes(pixels: np.ndarray, colour: bool) -> np.ndarray:
 
 def _running_mean(planes: np.ndarray, radius: int, axis: int) -> np.ndarray:
     length = planes.shape[axis]
-    sums = np.cumsum(planes, axis=axis, dtype=np.float64)
-    last = np.minimum(np.arange(length) + radius, length - 1)
-    before = np.arange(length) - radius - 1
-    inside = before >= 0
-    window = np.take(sums, last, axis=axis)
-    index = [slice(None)] * 3
-    index[axis] = slice(int(np.count_nonzero(~inside)), None)
-    window[tuple(index)] -= np.take(sums, before[inside], axis=axis)
-    shape = [1, 1, 1]
-    shape[axis] = length
-    mean: np.ndarray = window / (last - np.maximum(before, -1)).reshape(shape)
-    return mean
+    sums = np.zeros([extent + (number == axis) for number, extent in enumerate(planes.shape)], np.float32)
+    np.cumsum(planes, axis=axis, out=sums[_part(axis, 1, None)])
+    start = np.maximum(np.arange(length) - radius, 0)
+    stop = np.minimum(np.arange(length) + radius + 1, length)
+    if length <= 2 * radius:
+        window = np.take(sums, stop, axis) - np.take(sums, start, axis)
+    else:  # slices are several times as fast as indices
+        window = np.empty(planes.shape, np.float32)
+        whole = 2 * radius + 1
+        inner, first, last = (
+            _part(axis, radius, length - radius), _part(axis, 0, radius), _part(axis, length - radius, None)
+        )  # fmt: skip
+        np.subtract(sums[_part(axis, whole, None)], sums[_part(axis, 0, length - 2 * radius)], out=window[inner])
+        window[first] = sums[_part(axis, radius + 1, whole)]
+        window[last] = sums[_part(axis, length, None)] - sums[_part(axis, length - 2 * radius, length - radius)]
+    window *= (1 / (stop - start)).astype(np.float32).reshape([-1 if number == axis else 1 for number in range(3)])
+    return window
+
+
+def _part(axis: int, start: int, stop: int | None) -> tuple[slice, ...]:
+    return tuple(slice(start, stop) if number == axis else slice(None) for number in range(3))
 
 
 def _solve_symmetric(a: dict[tuple[int, int], np.ndarray], b: np.ndarray) -> np.ndarray:
