@@ -1,8 +1,9 @@
 """Put people before another background without halos: clean colours on both sides of the outline, linear light.
 
-A pixel on an outline is α·F + (1 − α)·B. Before a person is put elsewhere, F and B are told apart (Forte 2021,
-"Approximate Fast Foreground Colour Estimation"): both are averaged over what surely belongs to them nearby, and what is
-left over goes back to each in proportion to its share.
+A pixel on an outline is α·F + (1 − α)·B. Before a person is put elsewhere, F and B are told apart, after Forte 2021,
+"Approximate Fast Foreground Colour Estimation": both are averaged over what belongs to them nearby, and what is left
+over goes back to each in proportion to its share. Other than there, mixed pixels hardly count in the averages: they
+would bring the other side's colour along.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from fastnst.runtime.guided_filter import box_mean, enlarge
 _LEVELS = 65535  # steps of linear light in the table back to sRGB; the darkest sRGB steps are 20 of them apart
 _SURE = 1 / 255  # nearer to 0 or 1, an alpha is that
 _WORK_SIZE = 256  # long side at which the neighbourhood's colours are averaged; they are smooth
-_WIDE, _NARROW = 1 / 12, 1 / 85  # radii of the two passes, of the work size (ibid.: 90 and 6 pixels)
+_WIDE, _NARROW = 1 / 12, 1 / 85  # radii of the two averages, of the work size
+_PURITY = 12  # power of a pixel's share with which it speaks for its side: mixed pixels hardly do
+_LITTLE = 1e-3  # weight below which a neighbourhood knows nothing; the sums below are exact to a hundredth of it
+_FEW = 0.05  # the same for the narrow neighbourhood: below it the wide one knows better
 _BLUR = 1 / 18  # radius of a blurred background, of the long side
 _BLUR_PASSES = 3  # of a box: nearly a Gaussian
 
@@ -90,26 +94,29 @@ def take_apart(picture: np.ndarray, alpha: np.ndarray) -> Layers:
 
 
 def _surroundings(picture: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The colours of people and of the background near each pixel, linear `[3, h, w]`, small; two passes."""
+    """The colours of people and of the background near each pixel, linear `[3, h, w]`, at the work size."""
     pixels, share = shrink(picture, alpha, _WORK_SIZE)
-    long_side = max(share.shape)
-    foreground = background = pixels
-    for radius in (max(2, round(long_side * _WIDE)), max(1, round(long_side * _NARROW))):
-        foreground_mean = weighted_mean(foreground, share, radius)
-        background_mean = weighted_mean(background, 1 - share, radius)
-        left_over = pixels - share * foreground_mean - (1 - share) * background_mean
-        foreground = np.clip(foreground_mean + share * left_over, 0, 1)
-        background = np.clip(background_mean + (1 - share) * left_over, 0, 1)
+    wide, narrow = (max(1, round(max(share.shape) * radius)) for radius in (_WIDE, _NARROW))
+    shares = (share, 1 - share)
+    weights = [one**_PURITY for one in shares]
+    far = [weighted_mean(pixels, weight, wide, _overall(pixels, weight)) for weight in weights]
+    left_over = pixels - share * far[0] - (1 - share) * far[1]
+    clean = [np.clip(colours + one * left_over, 0, 1) for colours, one in zip(far, shares, strict=True)]
+    foreground, background = (
+        weighted_mean(own, weight, narrow, colours, little=_FEW)
+        for own, weight, colours in zip(clean, weights, far, strict=True)
+    )
     return foreground, background
 
 
 def blurred_background(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """What lies behind people, out of focus; people do not bleed into it. uint8 `[H, W, 3]`."""
     pixels, share = shrink(picture, alpha, _WORK_SIZE)
-    behind = np.clip(1 - share, 0, 1) ** 2  # pixels in doubt count little
+    behind = (share < _SURE).astype(np.float32)
     radius = max(1, round(max(share.shape) * _BLUR / 2))
+    overall = _overall(pixels, behind)
     for _ in range(_BLUR_PASSES):
-        pixels, behind = weighted_mean(pixels, behind, radius), box_mean(behind[None], radius)[0]
+        pixels, behind = weighted_mean(pixels, behind, radius, overall), box_mean(behind[None], radius)[0]
     size = (picture.shape[1], picture.shape[0])
     return to_srgb(np.stack([enlarge(plane, size) for plane in pixels], axis=-1))
 
@@ -122,14 +129,22 @@ def shrink(picture: np.ndarray, alpha: np.ndarray, long_side: int) -> tuple[np.n
     return np.ascontiguousarray(np.moveaxis(to_linear(np.asarray(small)), -1, 0)), enlarge(alpha, size)
 
 
-def weighted_mean(planes: np.ndarray, weight: np.ndarray, radius: int) -> np.ndarray:
-    """The mean of planes `[C, h, w]` over the neighbourhood, each pixel counting by `weight` `[h, w]`."""
+def weighted_mean(
+    planes: np.ndarray, weight: np.ndarray, radius: int, otherwise: np.ndarray, *, little: float = _LITTLE
+) -> np.ndarray:
+    """The mean of planes `[C, h, w]` over the neighbourhood, each pixel counting by `weight` `[h, w]`.
+
+    Where hardly anything counts (a mean weight around `little`) it is `otherwise`, of the planes' shape or `[C, 1, 1]`.
+    """
     means = box_mean(np.concatenate((planes * weight, weight[None])), radius)
-    total = means[-1]
-    # Where nothing counts for as far as one sees, the mean of all that counts stands in.
-    everywhere = (planes * weight).sum(axis=(1, 2)) / max(float(weight.sum()), 1e-6)
-    near = total > 1e-5
-    return np.where(near, means[:-1] / np.where(near, total, 1), everywhere[:, None, None])
+    mean: np.ndarray = (means[:-1] + little * otherwise) / (np.maximum(means[-1], 0) + little)
+    return mean
+
+
+def _overall(planes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    total = max(float(weight.sum()), 1e-6)
+    overall: np.ndarray = (planes * weight).sum(axis=(1, 2), keepdims=True) / total
+    return overall
 
 
 def _outline(alpha: np.ndarray) -> np.ndarray:

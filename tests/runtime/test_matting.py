@@ -203,9 +203,7 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_official_model_is_fetched_once(
-    official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_official_model_is_fetched_once(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FASTNST_MIRROR", str(official))
     monkeypatch.setenv("FASTNST_CACHE", str(tmp_path / "cache"))
     path = resolve_matting_model("modnet")

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst import cli
+from fastnst.errors import ConfigError
+from fastnst.runtime.composite import (
+    blurred_background,
+    composite,
+    take_apart,
+    to_linear,
+    to_srgb,
+)
+from fastnst.runtime.portrait import NoPersonError, Portrait, PortraitOptions, mixed, parse_color
+from tests.conftest import gradient, write_model
+from tests.matting_models import disc, scene, write_ours
+
+
+def plain(color: tuple[int, int, int], height: int = 96, width: int = 120) -> np.ndarray:
+    return np.broadcast_to(np.array(color, np.uint8), (height, width, 3)).copy()
+
+
+def over(foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A photo of someone before something, as light mixes on a sensor."""
+    share = alpha[..., None]
+    return to_srgb(share * to_linear(foreground) + (1 - share) * to_linear(background))
+
+
+def test_srgb_and_back_is_exact() -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(to_srgb(to_linear(levels)), levels)
+    assert to_linear(np.array([0, 255])).tolist() == [0, 1]
+    # Half the light of white is level 188, not 128 (IEC 61966-2-1).
+    assert int(to_srgb(np.array([0.5]))[0]) == 188
+
+
+def test_composites_are_made_in_linear_light() -> None:
+    alpha = np.full((4, 5), 0.5, np.float32)
+    found = composite(plain((255, 255, 255), 4, 5), plain((0, 0, 0), 4, 5), alpha)
+    assert (found == 188).all()
+    sure = np.zeros((4, 5), np.float32)
+    sure[:2] = 1
+    found = composite(plain((9, 8, 7), 4, 5), plain((1, 2, 3), 4, 5), sure)
+    assert found[0, 0].tolist() == [9, 8, 7]
+    assert found[3, 0].tolist() == [1, 2, 3]
+
+
+def test_plain_colours_are_told_apart_on_the_outline() -> None:
+    alpha = disc(96, 120, soft=8)
+    red, blue = plain((220, 30, 30)), plain((20, 40, 200))
+    layers = take_apart(over(red, blue, alpha), alpha)
+    inside, outside = alpha > 0.05, alpha < 0.95
+    assert np.abs(layers.foreground[inside].astype(int) - red[inside]).max() <= 12
+    assert np.abs(layers.background[outside].astype(int) - blue[outside]).max() <= 12
+
+
+def test_a_person_before_another_background_has_no_halo() -> None:
+    alpha = disc(96, 120, soft=8)
+    dark, white, other = plain((40, 30, 25)), plain((250, 250, 250)), plain((30, 60, 40))
+    photo = over(dark, white, alpha)
+    wanted = over(dark, other, alpha).astype(int)
+    found = composite(take_apart(photo, alpha).foreground, other, alpha)
+    naive = composite(photo, other, alpha)
+    assert np.abs(found - wanted).max() <= 8
+    assert np.abs(naive - wanted).max() > 60
+
+
+def test_the_same_background_gives_the_photo_back() -> None:
+    alpha = disc(96, 120, soft=8)
+    photo = over(gradient(96, 120), gradient(96, 120)[::-1, ::-1], alpha)
+    layers = take_apart(photo, alpha)
+    assert np.abs(composite(*layers, alpha).astype(int) - photo).mean() < 0.5
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_matte_without_an_outline(value: float) -> None:
+    photo = gradient(40, 50)
+    alpha = np.full((40, 50), value, np.float32)
+    layers = take_apart(photo, alpha)
+    assert np.array_equal(layers.foreground, photo)
+    assert np.array_equal(layers.background, photo)
+    assert blurred_background(photo, alpha).shape == photo.shape
+
+
+def test_people_do_not_bleed_into_a_blurred_background() -> None:
+    alpha = disc(96, 120, soft=4)
+    photo = over(plain((255, 0, 0)), plain((0, 0, 90)), alpha)
+    blurred = blurred_background(photo, alpha)
+    assert blurred[..., 0].max() < 40
+    assert blurred[48, 60, 2] > 70  # also behind the middle of the person
+
+
+def test_colours() -> None:
+    assert parse_color("#20aF60") == (32, 175, 96)
+    assert mixed(plain((100, 0, 200)), (200, 100, 0), 0.25)[0, 0].tolist() == [125, 25, 150]
+    for text in ("red", "#fff", "#12345g"):
+        with pytest.raises(ConfigError, match="is no colour"):
+            parse_color(text)
+
+
+ALPHA = disc(96, 120, soft=6)
+PHOTO = scene(ALPHA)
+STYLIZED = 255 - PHOTO
+PERSON, CORNER = (48, 60), (3, 3)
+
+
+def compose(**options: object) -> np.ndarray:
+    restyle = options.pop("restyle", None)
+    return Portrait(PortraitOptions(**options), None, restyle=restyle)(PHOTO, STYLIZED, ALPHA)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "person", "corner"),
+    [
+        ({"mode": "person"}, (0, 255, 255), (0, 0, 255)),
+        ({"mode": "auto"}, (0, 255, 255), (0, 0, 255)),
+        ({"mode": "background"}, (255, 0, 0), (255, 255, 0)),
+        ({"mode": "person", "background": "#102030"}, (0, 255, 255), (16, 32, 48)),
+        ({"background": "#102030", "texture_factor": 0.5}, (0, 255, 255), (8, 16, 152)),
+        ({"fg_color": "#ffffff", "fg_factor": 0.5}, (128, 255, 255), (0, 0, 255)),
+        ({"background": "style:x", "restyle": lambda photo: photo // 2}, (0, 255, 255), (0, 0, 127)),
+        ({"mode": "background", "background": "style:x", "restyle": lambda p: p // 2}, (255, 0, 0), (0, 0, 127)),
+        ({"background": "keep"}, (0, 255, 255), (0, 0, 255)),
+        ({"background": "blur"}, (0, 255, 255), (0, 0, 255)),
+    ],
+)
+def test_modes_and_backgrounds(options: dict, person: tuple, corner: tuple) -> None:
+    found = compose(**options).astype(int)
+    assert np.abs(found[PERSON] - person).max() <= 2
+    assert np.abs(found[CORNER] - corner).max() <= 4
+
+
+def test_cutouts_are_transparent_and_hide_nothing() -> None:
+    found = compose(mode="cutout")
+    assert found.shape == (96, 120, 4)
+    assert found[PERSON].tolist() == [0, 255, 255, 255]
+    assert found[CORNER].tolist() == [0, 0, 0, 0]
+
+
+def test_a_flat_background_takes_the_mean_colour_without_texture() -> None:
+    found = compose(mode="background", texture_factor=0.0)
+    outside = found[ALPHA == 0]
+    assert (outside == outside[0]).all()
+
+
+def test_a_picture_as_background_fills_the_frame(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 40), (9, 99, 199)).save(tmp_path / "b.png")
+    found = compose(background=str(tmp_path / "b.png"))
+    assert found[CORNER].tolist() == [9, 99, 199]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"mode": "persn"}, "unknown portrait mode 'persn'. Did you mean 'person'"),
+        ({"mode": "cutout", "background": "blur"}, "a cutout has no background"),
+        ({"mode": "background", "background": "blur"}, "restyles the photo's own background"),
+        ({"fg_factor": 1.5}, "fg-factor must be between 0 and 1, not 1.5"),
+        ({"texture_factor": float("nan")}, "texture-factor must be between 0 and 1"),
+        ({"background": "style:"}, "style: needs the name"),
+        ({"fg_color": "blue"}, "'blue' is no colour"),
+    ],
+)
+def test_options_that_mean_nothing(options: dict, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        PortraitOptions(**options).validate()
+
+
+def test_nobody_is_an_error_but_in_auto_and_in_video(caplog: pytest.LogCaptureFixture) -> None:
+    nobody = np.zeros((96, 120), np.float32)
+    with pytest.raises(NoPersonError, match=r"no person was found .*--portrait auto"):
+        Portrait(PortraitOptions("person"), None)(PHOTO, STYLIZED, nobody)
+    assert np.array_equal(Portrait(PortraitOptions("auto"), None)(PHOTO, STYLIZED, nobody), STYLIZED)
+    assert "no person was found" in caplog.text
+    frame = Portrait(PortraitOptions("person"), None, video=True)(PHOTO, STYLIZED, nobody)
+    assert np.array_equal(frame, PHOTO)
+
+
+# The command line.
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a photo, styles and a matting model installed."""
+    Image.fromarray(PHOTO).save(tmp_path / "photo.png")
+    styles = tmp_path / "styles"
+    write_ours(styles / "matting" / "small.onnx", reference_size=96)
+    write_model(styles / "negative.onnx")
+    monkeypatch.setenv("FASTNST_STYLES", str(styles))
+    return tmp_path
+
+
+def stylize(folder: Path, *options: object, photo: str = "photo.png", out: str = "out.png") -> int:
+    arguments = [folder / photo, "-o", folder / out, "--style", "negative", "--provider", "cpu", *options]
+    return cli.main(["stylize", *map(str, arguments)])
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_stylize_person_and_background(files: Path) -> None:
+    assert stylize(files, "--portrait", "person") == 0
+    found = pixels(files / "out.png")
+    assert found[PERSON].tolist() == [0, 255, 255]
+    assert found[CORNER].tolist() == [0, 0, 255]
+    options = ("--portrait", "background", "--background", "style:negative", "--overwrite")
+    assert stylize(files, *options) == 0
+    found = pixels(files / "out.png")
+    assert found[PERSON].tolist() == [255, 0, 0]
+    assert found[CORNER].tolist() == [255, 255, 0]
+
+
+def test_stylize_cutout_into_a_folder_is_png(files: Path) -> None:
+    Image.fromarray(PHOTO).save(files / "photo.jpg")
+    assert stylize(files, "--portrait", "cutout", photo="photo.jpg", out="made") == 0
+    (made,) = (files / "made").iterdir()
+    assert made.name == "photo_negative.png"
+    assert pixels(made)[CORNER][3] == 0
+
+
+def test_a_transparent_photo_stays_transparent(files: Path) -> None:
+    photo = Image.fromarray(PHOTO)
+    veil = Image.new("L", photo.size, 255)
+    veil.paste(0, (0, 0, 60, 96))
+    photo.putalpha(veil)
+    photo.save(files / "veiled.png")
+    assert stylize(files, "--portrait", "cutout", photo="veiled.png") == 0
+    found = pixels(files / "out.png")
+    assert found[48, 62, 3] == 255
+    assert found[48, 50, 3] == 0
+
+
+def test_stylize_with_a_matte_file(files: Path) -> None:
+    Image.fromarray(np.rint(ALPHA * 255).astype(np.uint8)).save(files / "matte.png")
+    options = ("--portrait", "person", "--matte", files / "matte.png")
+    assert stylize(files, *options) == 0
+    assert pixels(files / "out.png")[PERSON].tolist() == [0, 255, 255]
+    assert stylize(files, *options, "--max-size", "60", "--overwrite") == 0
+    assert pixels(files / "out.png").shape == (48, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--portrait", "persons"], "unknown portrait mode 'persons'"),
+        (["--background", "blur"], "--background needs --portrait MODE"),
+        (["--portrait", "cutout", "--format", "jpg"], "a cutout needs transparency, which .jpg has not"),
+        (["--portrait", "person", "--background", "style:nosuch"], "unknown style 'nosuch'"),
+        (["--portrait", "person", "--matting-model", "{folder}/photo.png"], "is not an ONNX model"),
+        (["--portrait", "person", "--matting-model", "{folder}/styles/negative.onnx"], "is no matting model"),
+        (["--portrait", "person", "--background", "{folder}/styles/negative.onnx"], "is not a picture"),
+        (["--portrait", "person", "--matte", "{folder}/missing.png"], "cannot be opened"),
+    ],
+)
+def test_bad_portrait_options_are_one_sentence(
+    files: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize(files, *(text.format(folder=files) for text in options)) == 2
+    message = capsys.readouterr().err
+    assert reason in message
+    assert message.count("\n") == 1
+    assert not (files / "out.png").exists()
+
+
+def test_without_a_person(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (64, 64), (3, 200, 200)).save(files / "empty.png")
+    assert stylize(files, "--portrait", "person", photo="empty.png") == 2
+    assert "no person was found" in capsys.readouterr().err
+    assert stylize(files, "--portrait", "auto", photo="empty.png") == 0
+    assert pixels(files / "out.png")[0, 0].tolist() == [252, 55, 55]
