@@ -54,8 +54,8 @@ def test_plain_colours_are_told_apart_on_the_outline() -> None:
     red, blue = plain((220, 30, 30)), plain((20, 40, 200))
     layers = take_apart(over(red, blue, alpha), alpha)
     inside, outside = alpha > 0.05, alpha < 0.95
-    assert np.abs(layers.foreground[inside].astype(int) - red[inside]).max() <= 12
-    assert np.abs(layers.background[outside].astype(int) - blue[outside]).max() <= 12
+    assert np.abs(to_linear(layers.foreground[inside]) - to_linear(red[inside])).max() < 0.03
+    assert np.abs(to_linear(layers.background[outside]) - to_linear(blue[outside])).max() < 0.03
 
 
 def test_a_person_before_another_background_has_no_halo() -> None:
