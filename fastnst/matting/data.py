@@ -56,7 +56,11 @@ class HeldOut(Dataset[Tensor]):
     def __init__(self, pairs: PortraitPairs, size: int, limit: int) -> None:
         self.samples = []
         for index in np.unique(np.linspace(0, len(pairs) - 1, min(limit, len(pairs))).round().astype(int)):
-            image, matte = pairs.open(int(index))
+            try:
+                image, matte = pairs.open(int(index))
+            except ImageError as error:
+                log.debug("held-out portrait skipped: %s", error)
+                continue
             for upper in (False, True):
                 box = centred_square(np.asarray(matte), upper=upper)
                 image_, matte_ = (
@@ -64,6 +68,8 @@ class HeldOut(Dataset[Tensor]):
                 )
                 pixels = np.concatenate((np.asarray(image_), np.asarray(matte_)[..., None]), axis=2)
                 self.samples.append(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
+        if not self.samples:
+            raise ConfigError("none of the held-out portraits can be used.")
 
     def __len__(self) -> int:
         return len(self.samples)
