@@ -58,6 +58,9 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
         ) from error
     network = MattingNetwork(MattingOptions(**metadata.network_options))
     state |= {_SHARED + name.removeprefix("backbone."): state[name] for name in state if name.startswith("backbone.")}
+    own = network.state_dict()
+    # A counter that nothing here reads; files from before it existed lack it.
+    state = {name: own[name] for name in own if name.endswith("num_batches_tracked")} | state
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
