@@ -17,7 +17,7 @@ from fastnst.runtime.guided_filter import box_mean, enlarge
 
 _LEVELS = 65535  # steps of linear light in the table back to sRGB; the darkest sRGB steps are 20 of them apart
 _SURE = 1 / 255  # nearer to 0 or 1, an alpha is that
-_WORK_SIZE = 256  # long side at which the neighbourhood's colours are averaged; they are smooth
+WORK_SIZE = 256  # long side at which the neighbourhood's colours are averaged; they are smooth
 _WIDE, _NARROW = 1 / 12, 1 / 85  # radii of the two averages, of the work size
 _PURITY = 12  # power of a pixel's share with which it speaks for its side: mixed pixels hardly do
 _LITTLE = 1e-3  # weight below which a neighbourhood knows nothing; the sums below are exact to a hundredth of it
@@ -74,18 +74,19 @@ def composite(foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray)
     return result
 
 
-def take_apart(picture: np.ndarray, alpha: np.ndarray) -> Layers:
+def take_apart(picture: np.ndarray, alpha: np.ndarray, work_size: int = WORK_SIZE) -> Layers:
     """The clean foreground and background of a picture with this matte.
 
     Args:
         picture: uint8 sRGB `[H, W, 3]`.
         alpha: float `[H, W]` in [0, 1].
+        work_size: long side at which colours are averaged; less is faster, and coarser in hair.
     """
     edge = _outline(alpha)
     foreground, background = picture.copy(), picture.copy()
     if not edge.any():
         return Layers(foreground, background)
-    around_f, around_b = (_at(colours, edge) for colours in _surroundings(picture, alpha))
+    around_f, around_b = (_at(colours, edge) for colours in _surroundings(picture, alpha, work_size))
     share = alpha[edge][:, None]
     left_over = to_linear(picture[edge]) - share * around_f - (1 - share) * around_b
     foreground[edge] = to_srgb(around_f + share * left_over)
@@ -93,9 +94,9 @@ def take_apart(picture: np.ndarray, alpha: np.ndarray) -> Layers:
     return Layers(foreground, background)
 
 
-def _surroundings(picture: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _surroundings(picture: np.ndarray, alpha: np.ndarray, work_size: int) -> tuple[np.ndarray, np.ndarray]:
     """The colours of people and of the background near each pixel, linear `[3, h, w]`, at the work size."""
-    pixels, share = shrink(picture, alpha, _WORK_SIZE)
+    pixels, share = shrink(picture, alpha, work_size)
     wide, narrow = (max(1, round(max(share.shape) * radius)) for radius in (_WIDE, _NARROW))
     shares = (share, 1 - share)
     weights = [one**_PURITY for one in shares]
@@ -111,7 +112,7 @@ def _surroundings(picture: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, n
 
 def blurred_background(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """What lies behind people, out of focus; people do not bleed into it. uint8 `[H, W, 3]`."""
-    pixels, share = shrink(picture, alpha, _WORK_SIZE)
+    pixels, share = shrink(picture, alpha, WORK_SIZE)
     behind = (share < _SURE).astype(np.float32)
     radius = max(1, round(max(share.shape) * _BLUR / 2))
     overall = _overall(pixels, behind)

@@ -93,7 +93,11 @@ def _planes(pixels: np.ndarray, colour: bool) -> np.ndarray:
 def _running_mean(planes: np.ndarray, radius: int, axis: int) -> np.ndarray:
     length = planes.shape[axis]
     sums = np.zeros([extent + (number == axis) for number, extent in enumerate(planes.shape)], np.float32)
-    np.cumsum(planes, axis=axis, out=sums[_part(axis, 1, None)])
+    if axis == 1:  # row by row: numpy's own running sum across rows is several times as slow
+        for row in range(length):
+            np.add(sums[:, row], planes[:, row], out=sums[:, row + 1])
+    else:
+        np.cumsum(planes, axis=axis, out=sums[_part(axis, 1, None)])
     start = np.maximum(np.arange(length) - radius, 0)
     stop = np.minimum(np.arange(length) + radius + 1, length)
     if length <= 2 * radius:

@@ -86,22 +86,25 @@ class MattingModel:
         """Whether it is MODNet's own file and takes MODNet's own way of scaling."""
         return self.metadata is None
 
-    def __call__(self, photo: np.ndarray, *, refined: bool = True, colour: bool = True) -> np.ndarray:
+    def __call__(
+        self, photo: np.ndarray, *, refined: bool = True, colour: bool = True, short_side: int | None = None
+    ) -> np.ndarray:
         """The alpha matte of one photo.
 
         Args:
             photo: uint8 RGB `[H, W, 3]`, any size from 16×16.
             refined: fit the outline to the photo's edges; else the network's matte is only enlarged, as MODNet does.
             colour: be guided by colours in that, not by brightness alone (which is faster).
+            short_side: let our network see the photo at this size, not at the one it works best at.
 
         Returns float32 `[H, W]` in [0, 1], 1 where people are.
         """
-        coarse, small = self.coarse(photo)
+        coarse, small = self.coarse(photo, short_side)
         if refined:
             return refine(coarse, small, photo, colour=colour)
         return enlarge(coarse, (photo.shape[1], photo.shape[0]))
 
-    def coarse(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def coarse(self, photo: np.ndarray, short_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The matte float32 `[h, w]` and the photo uint8 `[h, w, 3]` at the size at which the network works."""
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
             raise ImageError(f"a matting model takes uint8 [H, W, 3], not {photo.dtype} {list(photo.shape)}.")
@@ -113,7 +116,8 @@ class MattingModel:
         if self.metadata is None:
             height, width = paper_size(photo.shape[0], photo.shape[1])
         else:
-            height, width = working_size(photo.shape[0], photo.shape[1], self.metadata.reference_size)
+            reference = short_side or self.metadata.reference_size
+            height, width = working_size(photo.shape[0], photo.shape[1], reference)
         scaled = area_resize(photo, height, width)
         small = np.rint(scaled).astype(np.uint8)
         session = self._engine.session

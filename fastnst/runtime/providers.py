@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -74,7 +75,7 @@ def open_engine(path: Path, provider: str = "auto", threads: int | None = None) 
             if provider != "auto":
                 reason = f"the provider '{provider}' cannot be used ({error})"
                 raise ConfigError(f"{reason}: {_REMEDIES[provider]}.") from error
-            log.warning("%s is not used: %s.", candidate, error)
+            _warn_once(f"{candidate} is not used: {error}.")
     return reference
 
 
@@ -99,6 +100,11 @@ def usable_cores() -> int:
         return max(1, min(cores, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no cgroup v2, or no limit ("max")
         return cores
+
+
+@functools.cache  # several models in one run meet the same obstacle
+def _warn_once(message: str) -> None:
+    log.warning(message)
 
 
 class _UnavailableError(Exception):
@@ -187,8 +193,8 @@ def _openvino_device(ort: ModuleType) -> Any:
         return [device for device in found if device.ep_metadata.get("ov_device") == "CPU"]
 
     try:
-        if not devices():  # registering twice in one process is an error
-            ort.register_execution_provider_library(_PLUGIN_NAME, plugin.get_library_path())
+        if not devices():
+            _register_plugin(ort, plugin.get_library_path())
         return devices()[0]
     except IndexError:
         raise _UnavailableError("it finds no CPU device") from None
@@ -198,6 +204,11 @@ def _openvino_device(ort: ModuleType) -> Any:
         if type(error).__module__.startswith("onnxruntime"):
             raise _UnavailableError(str(error).splitlines()[0][:120]) from error
         raise
+
+
+@functools.cache  # registering twice in one process is an error
+def _register_plugin(ort: ModuleType, library: str) -> None:
+    ort.register_execution_provider_library(_PLUGIN_NAME, library)
 
 
 def _openvino_session(ort: ModuleType, path: Path, threads: int, device: Any, precision: str) -> Any:
