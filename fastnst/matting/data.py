@@ -84,6 +84,8 @@ def centred_square(matte: np.ndarray, *, upper: bool) -> tuple[float, float, flo
     rows, columns = (np.flatnonzero((matte > 127).any(axis=axis)) for axis in (1, 0))
     side = float(min(height, width))
     x, y = (columns.mean(), rows.mean()) if len(rows) else (width / 2, height / 2)
+    if len(rows):
+        y = min(y, rows[0] + 0.45 * side)  # with the head, where the figure is taller than the square
     if upper and len(rows):
         side = min(side, max(0.5 * len(rows), side / 3))
         y = rows[0] + 0.42 * side
