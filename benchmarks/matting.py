@@ -74,7 +74,10 @@ def main() -> int:
     try:
         pairs = PortraitPairs(options.portraits)
         paths = {name: resolve_matting_model(name) if name in MODELS else Path(name) for name in options.models}
-        models = {name: MattingModel(path, options.provider, options.threads) for name, path in paths.items()}
+        models = {  # files go by their names: where they lie is nobody's business in a report
+            name if name in MODELS else Path(name).stem: MattingModel(path, options.provider, options.threads)
+            for name, path in paths.items()
+        }
     except FastNSTError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -1,6 +1,6 @@
 """Write a matting model's card from its own description and the reports of benchmarks/matting.py.
 
-python scripts/matting_card.py weights/matting/small.onnx [--reports whole/matting.json upper/matting.json] [--notes "…"]
+python scripts/matting_card.py weights/matting/small.onnx --reports a/matting.json b/matting.json --notes "…"
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def add_matting_options(group: argparse._ActionsContainer) -> None:
 
 
 def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portrait | None:
-    """What `--portrait` and its companions ask for; None without it.
+    """What `--portrait` and its companions ask for; None without it. `video` is for clips and the camera.
 
     Raises `FastNSTError` for options that mean nothing, before any picture is opened.
     """
@@ -63,6 +63,10 @@ def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portra
         options.portrait, options.background, options.fg_color, options.fg_factor, options.texture_factor
     )
     wanted.validate()
+    if video and wanted.mode == "cutout":
+        raise ConfigError("a clip has no transparency: take --portrait person --background #rrggbb instead of cutout.")
+    if video and options.matte is not None:
+        raise ConfigError("--matte is one photo's matte: in a clip people are found in every frame.")
     restyle = None
     if wanted.background is not None and wanted.background.startswith(STYLE_PREFIX):
         restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options)

@@ -116,14 +116,8 @@ class Portrait:
         """
         if alpha is None:
             alpha = self.find(photo)
-        if not self.video and not has_person(alpha):
-            if self.options.mode == "auto":
-                log.warning("no person was found: the whole picture is restyled.")
-                return stylized
-            raise NoPersonError(
-                f"no person was found (the matte covers {float(alpha.mean()):.1%}): take --portrait auto to restyle"
-                " such pictures as a whole."
-            )
+        if not has_person(alpha) and self._restyle_whole(alpha):
+            return stylized
         people_in = photo if self.options.mode == "background" else stylized
         foreground = tinted(
             self._take_apart(people_in, alpha).foreground, self.options.fg_color, self.options.fg_factor
@@ -146,6 +140,19 @@ class Portrait:
     def reset(self) -> None:
         """Forget earlier frames, as at the start of another video."""
         self._smoothing.reset()
+
+    def _restyle_whole(self, alpha: np.ndarray) -> bool:
+        """What happens where nobody was found."""
+        if self.options.mode == "auto":
+            if not self.video:
+                log.warning("no person was found: the whole picture is restyled.")
+            return True
+        if self.video:  # people come and go
+            return False
+        raise NoPersonError(
+            f"no person was found (the matte covers {float(alpha.mean()):.1%}): take --portrait auto to restyle such"
+            " pictures as a whole."
+        )
 
     def _background(self, photo: np.ndarray, stylized: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         background, texture = self.options.background or "keep", self.options.texture_factor

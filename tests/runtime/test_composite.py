@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
+from fastnst.commands.portrait import add_portrait_options, open_portrait
 from fastnst.errors import ConfigError
 from fastnst.runtime.composite import (
     blurred_background,
@@ -15,6 +17,7 @@ from fastnst.runtime.composite import (
     to_linear,
     to_srgb,
 )
+from fastnst.runtime.matting import MattingModel
 from fastnst.runtime.portrait import NoPersonError, Portrait, PortraitOptions, mixed, parse_color
 from tests.conftest import gradient, write_model
 from tests.matting_models import disc, scene, write_ours
@@ -178,6 +181,37 @@ def test_nobody_is_an_error_but_in_auto_and_in_video(caplog: pytest.LogCaptureFi
     assert "no person was found" in caplog.text
     frame = Portrait(PortraitOptions("person"), None, video=True)(PHOTO, STYLIZED, nobody)
     assert np.array_equal(frame, PHOTO)
+    frame = Portrait(PortraitOptions("auto"), None, video=True)(PHOTO, STYLIZED, nobody)
+    assert np.array_equal(frame, STYLIZED)
+
+
+def test_frames_are_matted_small_and_smoothed(tmp_path: Path) -> None:
+    model = MattingModel(write_ours(tmp_path / "m.onnx", reference_size=320), "cpu")
+    portrait = Portrait(PortraitOptions("person", background="#000000"), model, video=True)
+    truth = disc(384, 480, soft=6)
+    still, moved = scene(truth), scene(np.roll(truth, 90, axis=1))
+    first = portrait.find(still)
+    assert np.abs(first - truth).mean() < 0.01
+    flicker = portrait.find(np.minimum(still, 220))  # the red channel is the matte: 255 falls to 220
+    assert flicker[192, 240] > 0.9
+    assert np.abs(portrait.find(moved) - np.roll(truth, 90, axis=1)).mean() < 0.02
+    portrait.reset()
+    assert portrait.find(np.minimum(still, 220))[192, 240] == pytest.approx(220 / 255, abs=0.01)
+    assert portrait(still, 255 - still)[3, 3].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--portrait", "cutout"], "a clip has no transparency"),
+        (["--portrait", "auto", "--matte", "m.png"], "--matte is"),
+    ],
+)
+def test_what_clips_cannot_have(arguments: list[str], reason: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_portrait_options(parser)
+    with pytest.raises(ConfigError, match=reason):
+        open_portrait(parser.parse_args(arguments), video=True)
 
 
 # The command line.
