@@ -142,7 +142,7 @@ def watchers() -> list[pl.Callback]:
 
 def main(argv: list[str], prog: str = "fastnst train") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
-    _quiet()
+    quiet_libraries()
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")
     try:
@@ -172,7 +172,7 @@ def main(argv: list[str], prog: str = "fastnst train") -> int:
     return 0
 
 
-def _quiet() -> None:
+def quiet_libraries() -> None:
     """Show our own messages and hide what a user cannot act on."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # between Lightning and jsonargparse
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

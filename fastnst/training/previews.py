@@ -35,7 +35,7 @@ class Previews(pl.Callback):
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet (on the first rank)."""
-        run = _run_folder(trainer)
+        run = run_folder(trainer)
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
@@ -93,7 +93,7 @@ class Finish(pl.Callback):
         """After Ctrl-C, keep what was reached: a checkpoint to go on from, and the network as it is."""
         if not isinstance(exception, KeyboardInterrupt) or trainer.global_step == 0:
             return
-        checkpoint = _run_folder(trainer) / "checkpoints" / "last.ckpt"
+        checkpoint = run_folder(trainer) / "checkpoints" / "last.ckpt"
         trainer.save_checkpoint(checkpoint)
         self.on_fit_end(trainer, pl_module)
         if trainer.is_global_zero:
@@ -101,7 +101,7 @@ class Finish(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, on the first rank, what the training reached."""
-        run = _run_folder(trainer)
+        run = run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
         module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
@@ -116,7 +116,7 @@ class Finish(pl.Callback):
         )
 
 
-def _run_folder(trainer: pl.Trainer) -> Path:
+def run_folder(trainer: pl.Trainer) -> Path:
     """The run's folder. All ranks must ask: Lightning broadcasts the answer of the first."""
     return Path(trainer.log_dir or trainer.default_root_dir)
 
