@@ -70,6 +70,13 @@ def test_a_resumed_training_is_the_uninterrupted_one(portraits: Path, tmp_path: 
     assert torch.allclose(started[name], network.state_dict()[name], atol=1e-6)
 
 
+def test_the_shipped_recipe_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = Path(__file__).parents[2] / "configs" / "matting" / "small.yaml"
+    arguments = ["--config", str(recipe), "--portraits", "x", "--val-portraits", "y", "--print_config"]
+    assert cli.main(["train-matting", *arguments]) == 0
+    assert "width: 0.75" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

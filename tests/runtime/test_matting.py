@@ -26,6 +26,7 @@ from fastnst.runtime.matting import (
     working_size,
 )
 from fastnst.runtime.metadata import MattingMetadata
+from fastnst.runtime.providers import peak_signal_to_noise
 from fastnst.runtime.resampling import area_resize
 from tests.matting_models import disc, scene, write_modnet, write_ours
 
@@ -141,6 +142,21 @@ def test_smoothing_calms_flicker_and_follows_motion() -> None:
     assert np.array_equal(smooth(other), other)
     smooth.reset()
     assert np.array_equal(smooth(other * 0.9), other * np.float32(0.9))
+
+
+@pytest.mark.parametrize("write", [write_ours, write_modnet])
+def test_precision_is_judged_on_either_kind_of_model(tmp_path: Path, write: object) -> None:
+    session = MattingModel(write(tmp_path / "m.onnx"), "cpu")._engine.session  # type: ignore[operator]
+
+    class Coarse:
+        """A session that rounds its alpha to tenths."""
+
+        def run(self, names: object, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.round(session.run(names, feed)[0], 1)]
+
+    assert peak_signal_to_noise(session, session) == pytest.approx(120)
+    # Rounding to tenths has an error of 0.1 / √12: 20 dB + 10.8 dB.
+    assert peak_signal_to_noise(Coarse(), session) == pytest.approx(30.8, abs=1)
 
 
 def test_who_is_a_person() -> None:
