@@ -12,7 +12,9 @@ from fastnst.errors import FastNSTError, suggest
 COMMANDS = {
     "stylize": ("fastnst.commands.stylize", "restyle photos and folders of photos"),
     "styles": ("fastnst.commands.styles", "list the styles that are installed"),
+    "matte": ("fastnst.commands.matte", "tell people from the background: mattes, cut-outs, composites"),
     "train": ("fastnst.training.cli", "train a style from a painting and photos"),
+    "train-matting": ("fastnst.matting.cli", "train the network that finds people"),
     "optimize": ("fastnst.commands.optimize", "restyle one photo by per-image optimization; sweep settings"),
     "reconstruct": ("fastnst.commands.reconstruct", "show what single layers keep of a photo"),
     "texture": ("fastnst.commands.texture", "grow textures with a painting's statistics"),

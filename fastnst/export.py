@@ -78,36 +78,58 @@ def export_style_model(
 def _write_graph(network: StyleNetwork, dtype: torch.dtype, metadata: StyleMetadata, path: Path) -> None:
     import copy
 
+    graph = StyleModelGraph(copy.deepcopy(network).to(dtype).eval(), dtype)
+    save_graph(trace_graph(graph, "stylized", channels=3), metadata.to_properties(), path)
+
+
+def trace_graph(graph: nn.Module, output: str, *, channels: int, multiple: int = 1) -> Any:
+    """A module from uint8 `image` `[N, H, W, 3]` to `output` `[N, H, W, channels]` as an ONNX model, without traces.
+
+    H and W are free; with `multiple`, among the multiples of it.
+    """
+    import tempfile
+
     import onnx
 
-    graph = StyleModelGraph(copy.deepcopy(network).to(dtype).eval(), dtype)
     example = torch.randint(0, 256, (2, 66, 75, 3), dtype=torch.uint8)
+    shapes: dict[int, Any] = {0: "batch", 1: "height", 2: "width"}
+    if multiple > 1:
+        example = torch.randint(0, 256, (2, 4 * multiple, 6 * multiple, 3), dtype=torch.uint8)
+        shapes = {0: "batch", 1: multiple * torch.export.Dim("rows"), 2: multiple * torch.export.Dim("columns")}
     noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in noisy]
     try:
         for logger in noisy:
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")  # deprecations inside the exporter, which a user cannot act on
+            traced = Path(folder) / "graph.onnx"
             torch.onnx.export(
                 graph,
                 (example,),
-                str(path),
-                dynamic_shapes={"image": {0: "batch", 1: "height", 2: "width"}},
+                str(traced),
+                dynamic_shapes={"image": shapes},
                 input_names=["image"],
-                output_names=["stylized"],
+                output_names=[output],
                 opset_version=OPSET,
                 external_data=False,
                 dynamo=True,
                 verbose=False,
             )
+            model = onnx.load(traced)
     finally:
         for logger, level in zip(noisy, levels, strict=True):
             logger.setLevel(level)
-    model = onnx.load(path)
     _strip_traces(model)
-    _name_dimensions(model)
-    onnx.helper.set_model_props(model, metadata.to_properties())
+    _name_dimensions(model, (3, channels))
+    return model
+
+
+def save_graph(model: Any, properties: dict[str, str], path: Path) -> None:
+    """Describe, check and write an ONNX model."""
+    import onnx
+
+    onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -128,15 +150,15 @@ def _strip_traces(model: Any) -> None:
             del node.metadata_props[:]
 
 
-def _name_dimensions(model: Any) -> None:
-    """Give input and output the same readable dimensions `[batch, height, width, 3]`."""
-    for value in (*model.graph.input, *model.graph.output):
+def _name_dimensions(model: Any, channels: tuple[int, int]) -> None:
+    """Give input and output the same readable dimensions `[batch, height, width, channels]`."""
+    for value, last in zip((*model.graph.input, *model.graph.output), channels, strict=True):
         dimensions = value.type.tensor_type.shape.dim
         for dimension, name in zip(dimensions[:3], ("batch", "height", "width"), strict=True):
             dimension.Clear()
             dimension.dim_param = name
         dimensions[3].Clear()
-        dimensions[3].dim_value = 3
+        dimensions[3].dim_value = last
 
 
 def _check_parity(reference: StyleModelGraph, path: Path) -> float:
@@ -148,7 +170,7 @@ def _check_parity(reference: StyleModelGraph, path: Path) -> float:
     generator = np.random.default_rng(0)
     worst = 1.0
     for batch, height, width in CHECKED_SIZES:
-        image = _test_picture(generator, batch, height, width)
+        image = shaded_picture(generator, batch, height, width)
         with torch.inference_mode():
             expected = reference(torch.from_numpy(image)).numpy().astype(np.int16)
         found = session.run(["stylized"], {"image": image})[0].astype(np.int16)
@@ -164,7 +186,7 @@ def _check_parity(reference: StyleModelGraph, path: Path) -> float:
     return worst
 
 
-def _test_picture(generator: np.random.Generator, batch: int, height: int, width: int) -> np.ndarray:
+def shaded_picture(generator: np.random.Generator, batch: int, height: int, width: int) -> np.ndarray:
     """Smooth shading with edges and noise, like a photo: pure noise would not exercise what networks do."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     phases = generator.uniform(0, 6, (batch, 3, 4))

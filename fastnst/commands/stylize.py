@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.commands.parser import Parser
+from fastnst.commands.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
-from fastnst.images import SUFFIXES, check_output, find_images, open_picture, save_image, save_picture
+from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
 from fastnst.runtime.catalog import available_styles, resolve_style
 from fastnst.runtime.stylizer import Stylizer, check_max_size, check_strength
 from fastnst.sheets import contact_sheet
@@ -49,6 +50,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write one sheet of all pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
+    add_portrait_options(parser)
     return parser
 
 
@@ -64,8 +66,10 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     if options.sheet:
         check_output(options.sheet, overwrite=options.overwrite)
     stylizers = {style: Stylizer(style, options.provider, options.threads) for style in styles}
+    portrait = open_portrait(options)
+    finish = finisher(portrait, options) if portrait else Picture.with_pixels
     started = time.perf_counter()
-    failures = _run(jobs, stylizers, options)
+    failures = _run(jobs, stylizers, finish, options)
     _report(jobs, failures, stylizers, options, time.perf_counter() - started)
     return 1 if failures else 0
 
@@ -124,6 +128,7 @@ def _check_options(options: argparse.Namespace) -> None:
         options.format = options.format.lower().lstrip(".")
         if f".{options.format}" not in SUFFIXES:
             raise ConfigError(f"unknown format '{options.format}': choose one of {', '.join(SUFFIXES)}.")
+    transparent_format(options)
 
 
 def _styles(names: list[str]) -> list[Path]:
@@ -135,12 +140,14 @@ def _styles(names: list[str]) -> list[Path]:
     return [resolve_style(name) for name in names]
 
 
-def _run(jobs: list[Job], stylizers: dict[Path, Stylizer], options: argparse.Namespace) -> list[tuple[Path, str]]:
+def _run(
+    jobs: list[Job], stylizers: dict[Path, Stylizer], finish: Finish, options: argparse.Namespace
+) -> list[tuple[Path, str]]:
     """Make all pictures; of several, a bad one is noted and the rest goes on."""
     failures: list[tuple[Path, str]] = []
     for job in _with_progress(jobs):
         try:
-            _make(job, stylizers[job.style], options)
+            _make(job, stylizers[job.style], finish, options)
         except ImageError as error:
             if len(jobs) == 1:
                 raise
@@ -153,13 +160,14 @@ def _run(jobs: list[Job], stylizers: dict[Path, Stylizer], options: argparse.Nam
     return failures
 
 
-def _make(job: Job, stylizer: Stylizer, options: argparse.Namespace) -> None:
+def _make(job: Job, stylizer: Stylizer, finish: Finish, options: argparse.Namespace) -> None:
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
     try:
         stylized = stylizer(picture.rgb, strength=options.strength, preserve_color=options.preserve_color)
+        finished = finish(picture, stylized)
     except FastNSTError as error:
         raise ImageError(f"{job.photo}: {error}") from error
-    save_picture(picture.with_pixels(stylized), job.output, overwrite=options.overwrite, quality=options.quality)
+    save_picture(finished, job.output, overwrite=options.overwrite, quality=options.quality)
 
 
 def _with_progress(jobs: list[Job]) -> Iterator[Job]:

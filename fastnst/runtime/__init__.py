@@ -1,8 +1,20 @@
 """Restyling with trained models: numpy, Pillow and onnxruntime; never torch."""
 
 from fastnst.runtime.catalog import available_styles, resolve_style
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.matting import MattingModel
+from fastnst.runtime.metadata import MattingMetadata, StyleMetadata
+from fastnst.runtime.portrait import Portrait, PortraitOptions
 from fastnst.runtime.style_model import StyleModel
 from fastnst.runtime.stylizer import Stylizer
 
-__all__ = ["StyleMetadata", "StyleModel", "Stylizer", "available_styles", "resolve_style"]
+__all__ = [
+    "MattingMetadata",
+    "MattingModel",
+    "Portrait",
+    "PortraitOptions",
+    "StyleMetadata",
+    "StyleModel",
+    "Stylizer",
+    "available_styles",
+    "resolve_style",
+]

@@ -1,0 +1,176 @@
+"""`fastnst matte PHOTO|FOLDER… -o OUT`: the alpha matte, a cut-out, or a composite over another background."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fastnst.commands.parser import Parser
+from fastnst.commands.portrait import (
+    add_background_options,
+    add_matting_options,
+    open_matting,
+    read_matte,
+    with_layers,
+)
+from fastnst.errors import ConfigError, ImageError, OutputError, suggest
+from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
+from fastnst.runtime.composite import take_apart
+from fastnst.runtime.matting import MattingModel, has_person
+from fastnst.runtime.portrait import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
+
+KINDS = ("alpha", "cutout", "composite")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo and where its result goes."""
+
+    photo: Path
+    output: Path
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = Parser(prog=prog, description="Tell people from the background: mattes, cut-outs, composites.")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a file, or a folder")
+    parser.add_argument(
+        "--write", metavar="KIND", help="alpha, cutout or composite (default: alpha; composite with --background)"
+    )
+    add_background_options(parser)
+    add_matting_options(parser)
+    parser.add_argument("--max-size", type=int, help="reduce photos to this long side in pixels first")
+    parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst matte") -> int:
+    """Run the command: 0, or 1 if some pictures of several failed; raises `FastNSTError` if nothing can be done."""
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    options = build_parser(prog).parse_args(argv)
+    options.write = _checked_kind(options)
+    jobs = plan(options.photos, options.output, options.write)
+    for job in jobs:
+        check_output(job.output, overwrite=options.overwrite)
+    matting = open_matting(options)
+    portrait = None
+    if options.write == "composite":
+        wanted = PortraitOptions("person", options.background, texture_factor=options.texture_factor)
+        portrait = Portrait(wanted, matting)
+    started = time.perf_counter()
+    failures = _run(jobs, matting, portrait, options)
+    for message in failures:
+        sys.stderr.write(f"fastnst: {message}\n")
+    made = len(jobs) - len(failures)
+    where = jobs[0].output if len(jobs) == 1 else options.output
+    count = "1 picture" if made == 1 else f"{made} pictures"
+    engine = f" ({matting.provider})" if matting else ""
+    sys.stdout.write(f"{where}: {count}, {time.perf_counter() - started:.2f} s{engine}\n")
+    return 1 if failures else 0
+
+
+def plan(photos: list[Path], output: Path, kind: str) -> list[Job]:
+    """Every photo and where its result goes: the output if that is a file, else `<output>/<photo>_<kind>.png`.
+
+    Raises `ImageError` if there is no photo, `OutputError` if several results would go to one file.
+    """
+    found = []
+    for argument in photos:
+        inside = find_images([argument])
+        if not inside:
+            raise ImageError(f"no photos found in {argument}.")
+        found += [(photo, photo.relative_to(argument).parent if argument.is_dir() else Path()) for photo in inside]
+    if output.suffix.lower() in SUFFIXES:
+        if len(found) > 1:
+            raise OutputError(f"{len(found)} pictures cannot go to one file: give a folder instead of {output}.")
+        if kind == "cutout" and output.suffix.lower() in (".jpg", ".jpeg"):
+            raise ConfigError(f"a cutout needs transparency, which {output.suffix} has not: take .png, .webp or .tiff.")
+        return [Job(found[0][0], output)]
+    if output.is_file() or (output.suffix and len(found) == 1 and not output.is_dir()):
+        raise OutputError(
+            f"{output} has no picture suffix that can be written: use {', '.join(SUFFIXES)}, or a folder."
+        )
+    jobs: dict[Path, Job] = {}
+    for photo, relative in found:
+        target = output / relative / f"{photo.stem}_{kind}.png"
+        if target in jobs:
+            target = target.with_name(f"{photo.name.replace('.', '_')}_{kind}.png")
+        jobs[target] = Job(photo, target)
+    return list(jobs.values())
+
+
+def _checked_kind(options: argparse.Namespace) -> str:
+    kind = options.write or ("composite" if options.background is not None else "alpha")
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind '{kind}'.{suggest(kind, KINDS)} Choose one of: {', '.join(KINDS)}.")
+    if kind != "composite":
+        for name in ("background", "texture_factor"):
+            if getattr(options, name) is not None:
+                raise ConfigError(f"--{name.replace('_', '-')} is for --write composite, not for {kind}.")
+        return kind
+    if options.background is None:
+        raise ConfigError("a composite needs --background: #rrggbb, blur or a picture file.")
+    if options.background.startswith(STYLE_PREFIX):
+        raise ConfigError(
+            f"--background {options.background} restyles: take fastnst stylize --portrait background for that."
+        )
+    return kind
+
+
+def _run(
+    jobs: list[Job], matting: MattingModel | None, portrait: Portrait | None, options: argparse.Namespace
+) -> list[str]:
+    failures = []
+    for job in _with_progress(jobs):
+        try:
+            _make(job, matting, portrait, options)
+        except ImageError as error:
+            if len(jobs) == 1:
+                raise
+            failures.append(f"{job.photo}: {error}")
+    if failures and len(failures) == len(jobs):
+        raise ImageError(f"none of the {len(jobs)} pictures could be made; the first: {failures[0]}")
+    return failures
+
+
+def _make(job: Job, matting: MattingModel | None, portrait: Portrait | None, options: argparse.Namespace) -> None:
+    picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
+    photo = np.asarray(picture.rgb)
+    alpha = matting(photo) if matting else read_matte(options.matte, picture.rgb.size, options.max_size)
+    if options.write == "alpha":
+        if not has_person(alpha):
+            logging.getLogger(__name__).warning("no person was found in %s: its matte is nearly empty.", job.photo)
+        matte = Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
+        save_image(matte, job.output, overwrite=options.overwrite)
+        return
+    save_picture(_layers(picture, photo, alpha, portrait), job.output, overwrite=options.overwrite)
+
+
+def _layers(picture: Picture, photo: np.ndarray, alpha: np.ndarray, portrait: Portrait | None) -> Picture:
+    if portrait is not None:
+        return with_layers(picture, portrait(photo, photo, alpha))
+    if not has_person(alpha):
+        raise ImageError("no person was found: there is nothing to cut out.")
+    return with_layers(picture, cut_out(take_apart(photo, alpha).foreground, alpha))
+
+
+def _with_progress(jobs: list[Job]) -> Iterator[Job]:
+    if len(jobs) == 1:
+        yield from jobs
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(jobs, description="matting", console=Console(stderr=True), transient=True)

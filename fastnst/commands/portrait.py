@@ -1,0 +1,145 @@
+"""The options of `fastnst stylize --portrait`, and what they make of a restyled picture."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images import SUFFIXES, Picture, open_picture
+from fastnst.runtime.matting import MattingModel, resolve_matting_model
+from fastnst.runtime.portrait import MODES, STYLE_PREFIX, Portrait, PortraitOptions
+from fastnst.runtime.stylizer import Stylizer
+
+Finish = Callable[[Picture, Image.Image], Picture]  # the photo and its restyled pixels to the picture to save
+
+_OPAQUE = (".jpg", ".jpeg")  # formats without transparency
+
+
+def add_portrait_options(parser: argparse.ArgumentParser) -> None:
+    """Declare them in a group of their own."""
+    group = parser.add_argument_group("portraits")
+    group.add_argument("--portrait", metavar="MODE", help=f"tell people from the background: {', '.join(MODES)}")
+    add_background_options(group)
+    group.add_argument("--fg-color", metavar="#RRGGBB", help="tint people with this colour")
+    group.add_argument("--fg-factor", type=float, default=0.2, help="how much of that tint, 0 to 1 (default: 0.2)")
+    add_matting_options(group)
+
+
+def add_background_options(group: argparse._ActionsContainer) -> None:
+    """Those that say what stands behind people."""
+    group.add_argument("--background", metavar="WHAT", help="keep, #rrggbb, blur, a picture file or style:NAME")
+    group.add_argument(
+        "--texture-factor", type=float, help="how much of the background's texture stays over its colour, 0 to 1"
+    )
+
+
+def add_matting_options(group: argparse._ActionsContainer) -> None:
+    """Those that say how people are found."""
+    group.add_argument("--matte", type=Path, metavar="FILE", help="take this matte instead of finding people")
+    group.add_argument("--matting", default="ours", help="ours, or modnet: the official one (default: ours)")
+    group.add_argument("--matting-model", type=Path, metavar="FILE", help="take this matting model (.onnx)")
+
+
+def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portrait | None:
+    """What `--portrait` and its companions ask for; None without it. `video` is for clips and the camera.
+
+    Raises `FastNSTError` for options that mean nothing, before any picture is opened.
+    """
+    if options.portrait is None:
+        given = [
+            name for name in ("background", "fg_color", "texture_factor", "matte", "matting_model")
+            if getattr(options, name) is not None
+        ]  # fmt: skip
+        if given:
+            raise ConfigError(f"--{given[0].replace('_', '-')} needs --portrait MODE: one of {', '.join(MODES)}.")
+        return None
+    wanted = PortraitOptions(
+        options.portrait, options.background, options.fg_color, options.fg_factor, options.texture_factor
+    )
+    wanted.validate()
+    if video and wanted.mode == "cutout":
+        raise ConfigError("a clip has no transparency: take --portrait person --background #rrggbb instead of cutout.")
+    if video and options.matte is not None:
+        raise ConfigError("--matte is one photo's matte: in a clip people are found in every frame.")
+    restyle = None
+    if wanted.background is not None and wanted.background.startswith(STYLE_PREFIX):
+        restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options)
+    return Portrait(wanted, open_matting(options), restyle=restyle, video=video)
+
+
+def open_matting(options: argparse.Namespace) -> MattingModel | None:
+    """The matting model asked for; None if a matte is given instead."""
+    if options.matte is not None:
+        return None
+    path = resolve_matting_model(options.matting, options.matting_model)
+    return MattingModel(path, options.provider, options.threads)
+
+
+def transparent_format(options: argparse.Namespace) -> None:
+    """Let cutouts be written in a format with transparency; raises `ConfigError` if another was asked for."""
+    if options.portrait != "cutout":
+        return
+    asked = f".{options.format}" if options.format else options.output.suffix.lower()
+    if asked in _OPAQUE:
+        raise ConfigError(f"a cutout needs transparency, which {asked} has not: take .png, .webp or .tiff.")
+    if options.format is None and asked not in SUFFIXES:  # the output is a folder
+        options.format = "png"
+
+
+def finisher(portrait: Portrait, options: argparse.Namespace) -> Finish:
+    """Compose photo and restyled picture; the photo's own transparency is kept."""
+
+    def finish(photo: Picture, stylized: Image.Image) -> Picture:
+        pixels = np.asarray(photo.rgb if photo.rgb.size == stylized.size else photo.rgb.resize(stylized.size))
+        alpha = None
+        if options.matte is not None:
+            alpha = read_matte(options.matte, stylized.size, options.max_size)
+        composed = portrait(pixels, np.asarray(stylized), alpha)
+        return with_layers(photo, composed)
+
+    return finish
+
+
+def with_layers(photo: Picture, composed: np.ndarray) -> Picture:
+    """The photo with composed pixels `[H, W, 3 or 4]`; where either is transparent the result is."""
+    finished = photo.with_pixels(Image.fromarray(np.ascontiguousarray(composed[..., :3])))
+    if composed.shape[2] == 3:
+        return finished
+    alpha = Image.fromarray(np.ascontiguousarray(composed[..., 3]))
+    return replace(finished, alpha=ImageChops.multiply(alpha, finished.alpha) if finished.alpha else alpha)
+
+
+def read_matte(path: Path, size: tuple[int, int], max_size: int | None = None) -> np.ndarray:
+    """A matte file as float32 `[H, W]` in [0, 1]: a grey picture, or the alpha channel of a cutout.
+
+    Raises `ImageError` for a colour picture or one of another size than the photo (`size`: width, height; `max_size` is
+    applied to the matte as it was to the photo).
+    """
+    picture = open_picture(path, max_size=max_size)
+    matte = picture.alpha
+    if matte is None:
+        red, *others = picture.rgb.split()
+        if any(ImageChops.difference(red, other).getextrema()[1] > 8 for other in others):  # type: ignore[operator]
+            raise ImageError(f"{path} is a colour picture, not a matte: white where people are, black elsewhere.")
+        matte = red
+    if matte.size != size:
+        raise ImageError(
+            f"the matte {path} has {matte.width}×{matte.height} pixels, the photo {size[0]}×{size[1]}: they must agree."
+        )
+    return np.asarray(matte, np.float32) / 255
+
+
+def _restyler(name: str, options: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
+    stylizer = Stylizer(name, options.provider, options.threads)
+    strength, preserve_color = options.strength, options.preserve_color
+
+    def restyle(photo: np.ndarray) -> np.ndarray:
+        return np.asarray(stylizer(photo, strength=strength, preserve_color=preserve_color))
+
+    return restyle

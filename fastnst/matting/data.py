@@ -1,0 +1,166 @@
+"""Portraits for training and held-out portraits, as a LightningDataModule."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images import find_images
+from fastnst.matting.network import STRIDE
+from fastnst.matting.pairs import PortraitPairs, make_sample
+from fastnst.training.photos import SampleNumbers
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 20  # unreadable pairs in a row after which the folder is to blame
+
+
+class Samples(Dataset[Tensor]):
+    """Endless shuffled samples, uint8 `[4, S, S]` (RGB and alpha): sample i is a function of (seed, i) alone."""
+
+    def __init__(self, pairs: PortraitPairs, backgrounds: list[Path], size: int, seed: int) -> None:
+        self.pairs, self.backgrounds, self.size, self.seed = pairs, backgrounds, size, seed
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __getitem__(self, number: int) -> Tensor:
+        generator = np.random.default_rng((self.seed, 1, number))
+        reason = ""
+        for attempt in range(_ATTEMPTS):
+            try:
+                sample = make_sample(self.pairs, self.backgrounds, self._pair(number + attempt), self.size, generator)
+                return torch.from_numpy(sample)
+            except ImageError as error:
+                reason = str(error)
+                log.debug("portrait skipped: %s", error)
+        raise ImageError(f"{_ATTEMPTS} portraits in a row cannot be used; the last: {reason}")
+
+    def _pair(self, number: int) -> int:
+        """Every pair once before any comes again, in a new order each time."""
+        epoch, position = divmod(number, len(self.pairs))
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.pairs)))
+        return int(self._order[1][position])
+
+
+class HeldOut(Dataset[Tensor]):
+    """Fixed squares of held-out pairs: the whole picture's largest square around the person, and the upper body."""
+
+    def __init__(self, pairs: PortraitPairs, size: int, limit: int) -> None:
+        self.samples = []
+        for index in np.unique(np.linspace(0, len(pairs) - 1, min(limit, len(pairs))).round().astype(int)):
+            try:
+                image, matte = pairs.open(int(index))
+            except ImageError as error:
+                log.debug("held-out portrait skipped: %s", error)
+                continue
+            for upper in (False, True):
+                box = centred_square(np.asarray(matte), upper=upper)
+                image_, matte_ = (
+                    each.resize((size, size), Image.Resampling.BILINEAR, box=box) for each in (image, matte)
+                )
+                pixels = np.concatenate((np.asarray(image_), np.asarray(matte_)[..., None]), axis=2)
+                self.samples.append(torch.from_numpy(pixels).permute(2, 0, 1).contiguous())
+        if not self.samples:
+            raise ConfigError("none of the held-out portraits can be used.")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.samples[index]
+
+
+def centred_square(matte: np.ndarray, *, upper: bool) -> tuple[float, float, float, float]:
+    """The largest square around the person; with `upper`, half the person's height from just above the head."""
+    height, width = matte.shape
+    rows, columns = (np.flatnonzero((matte > 127).any(axis=axis)) for axis in (1, 0))
+    side = float(min(height, width))
+    x, y = (columns.mean(), rows.mean()) if len(rows) else (width / 2, height / 2)
+    if len(rows):
+        y = min(y, rows[0] + 0.45 * side)  # with the head, where the figure is taller than the square
+    if upper and len(rows):
+        side = min(side, max(0.5 * len(rows), side / 3))
+        y = rows[0] + 0.42 * side
+    left, top = min(max(x - side / 2, 0), width - side), min(max(y - side / 2, 0), height - side)
+    return left, top, left + side, top + side
+
+
+class PortraitData(pl.LightningDataModule):
+    """Samples made from pairs of photo and matte; uint8 `[N, 4, S, S]` until the device.
+
+    Args:
+        portraits: a folder with image/ and matte/, files of the same base name in both.
+        val_portraits: held-out pairs in the same form.
+        backgrounds: a folder of other photos to put people before; None leaves them where they are.
+        image_size: side of a sample in pixels, a multiple of 32; also the short side at which the network will work.
+        batch_size: samples a step.
+        val_limit: most held-out pairs to use.
+        workers: processes that make samples.
+        seed: decides the order and the samples.
+    """
+
+    def __init__(
+        self,
+        portraits: str,
+        val_portraits: str,
+        backgrounds: str | None = None,
+        image_size: int = 256,
+        batch_size: int = 16,
+        val_limit: int = 48,
+        workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if image_size < 2 * STRIDE or image_size % STRIDE:
+            raise ConfigError(f"image_size must be a multiple of {STRIDE} and at least {2 * STRIDE}, not {image_size}.")
+        for name, value, least in (("batch_size", batch_size, 2), ("workers", workers, 0), ("val_limit", val_limit, 1)):
+            if value < least:
+                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        self.portraits, self.val_portraits, self.backgrounds = portraits, val_portraits, backgrounds
+        self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
+        self.workers, self.seed = workers, seed
+        self._samples: Samples | None = None
+
+    def setup(self, stage: str) -> None:
+        """Find the pairs; raises `ConfigError` if there are none."""
+        if self._samples is not None:
+            return
+        behind = [] if self.backgrounds is None else find_images([Path(self.backgrounds).expanduser()])
+        if self.backgrounds is not None and not behind:
+            raise ConfigError(f"no photos found in {self.backgrounds} to put people before.")
+        pairs = PortraitPairs(Path(self.portraits).expanduser())
+        self.val_dataset = HeldOut(
+            PortraitPairs(Path(self.val_portraits).expanduser()), self.image_size, self.val_limit
+        )
+        self._samples = Samples(pairs, behind, self.image_size, self.seed)
+        log.info("%d portraits, %d backgrounds, %d held-out views.", len(pairs), len(behind), len(self.val_dataset))
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Batches from the trainer's current step on: after a resume, exactly those that were still to come."""
+        assert self._samples is not None
+        trainer = self.trainer
+        start, rank, world_size = 0, 0, 1
+        if trainer is not None:
+            rank, world_size = trainer.global_rank, trainer.world_size
+            start = trainer.global_step * trainer.accumulate_grad_batches * self.batch_size * world_size
+        return DataLoader(
+            self._samples,
+            self.batch_size,
+            sampler=SampleNumbers(start, rank, world_size),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=True,
+        )
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """The held-out views, the same ones in the same order each time."""
+        return DataLoader(self.val_dataset, self.batch_size)

@@ -1,0 +1,156 @@
+"""A trained matting network as one .onnx: bytes in, alpha out, self-contained, checked, described."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+import fastnst
+from fastnst.errors import ConfigError, ModelError
+from fastnst.export import PRECISIONS, save_graph, shaded_picture, trace_graph
+from fastnst.images import write_atomically
+from fastnst.matting.network import STRIDE, Block, IBNorm, MattingNetwork
+from fastnst.runtime.metadata import MattingMetadata
+
+_CHECKED_SIZES = ((1, 64, 96), (2, 96, 32), (1, 256, 448))
+# Of the alpha, on average: rounding weights to fp16 moves single pixels in doubt, not the matte.
+_TOLERANCE = 0.01
+_SMALLEST_CAST = 64  # values; smaller constants stay as they are
+
+
+class MattingGraph(nn.Module):
+    """What is exported: uint8 RGB `[N, H, W, 3]` → float alpha `[N, H, W, 1]` in [0, 1].
+
+    H and W are multiples of 32; bringing a photo to such a size, at best with a short side of `fastnst.reference_size`,
+    is the caller's business.
+    """
+
+    def __init__(self, network: MattingNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        alpha: Tensor = self.network(image.permute(0, 3, 1, 2).float() / 127.5 - 1).alpha
+        return alpha.permute(0, 2, 3, 1)
+
+
+def export_matting_model(
+    network: MattingNetwork,
+    metadata: MattingMetadata,
+    path: Path,
+    *,
+    precision: str = "fp16",
+    overwrite: bool = False,
+) -> float:
+    """Write the matting model file and return the mean difference of its alpha from torch's, of 1.
+
+    `precision` is that of the weights in the file; they are computed with in float32 either way.
+
+    Raises `ConfigError` for an unknown precision or suffix, `ModelError` if the two disagree, `OutputError` if `path`
+    exists or cannot be written.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"unknown precision '{precision}': choose one of {', '.join(PRECISIONS)}.")
+    if path.suffix != ".onnx":
+        raise ConfigError(f"a matting model file ends in .onnx, {path.name} does not.")
+    network = network.float().eval()
+    described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
+    with write_atomically(path, overwrite=overwrite) as partial:
+        model = trace_graph(MattingGraph(folded(network)), "alpha", channels=1, multiple=STRIDE)
+        if precision == "fp16":
+            _halve_weights(model)
+        save_graph(model, described.to_properties(), partial)
+        return _check_parity(MattingGraph(network), partial)
+
+
+def folded(network: MattingNetwork) -> MattingNetwork:
+    """A copy that computes the same with every batch normalization folded into the convolution before it."""
+    copied = copy.deepcopy(network).eval()
+    for module in list(copied.modules()):
+        if isinstance(module, Block) and len(module.layers) > 1:
+            _fold_half(module)
+        elif isinstance(module, nn.Sequential):
+            _fold_neighbours(module)
+    return copied
+
+
+def _fold_neighbours(modules: nn.Sequential) -> None:
+    for number in range(len(modules) - 1):
+        convolution, norm = modules[number], modules[number + 1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            _fuse(convolution, norm, convolution.out_channels)
+            modules[number + 1] = nn.Identity()
+
+
+def _fold_half(block: Block) -> None:
+    convolution, norm = block.layers[0], block.layers[1]
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, IBNorm)
+    _fuse(convolution, norm.bnorm, norm.batch_channels)
+    norm.bnorm = nn.Identity()  # type: ignore[assignment]
+
+
+def _fuse(convolution: nn.Conv2d, norm: nn.BatchNorm2d, channels: int) -> None:
+    """Fold `norm` into the first `channels` outputs of `convolution`."""
+    weight = convolution.weight.detach().clone()
+    outputs = weight.shape[0]
+    bias = torch.zeros(outputs) if convolution.bias is None else convolution.bias.detach().clone()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    fused_weight, fused_bias = fuse_conv_bn_weights(
+        nn.Parameter(weight[:channels]),
+        nn.Parameter(bias[:channels]),
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
+    weight[:channels], bias[:channels] = fused_weight.detach(), fused_bias.detach()
+    convolution.weight, convolution.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+
+def _halve_weights(model: Any) -> None:
+    """Keep the weights as fp16 with a cast behind each: half the file; runtimes fold the casts when they load it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < _SMALLEST_CAST:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _check_parity(reference: MattingGraph, path: Path) -> float:
+    from fastnst.runtime.providers import import_onnxruntime
+
+    session = import_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = np.random.default_rng(0)
+    worst = 0.0
+    for batch, height, width in _CHECKED_SIZES:
+        image = shaded_picture(generator, batch, height, width)
+        with torch.inference_mode():
+            expected = reference(torch.from_numpy(image)).numpy()
+        found = session.run(["alpha"], {"image": image})[0]
+        if found.shape != expected.shape:
+            raise ModelError(f"the exported model returns {found.shape} for {image.shape}: it was not written.")
+        worst = max(worst, float(np.abs(found - expected).mean()))
+    if worst > _TOLERANCE:
+        raise ModelError(
+            f"torch and onnxruntime differ by {worst:.3f} of 1 on average (at most {_TOLERANCE}): the model was not"
+            " written."
+        )
+    return worst

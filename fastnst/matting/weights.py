@@ -1,0 +1,109 @@
+"""Matting networks in files: ours with their description, and the checkpoints of MODNet's authors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fastnst.errors import ModelError
+from fastnst.images import write_atomically
+from fastnst.matting.network import PAPER, MattingNetwork, MattingOptions
+from fastnst.runtime.metadata import MattingMetadata
+
+CHECKPOINT_KEY = "fastnst_matting"
+_SHARED = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice
+_PARALLEL = "module."  # and were saved from DataParallel
+PAPER_SIZE = 512  # the authors' reference size
+_UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, EOFError, UnpicklingError
+)  # fmt: skip
+
+
+def save_matting(network: MattingNetwork, metadata: MattingMetadata, path: Path, *, overwrite: bool = False) -> None:
+    """Write the weights and their description to `path` (.safetensors), whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unshared_state(network).items()}
+    with write_atomically(path, overwrite=overwrite) as partial:
+        save_file(tensors, partial, {CHECKPOINT_KEY: json.dumps(dataclasses.asdict(metadata))})
+
+
+def unshared_state(network: MattingNetwork) -> dict[str, Tensor]:
+    """The state without the backbone's second name."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(_SHARED)}
+
+
+def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
+    """A matting network in eval mode on the CPU, and its description.
+
+    Args:
+        path: .safetensors or .ckpt of ours, or a checkpoint of MODNet's authors (.ckpt, .pth: a plain state, with or
+            without the prefix `module.`), which becomes the full network.
+
+    Raises `ModelError` for a missing, damaged or foreign file.
+    """
+    if not path.is_file():
+        raise ModelError(f"the checkpoint {path} does not exist.")
+    try:
+        state, metadata = _read(path)
+    except _UNREADABLE as error:
+        raise ModelError(
+            f"{path} is not a checkpoint of a matting network (ours, or one of MODNet's authors), or it is damaged."
+        ) from error
+    network = MattingNetwork(MattingOptions(**metadata.network_options))
+    state |= {_SHARED + name.removeprefix("backbone."): state[name] for name in state if name.startswith("backbone.")}
+    own = network.state_dict()
+    # A counter that nothing here reads; files from before it existed lack it.
+    state = {name: own[name] for name in own if name.endswith("num_batches_tracked")} | state
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path} does not hold the weights of a matting network with {metadata.network_options}."
+        ) from error
+    return network.eval(), metadata
+
+
+def is_matting(path: Path) -> bool:
+    """Whether a file is a checkpoint of a matting network; whatever cannot be read is none."""
+    try:
+        _read(path)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})[CHECKPOINT_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, _described(description)  # noqa: SIM118
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if CHECKPOINT_KEY in checkpoint:
+        state = {name.removeprefix("network."): tensor for name, tensor in checkpoint["state_dict"].items()}
+        return state, _described(checkpoint[CHECKPOINT_KEY])
+    return _authors_state(checkpoint), MattingMetadata(
+        "modnet", network_options=dataclasses.asdict(PAPER), reference_size=PAPER_SIZE, image_size=PAPER_SIZE
+    )
+
+
+def _authors_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    state = checkpoint.get("state_dict", checkpoint)
+    named = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
+    if not any(name.startswith("f_branch.") for name in named):
+        raise KeyError("f_branch")
+    kept = {name: tensor for name, tensor in named.items() if not name.startswith(_SHARED)}
+    # A file that holds the backbone only inside the semantic branch is complete, too.
+    shared = {name.removeprefix("lr_branch."): tensor for name, tensor in named.items() if name.startswith(_SHARED)}
+    return shared | kept
+
+
+def _described(description: dict[str, Any]) -> MattingMetadata:
+    known = {option.name for option in dataclasses.fields(MattingMetadata)}
+    return MattingMetadata(**{key: value for key, value in description.items() if key in known})

@@ -1,0 +1,153 @@
+"""Training of the matting network end to end on a few real pixels: what matters here is the machinery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from fastnst import cli
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images import find_images
+from fastnst.matting.data import PortraitData, Samples, centred_square
+from fastnst.matting.pairs import PortraitPairs, clean_foreground, random_square, soften
+from fastnst.matting.weights import load_matting
+from tests.conftest import gradient
+from tests.matting_models import disc
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image) -> Path:
+    """Pairs cut from a real portrait with a made-up matte, one broken, and backgrounds."""
+    folder = tmp_path_factory.mktemp("portraits")
+    for part in ("image", "matte", "backgrounds"):
+        (folder / part).mkdir()
+    for number in range(4):
+        piece = photo.crop((40 * number, 20 * number, 40 * number + 240, 20 * number + 300))
+        piece.save(folder / "image" / f"{number}.jpg")
+        Image.fromarray(np.rint(disc(300, 240) * 255).astype(np.uint8)).save(folder / "matte" / f"{number}.png")
+    Image.new("L", (10, 10)).save(folder / "matte" / "odd.png")
+    photo.crop((0, 0, 99, 99)).save(folder / "image" / "odd.png")
+    Image.fromarray(gradient(150, 200)).save(folder / "backgrounds" / "b.png")
+    return folder
+
+
+def train(portraits: Path, out: Path, name: str, steps: int, *more: str) -> Path:
+    arguments = [
+        "train-matting", "--portraits", str(portraits), "--val-portraits", str(portraits),
+        "--backgrounds", str(portraits / "backgrounds"), "--name", name, "--steps", str(steps),
+        "--model.network.width", "0.25", "--model.network.top", "32", "--model.network.detail", "8",
+        "--data.image_size", "64", "--data.batch_size", "2", "--data.workers", "0", "--data.val_limit", "2",
+        "--trainer.default_root_dir", str(out), "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
+        "--trainer.val_check_interval", "2", *more,
+    ]  # fmt: skip
+    assert cli.main(arguments) == 0
+    return out / name / "version_0"
+
+
+def test_a_resumed_training_is_the_uninterrupted_one(portraits: Path, tmp_path: Path) -> None:
+    whole = train(portraits, tmp_path, "whole", 4)
+    assert (whole / "config.yaml").is_file()
+    assert (whole / "previews" / "step_000002.jpg").is_file()
+    part = train(portraits, tmp_path, "part", 4, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
+    checkpoint = part / "checkpoints" / "last.ckpt"
+    rest = train(portraits, tmp_path, "rest", 4, "--ckpt_path", str(checkpoint))
+    expected, found = load_file(whole / "whole.safetensors"), load_file(rest / "rest.safetensors")
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
+    network, metadata = load_matting(checkpoint)
+    assert metadata.steps == 2
+    assert set(metadata.errors) == {"mse", "mad", "gradient", "iou"}
+    assert metadata.reference_size == 64
+    more = train(portraits, tmp_path, "more", 1, "--init", str(checkpoint), "--model.learning_rate", "1e-12")
+    started = load_file(more / "more.safetensors")
+    name = "f_branch.conv_f.1.layers.0.weight"
+    assert torch.allclose(started[name], network.state_dict()[name], atol=1e-6)
+
+
+def test_the_shipped_recipe_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = Path(__file__).parents[2] / "configs" / "matting" / "small.yaml"
+    arguments = ["--config", str(recipe), "--portraits", "x", "--val-portraits", "y", "--print_config"]
+    assert cli.main(["train-matting", *arguments]) == 0
+    assert "width: 0.75" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--portraits", "{folder}/nowhere"], "has no folder 'image'"),
+        (["--backgrounds", "{folder}/none"], "no photos found in"),
+        (["--data.image_size", "100"], "image_size must be a multiple of 32"),
+        (["--init", "{folder}/none.ckpt"], "does not exist"),
+        (["--stpes", "3"], "Did you mean 'steps'"),
+    ],
+)
+def test_bad_options(
+    portraits: Path, tmp_path: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    arguments = ["train-matting", "--portraits", str(portraits), "--val-portraits", str(portraits)]
+    arguments += ["--trainer.default_root_dir", str(tmp_path / "runs")]
+    assert cli.main([*arguments, *(text.format(folder=tmp_path) for text in options)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_samples_are_a_function_of_seed_and_number(portraits: Path) -> None:
+    backgrounds = find_images([portraits / "backgrounds"])
+    one, other = (Samples(PortraitPairs(portraits), backgrounds, 64, seed=3) for _ in range(2))
+    assert torch.equal(one[7], other[7])
+    assert not torch.equal(one[7], Samples(PortraitPairs(portraits), backgrounds, 64, seed=4)[7])
+    for number in range(12):  # the pair of two sizes is passed over
+        sample = one[number]
+        assert (sample.dtype, sample.shape) == (torch.uint8, (4, 64, 64))
+
+
+def test_pairs_that_do_not_fit(portraits: Path, tmp_path: Path) -> None:
+    pairs = PortraitPairs(portraits)
+    assert len(pairs) == 5
+    with pytest.raises(ImageError, match="has 10×10 pixels, its photo 99×99"):
+        pairs.open(4)
+    (tmp_path / "image").mkdir()
+    (tmp_path / "matte").mkdir()
+    with pytest.raises(ConfigError, match="has a matte of the same name"):
+        PortraitPairs(tmp_path)
+
+
+def test_squares_lie_inside_and_hold_someone() -> None:
+    generator = np.random.default_rng(0)
+    figure = np.zeros((480, 320), np.uint8)
+    figure[60:470, 120:200] = 255
+    for _ in range(200):
+        left, top, right, bottom = random_square(figure, generator)
+        assert 0 <= left < right <= 320 + 1e-6
+        assert 0 <= top < bottom <= 480 + 1e-6
+        assert right - left == pytest.approx(bottom - top)
+        assert figure[int(top) : int(bottom), int(left) : int(right)].mean() > 3
+    left, top, right, bottom = centred_square(figure, upper=True)
+    assert top < 60 < bottom < 300
+    assert random_square(np.zeros((50, 90), np.uint8), generator)[0] >= 0
+
+
+def test_outlines_become_soft_and_old_backgrounds_vanish() -> None:
+    matte = Image.fromarray(np.uint8(disc(100, 100, soft=0.1) > 0.5) * 255)
+    soft = soften(matte, np.random.default_rng(0), tighten=0)
+    assert ((soft > 0.1) & (soft < 0.9)).mean() > 0.02
+    assert soft[50, 50] == 1
+    assert soft[2, 2] == 0
+    red_before_white = Image.composite(
+        Image.new("RGB", (100, 100), "red"), Image.new("RGB", (100, 100), "white"), matte
+    )
+    cleaned = clean_foreground(red_before_white, matte)
+    assert np.abs(cleaned[soft > 0.05] - (255, 0, 0)).max() < 16
+
+
+def test_settings_that_make_no_data() -> None:
+    for options in ({"image_size": 48}, {"batch_size": 1}, {"workers": -1}, {"val_limit": 0}):
+        with pytest.raises(ConfigError, match=next(iter(options))):
+            PortraitData("a", "b", **options)  # type: ignore[arg-type]

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst.errors import ConfigError, DownloadError, ImageError, ModelError
+from fastnst.runtime import matting
+from fastnst.runtime.guided_filter import box_mean, enlarge, linear_coefficients, refine
+from fastnst.runtime.matting import (
+    MattingModel,
+    TemporalSmoothing,
+    has_person,
+    paper_size,
+    resolve_matting_model,
+    working_size,
+)
+from fastnst.runtime.metadata import MattingMetadata
+from fastnst.runtime.providers import peak_signal_to_noise
+from fastnst.runtime.resampling import area_resize
+from tests.matting_models import disc, scene, write_modnet, write_ours
+
+
+@pytest.mark.parametrize("write", [write_ours, write_modnet])
+@pytest.mark.parametrize("size", [(64, 64), (47, 131), (200, 90), (16, 16)])
+def test_a_photos_matte_has_its_size(tmp_path: Path, write: object, size: tuple[int, int]) -> None:
+    model = MattingModel(write(tmp_path / "m.onnx"), "cpu")  # type: ignore[operator]
+    truth = disc(*size, soft=12)
+    found = model(scene(truth))
+    assert found.shape == size
+    assert found.dtype == np.float32
+    assert 0 <= found.min() <= found.max() <= 1
+    assert np.abs(found - truth).mean() < 0.03
+
+
+def test_modnet_sees_what_its_authors_feed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MattingModel(write_modnet(tmp_path / "m.onnx"), "cpu")
+    fed: list[np.ndarray] = []
+    session = model._engine.session
+
+    class Spy:
+        def __getattr__(self, name: str) -> object:
+            return getattr(session, name)
+
+        def run(self, names: object, feed: dict[str, np.ndarray]) -> object:
+            fed.append(feed["input"])
+            return session.run(names, feed)
+
+    monkeypatch.setattr(model._engine, "session", Spy())
+    model(np.full((600, 800, 3), (255, 0, 127), np.uint8))
+    (planes,) = fed
+    assert planes.shape == (1, 3, 512, 672)  # 682 cut to a multiple of 32
+    assert planes.dtype == np.float32
+    assert np.allclose(planes[0, :, 5, 5], [1, -1, (127 - 127.5) / 127.5], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1000, 2000), (512, 1024)),  # larger than 512 on both sides: the short one to 512
+        ((300, 400), (512, 672)),  # smaller on both: too
+        ((360, 640), (352, 640)),  # 512 lies between: only cut
+        ((512, 512), (512, 512)),
+        ((20, 600), (32, 576)),
+    ],
+)
+def test_modnets_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert paper_size(*size) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((360, 640), (256, 448)), ((640, 360), (448, 256)), ((3000, 2000), (384, 256)), ((100, 1600), (64, 1024))],
+)
+def test_our_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert working_size(*size, 256) == expected
+
+
+def test_area_resizing_keeps_what_each_pixel_covers() -> None:
+    pixels = np.zeros((1, 6, 1), np.uint8)
+    pixels[0, :, 0] = (0, 0, 90, 30, 60, 60)
+    assert area_resize(pixels, 1, 4)[0, :, 0].tolist() == pytest.approx([0, 60, 40, 60])
+    noise = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    blocks = noise.reshape(8, 12, 10, 16, 3).mean(axis=(1, 3))
+    assert np.abs(area_resize(noise, 8, 10) - blocks).max() < 1
+    assert area_resize(noise, 200, 300).shape == (200, 300, 3)
+    assert np.abs(area_resize(noise, 7, 5).mean() - noise.mean()) < 1.5
+
+
+def test_box_means_at_the_borders() -> None:
+    plane = np.arange(20, dtype=np.float32).reshape(1, 4, 5)
+    found = box_mean(plane, 1)
+    assert found[0, 0, 0] == pytest.approx(np.mean([0, 1, 5, 6]))
+    assert found[0, 2, 3] == pytest.approx(plane[0, 1:4, 2:5].mean())
+    assert np.allclose(box_mean(plane, 7), plane.mean())
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_matte_that_is_linear_in_the_photo_is_found_exactly(planes: int) -> None:
+    guide = np.random.default_rng(0).random((planes, 20, 24)).astype(np.float32)
+    slopes = np.array([0.5, -0.25, 0.125])[:planes]
+    values = np.tensordot(slopes, guide, 1) + 0.3
+    found, offset = linear_coefficients(guide, values, 2, 1e-9)
+    assert np.allclose(found, slopes[:, None, None], atol=2e-3)
+    assert np.allclose(offset, 0.3, atol=2e-3)
+
+
+def test_the_outline_goes_to_the_photos_edges() -> None:
+    truth = disc(256, 320, soft=1)
+    photo = np.asarray(Image.fromarray(scene(truth)))
+    small_size = (80, 64)
+    coarse = np.asarray(Image.fromarray(truth).resize(small_size, Image.Resampling.BOX))
+    small = np.asarray(Image.fromarray(photo).resize(small_size, Image.Resampling.BOX))
+    enlarged = np.abs(enlarge(coarse, (320, 256)) - truth).mean()
+    for colour in (True, False):
+        assert np.abs(refine(coarse, small, photo, colour=colour) - truth).mean() < 0.5 * enlarged
+
+
+def test_texture_inside_a_person_does_not_show() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    assert (refine(np.ones((32, 32), np.float32), noise[::4, ::4], noise) == 1).all()
+
+
+def test_smoothing_calms_flicker_and_follows_motion() -> None:
+    smooth = TemporalSmoothing()
+    still = np.full((4, 4), 0.5, np.float32)
+    smooth(still)
+    calmed = smooth(still + np.float32(0.1))
+    assert 0.5 < calmed.mean() < 0.58
+    assert np.array_equal(smooth(np.ones((4, 4), np.float32)), np.ones((4, 4)))
+    other = disc(8, 6)
+    assert np.array_equal(smooth(other), other)
+    smooth.reset()
+    assert np.array_equal(smooth(other * 0.9), other * np.float32(0.9))
+
+
+@pytest.mark.parametrize("write", [write_ours, write_modnet])
+def test_precision_is_judged_on_either_kind_of_model(tmp_path: Path, write: object) -> None:
+    session = MattingModel(write(tmp_path / "m.onnx"), "cpu")._engine.session  # type: ignore[operator]
+
+    class Coarse:
+        """A session that rounds its alpha to tenths."""
+
+        def run(self, names: object, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.round(session.run(names, feed)[0], 1)]
+
+    assert peak_signal_to_noise(session, session) == pytest.approx(120)
+    # Rounding to tenths has an error of 0.1 / √12: 20 dB + 10.8 dB.
+    assert peak_signal_to_noise(Coarse(), session) == pytest.approx(30.8, abs=1)
+
+
+def test_who_is_a_person() -> None:
+    specks = np.zeros((100, 100), np.float32)
+    specks[3, :30] = 1
+    assert not has_person(specks)
+    assert has_person(disc(100, 100))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"properties": {}}, "carries no fastnst description"),
+        ({"properties": {"fastnst.format_version": "1", "fastnst.kind": "style"}}, "not that of a matting model"),
+        ({"properties": MattingMetadata("x", reference_size=7).to_properties()}, r"damaged \(reference_size is 7\)"),
+        ({"output": "stylized"}, "it has image, stylized where 'image' and 'alpha' are expected"),
+        ({"channels": 3}, "its shapes are"),
+    ],
+)
+def test_foreign_models_are_refused_with_the_reason(tmp_path: Path, options: dict, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        MattingModel(write_ours(tmp_path / "m.onnx", **options), "cpu")
+
+
+def test_files_that_are_no_matting_models(tmp_path: Path, negative_model: Path) -> None:
+    good = write_ours(tmp_path / "good.onnx")
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "cut.onnx").write_bytes(good.read_bytes()[:80])
+    write_modnet(tmp_path / "fixed.onnx", size=(512, 512))
+    for path, reason in (
+        (tmp_path / "empty.onnx", "is empty"),
+        (tmp_path / "cut.onnx", "not an ONNX model"),
+        (tmp_path / "missing.onnx", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "fixed.onnx", "one size only"),
+        (negative_model, "it has image, stylized"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            MattingModel(path, "cpu")
+
+
+def test_what_is_no_picture_for_it(tmp_path: Path) -> None:
+    model = MattingModel(write_ours(tmp_path / "m.onnx"), "cpu")
+    with pytest.raises(ImageError, match="too small to find people in"):
+        model(np.zeros((15, 90, 3), np.uint8))
+    with pytest.raises(ImageError, match="takes uint8"):
+        model(np.zeros((32, 32, 3), np.float32))
+
+
+@pytest.fixture
+def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the publisher's, with a file that stands for the official one."""
+    import hashlib
+
+    folder = tmp_path / "mirror"
+    path = write_modnet(folder / "model.onnx")
+    checksum = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    published = replace(matting.MODNET, checksum=checksum, size=path.stat().st_size)
+    monkeypatch.setattr(matting, "MODNET", published)
+    return folder
+
+
+def test_the_official_model_is_fetched_once(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FASTNST_MIRROR", str(official))
+    monkeypatch.setenv("FASTNST_CACHE", str(tmp_path / "cache"))
+    path = resolve_matting_model("modnet")
+    assert path == tmp_path / "cache" / "modnet.onnx"
+    assert MattingModel(path, "cpu").is_official
+    (official / "model.onnx").unlink()
+    assert resolve_matting_model("modnet") == path
+    assert [each.name for each in path.parent.iterdir()] == ["modnet.onnx"]
+
+
+def test_a_broken_download_goes_on_where_it_stopped(
+    official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = (official / "model.onnx").read_bytes()
+    asked: list[str | None] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Range"))
+            start = int(asked[-1].removeprefix("bytes=").rstrip("-")) if asked[-1] else 0
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start : start + 100] if not start else content[start:])
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("FASTNST_CACHE", str(cache))
+    monkeypatch.setenv("FASTNST_MIRROR", f"http://127.0.0.1:{server.server_port}")
+    try:
+        with pytest.raises(DownloadError, match=r"ended after 100 of .*--matting-model FILE, or take --matting ours"):
+            resolve_matting_model("modnet")
+        assert not (cache / "modnet.onnx").exists()
+        assert resolve_matting_model("modnet").read_bytes() == content
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert asked == [None, "bytes=100-"]
+
+
+def test_a_wrong_file_is_not_kept(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FASTNST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FASTNST_MIRROR", str(official))
+    write_ours(official / "model.onnx")
+    with pytest.raises(DownloadError, match="is not the published file"):
+        resolve_matting_model("modnet")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_which_model_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTNST_STYLES", str(tmp_path))
+    small = write_ours(tmp_path / "matting" / "small.onnx")
+    assert resolve_matting_model() == small
+    assert resolve_matting_model("modnet", small) == small
+    with pytest.raises(ConfigError, match=r"unknown matting model 'mod'.*modnet"):
+        resolve_matting_model("mod")
+
+
+def test_the_runtime_of_portraits_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, json, fastnst.runtime.portrait, fastnst.commands.matte as m\n"
+        "m.build_parser('x').format_help()\n"
+        "print(json.dumps([m for m in ('torch', 'onnxruntime', 'onnx') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
