@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, style: Callable[[], Path]) -> int:
     stylizer = Stylizer(path, options.provider, options.threads)
     stylist = FrameStylist(stylizer, options.strength, options.preserve_color, options.smooth, options.batch)
     try:
-        with _progress(source.info.duration, float(source.info.rate or 25)) as report:
+        with _progress(source.info.duration) as report:
             result = restyle_clip(source, stylist, target, report)
     except KeyboardInterrupt:
         sys.stderr.write(f"fastnst: interrupted{_where(left_over(options.output), options.output)}.\n")
@@ -171,7 +171,7 @@ def _where(left: Path | None, output: Path) -> str:
 
 
 @contextlib.contextmanager
-def _progress(duration: float | None, rate: float) -> Iterator[Callable[[int, float], None]]:
+def _progress(duration: float | None) -> Iterator[Callable[[int, float], None]]:
     """A bar on stderr with frames a second and time left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -183,7 +183,8 @@ def _progress(duration: float | None, rate: float) -> Iterator[Callable[[int, fl
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("restyling", total=duration, rate="")
 
         def report(done: int, seconds: float) -> None:

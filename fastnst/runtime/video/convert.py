@@ -83,8 +83,8 @@ def check_target(target: Target) -> str:
     """`video`, `gif` or `folder`; raises `OutputError` for a place where nothing may be written."""
     suffix = target.output.suffix.lower()
     if suffix in FORMATS:
-        if suffix == ".webm" and target.codec != "av1":
-            raise ConfigError(f".webm takes av1 only: pass --codec av1, or name an .mp4 or .mkv instead of {target.output}.")
+        if (suffix == ".webm" and target.codec != "av1") or (suffix == ".mov" and target.codec == "av1"):
+            raise ConfigError(f"{suffix} cannot hold {target.codec}: name an .mp4 or .mkv instead of {target.output}.")
         check_output(target.output, overwrite=target.overwrite)
         return "video"
     if suffix == ".gif":

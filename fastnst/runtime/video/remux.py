@@ -57,15 +57,13 @@ def companions(
     return Companions(path, offset, start_cut, end, taken), left
 
 
-def assemble(
-    parts: list[Path], output: Path, others: Companions | None, comment: str | None = None, suffix: str | None = None
-) -> None:
+def assemble(parts: list[Path], output: Path, others: Companions | None, comment: str | None = None) -> None:
     """Write `parts` one after another, with their companions, into `output`. Nothing is encoded again.
 
     Raises `OutputError` if it cannot be written.
     """
     av = import_av()
-    kind = FORMATS[suffix or output.suffix.lower()]
+    kind = FORMATS[output.suffix.lower()]
     options = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
     try:
         with contextlib.ExitStack() as stack:
@@ -85,7 +83,7 @@ def assemble(
             for _, packet in heapq.merge(*flows, key=lambda timed: timed[0]):
                 result.mux(packet)
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        raise OutputError(f"{output} cannot be written ({reason(error)}).") from error
+        raise OutputError(f"the finished clip cannot be put together ({reason(error)}).") from error
 
 
 def end_of(parts: list[Path]) -> Fraction:
@@ -121,7 +119,11 @@ def _copied(source: Any, result: Any, others: Companions) -> Iterator[tuple[floa
         packet.pts = (packet.pts if packet.pts is not None else packet.dts) - shift
         packet.dts = packet.dts - shift if packet.dts is not None else packet.pts
         late = others.end is not None and packet.pts * tick >= others.end
-        if late or (others.start_cut and packet.pts < 0 and not _reaches_in(packet)):
+        # Matroska has no times below zero and would shift the pictures for the encoder's warm-up before the sound.
+        # Opus alone keeps it, as a delay in the header.
+        opus = packet.stream.codec_context.name == "opus"
+        early = packet.pts < 0 and (others.start_cut or (result.format.name in ("matroska", "webm") and not opus))
+        if late or (early and not _reaches_in(packet)):
             continue
         packet.stream = streams[packet.stream.index]
         yield float(packet.dts * tick), packet

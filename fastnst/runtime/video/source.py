@@ -59,9 +59,10 @@ class VideoSource:
             self._to_rgb = ToRGB(first, max_size)
             self._format_flags = int(container.format.flags)
             origin = Fraction(container.start_time or 0, 1_000_000) if self._format_flags & _TIMES_JUMP else Fraction(0)
-            self._offset_ticks = math.ceil((origin + self._cut.start) / self._tick)
             length = _length(container, stream)
             self.info = self._describe(stream, length)
+            self._ticks = int(self._tick / self.info.time_base)  # of the result in one of the file
+            self._offset_ticks = math.ceil((origin + self._cut.start) / self._tick) * self._ticks
             self._natural_end = length
         if min(self._to_rgb.size) < SMALLEST_SIDE:
             raise ClipError(
@@ -74,7 +75,7 @@ class VideoSource:
     @property
     def offset(self) -> Fraction:
         """Seconds taken from the file's times."""
-        return self._offset_ticks * self._tick
+        return self._offset_ticks * self.info.time_base
 
     @property
     def start_cut(self) -> bool:
@@ -91,7 +92,7 @@ class VideoSource:
         wanted = self._offset_ticks if after is None else after + self._offset_ticks
         seekable = not self._format_flags & _TIMES_JUMP
         if wanted > 0 and seekable and (after is not None or self._cut.start):
-            frames = self._from(wanted)
+            frames = self._from(wanted // self._ticks)
             first = next(frames, None)
             if first is not None and first.time + self._offset_ticks <= wanted:
                 yield from self._within((frame for frame in _chain(first, frames)), after)
@@ -100,7 +101,7 @@ class VideoSource:
         yield from self._within(self._from(None), after)
 
     def _within(self, frames: Iterator[Frame], after: int | None) -> Iterator[Frame]:
-        end = None if self.end is None else self.end / self._tick
+        end = None if self.end is None else self.end / self.info.time_base
         seen = False
         for frame in frames:
             if end is not None and frame.time >= end:
@@ -110,7 +111,7 @@ class VideoSource:
                 yield frame
                 last = frame
         if seen and end is None and self._natural_end is not None and "last" in locals():
-            shown = float((last.time + (last.duration or 0)) * self._tick + self._cut.start)
+            shown = float((last.time + (last.duration or 0)) * self.info.time_base + self._cut.start)
             if shown < self._natural_end - max(_CUT_SHORT, 0.02 * self._natural_end):
                 self.warnings.append(f"{self.name} ends at {shown:.2f} s of {self._natural_end:.2f} s: it is cut short.")
 
@@ -128,7 +129,23 @@ class VideoSource:
                 if last is not None and (time is None or time <= last):
                     time = last + max(1, usual) if time is None else last + 1
                 last = time = time or 0
-                yield Frame(time - self._offset_ticks, frame.duration or None, self._to_rgb(frame))
+                shown, duration = self._exact(time, frame.duration)
+                yield Frame(shown - self._offset_ticks, duration, self._to_rgb(frame))
+
+    def _exact(self, time: int, duration: int) -> tuple[int, int | None]:
+        """Time and duration in ticks of the result.
+
+        Matroska rounds to milliseconds: where the exact rate says what a time was before it was rounded, it is
+        restored, so that 29.97 stays 29.97.
+        """
+        ticks = time * self._ticks
+        if self._ticks == 1 or not self.info.rate:
+            return ticks, duration * self._ticks or None
+        usual = 1 / (self.info.rate * self.info.time_base)
+        nearest = round(round(ticks / usual) * usual)
+        if 2 * abs(nearest - ticks) > self._ticks + 1:
+            return ticks, duration * self._ticks or None
+        return nearest, round(usual) if abs(duration * self._ticks - usual) <= self._ticks else duration * self._ticks
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         """Frames of FFmpeg; damaged packets are left out and counted, a failing disk or line is an error."""
@@ -157,10 +174,11 @@ class VideoSource:
         if length is not None:
             stop = length if self._cut.end is None else min(length, float(self._cut.end))
             length = max(0.0, stop - float(self._cut.start))
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 0) or None
         return ClipInfo(
             *self._to_rgb.size,
-            time_base=self._tick,
-            rate=Fraction(stream.average_rate or stream.guessed_rate or 0) or None,
+            time_base=_time_base(self._tick, rate),
+            rate=rate,
             duration=length,
             sample_aspect=aspect if aspect != 1 else None,
             colors=self._to_rgb.colors,
@@ -218,6 +236,13 @@ def _length(container: Any, stream: Any) -> float | None:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration / 1_000_000 if container.duration else None
+
+
+def _time_base(tick: Fraction, rate: Fraction | None) -> Fraction:
+    """The file's own tick, or a finer one where that is a millisecond and the rate is a standard one."""
+    if tick != Fraction(1, 1000) or rate is None or rate.denominator not in (1, 1001) or rate > 1000:
+        return tick
+    return Fraction(1, math.lcm(rate.numerator, 1000))
 
 
 def _chain(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
