@@ -86,6 +86,9 @@ def check_target(target: Target) -> str:
         if (suffix == ".webm" and target.codec != "av1") or (suffix == ".mov" and target.codec == "av1"):
             raise ConfigError(f"{suffix} cannot hold {target.codec}: name an .mp4 or .mkv instead of {target.output}.")
         check_output(target.output, overwrite=target.overwrite)
+        left = left_over(target.output)
+        if left and not (target.resume or target.overwrite):
+            raise OutputError(f"{left} is left from an interrupted run: pass --resume to go on, or --overwrite.")
         return "video"
     if suffix == ".gif":
         if target.resume:
@@ -103,14 +106,11 @@ def check_target(target: Target) -> str:
 def _to_video(source: Source, stylist: FrameStylist, target: Target, progress: Report | None) -> Result:
     encoder = choose_encoder(source.info, target.codec, target.crf, target.encoder)
     settings = _fingerprint(source, target, encoder)
-    left = existing_parts(target.output)
-    if left and not (target.resume or target.overwrite):
-        raise OutputError(f"{left[0]} is left from an interrupted run: pass --resume to go on or --overwrite to start again.")
     if target.resume:
         earlier = take_up(target.output, settings, source.info.time_base)
         parts, last, frames = earlier.parts, earlier.last, earlier.frames
     else:
-        for path in left:
+        for path in existing_parts(target.output):
             path.unlink()
         parts, last, frames = [], None, 0
     notes = []

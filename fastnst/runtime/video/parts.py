@@ -37,6 +37,11 @@ def existing_parts(output: Path) -> list[Path]:
     return found
 
 
+def exact_edits(time_base: Fraction) -> dict[str, str]:
+    """Options that keep an MP4 from rounding the time of its first picture to milliseconds."""
+    return {"movie_timescale": str(time_base.denominator)}
+
+
 class PartWriter:
     """A sink that encodes frames into a part.
 
@@ -52,7 +57,8 @@ class PartWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()  # PyAV opens the file with the first packet; a folder that is read-only should show now
-            self._container = self._av.open(str(path), "w", format="mp4", options=_FRAGMENTED)
+            options = {**_FRAGMENTED, **exact_edits(info.time_base)}
+            self._container = self._av.open(str(path), "w", format="mp4", options=options)
         except (OSError, self._av.error.FFmpegError) as error:
             raise OutputError(f"{path} cannot be written ({reason(error)}).") from error
         self._container.metadata["comment"] = json.dumps(settings)

@@ -13,7 +13,7 @@ from typing import Any
 
 from fastnst.errors import OutputError
 from fastnst.runtime.video.library import import_av, reason
-from fastnst.runtime.video.parts import part_packets
+from fastnst.runtime.video.parts import exact_edits, part_packets
 from fastnst.runtime.video.source import open_clip, video_stream
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -64,10 +64,13 @@ def assemble(parts: list[Path], output: Path, others: Companions | None, comment
     """
     av = import_av()
     kind = FORMATS[output.suffix.lower()]
-    options = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
     try:
         with contextlib.ExitStack() as stack:
             pictures = stack.enter_context(av.open(str(parts[0])))
+            options = {}
+            if kind in ("mp4", "mov"):
+                tick = Fraction(pictures.streams.video[0].time_base)
+                options = {"movflags": "faststart", **exact_edits(tick)}
             result = stack.enter_context(av.open(str(output), "w", format=kind, options=options))
             template = pictures.streams.video[0]
             stream = result.add_stream_from_template(template, opaque=True)
