@@ -38,7 +38,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         "--style", nargs="+", required=True, metavar="STYLE", help="names of styles, .onnx files, or all"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="a file for one picture or a clip, else a folder"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="a file for one picture or a clip, else a folder",
     )
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")
     parser.add_argument("--preserve-color", action="store_true", help="keep the photo's colours")

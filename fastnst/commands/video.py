@@ -40,7 +40,9 @@ def is_clip(options: argparse.Namespace) -> bool:
     inputs, output = options.photos, options.output.suffix.lower()
     if output in _WRITTEN or any(path.suffix.lower() in (*CLIPS, *_SOUNDS) for path in inputs):
         return True
-    given = [name for name in ("codec", "crf", "encoder", "start", "end", "batch") if getattr(options, name) is not None]
+    given = [
+        name for name in ("codec", "crf", "encoder", "start", "end", "batch") if getattr(options, name) is not None
+    ]
     if (options.smooth or options.fps or options.resume) and len(inputs) == 1:
         if inputs[0].is_dir() and output not in SUFFIXES:
             return True
@@ -158,7 +160,10 @@ def _settings(options: argparse.Namespace, style: Path) -> dict[str, object]:
         "input": source.name,
         "bytes": source.stat().st_size if source.is_file() else None,
         "style": hashlib.sha256(style.read_bytes()).hexdigest()[:16] if style.is_file() else style.name,
-        **{name: getattr(options, name) for name in ("strength", "preserve_color", "smooth", "max_size", "start", "end")},
+        **{
+            name: getattr(options, name)
+            for name in ("strength", "preserve_color", "smooth", "max_size", "start", "end")
+        },
         "fps": options.fps,
     }
 

@@ -113,7 +113,9 @@ class VideoSource:
         if seen and end is None and self._natural_end is not None and "last" in locals():
             shown = float((last.time + (last.duration or 0)) * self.info.time_base + self._cut.start)
             if shown < self._natural_end - max(_CUT_SHORT, 0.02 * self._natural_end):
-                self.warnings.append(f"{self.name} ends at {shown:.2f} s of {self._natural_end:.2f} s: it is cut short.")
+                self.warnings.append(
+                    f"{self.name} ends at {shown:.2f} s of {self._natural_end:.2f} s: it is cut short."
+                )
 
     def _from(self, position: int | None) -> Iterator[Frame]:
         """Frames of the whole file, or from the key frame at or before `position` (the stream's own ticks)."""
