@@ -11,12 +11,16 @@ from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.runtime.camera.controls import HELP, Controls
 
+_CAMERA = (
+    "a number, an RTSP or HTTP address, or a video file that is played again and again as if it were a camera"
+    " (default: the first camera)"
+)
+
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(prog=prog, description="Restyle the camera, live.", epilog=f"Keys: {HELP}.")
-    parser.add_argument("--camera", metavar="N|URL|FILE", help="a number, an RTSP or HTTP address, or a video file"
-                        " that is played again and again as if it were a camera (default: the first camera)")  # fmt: skip
+    parser.add_argument("--camera", metavar="N|URL|FILE", help=_CAMERA)
     parser.add_argument(
         "--style", action="append", nargs="+", required=True, metavar="STYLE", help="names of styles, or .onnx files"
     )

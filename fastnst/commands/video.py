@@ -82,7 +82,9 @@ def run(options: argparse.Namespace, style: Callable[[], Path]) -> int:
         return 130
     except FastNSTError as error:
         left = left_over(options.output)
-        raise type(error)(f"{error} What is finished plays in {left}.") if left else error
+        if left is None:
+            raise
+        raise type(error)(f"{error} What is finished plays in {left}.") from error
     for note in result.notes:
         sys.stderr.write(f"fastnst: {note}\n")
     made, seconds = result.run.items, result.run.seconds

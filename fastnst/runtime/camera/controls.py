@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 VIEWS = ("stylized", "side by side", "original")
 _STEP = 0.1
@@ -47,7 +48,8 @@ class Controls:
             return replace(state, view=VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
         switches = {"c": "preserve_color", "m": "mirror", "i": "information", "r": "recording"}
         if key in switches:
-            return replace(state, **{switches[key]: not getattr(self, switches[key])})
+            changed: dict[str, Any] = {switches[key]: not getattr(self, switches[key])}
+            return replace(state, **changed)
         if key == "s":
             return replace(state, snapshot=True)
         if key in ("q", "\x1b"):

@@ -15,5 +15,5 @@ def import_cv2() -> Any:
         import cv2
     except ImportError as error:
         raise MissingDependencyError(f'the camera needs OpenCV ({error}): pip install "fastnst[camera]".') from error
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

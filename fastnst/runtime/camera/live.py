@@ -149,7 +149,8 @@ class Live:
         metadata = self._stylizers[controls.style].metadata
         strength = "" if controls.strength == 1 else f" {controls.strength:.0%}"
         recording = "  REC" if controls.recording else ""
-        return f"{metadata.title or metadata.name}{strength}  {stats.rate:.0f} fps  {1000 * stats.latency:.0f} ms{recording}"
+        speed = f"{stats.rate:.0f} fps  {1000 * stats.latency:.0f} ms"
+        return f"{metadata.title or metadata.name}{strength}  {speed}{recording}"
 
     def _wait(self) -> None:
         """No new picture: the last one stays, the keys still work."""

@@ -1,7 +1,8 @@
-"""A clip from beginning to end: what is made, where it lies until it is whole, and what remains after an interruption."""
+"""A clip from beginning to end: what is made, where it lies until it is whole, what an interruption leaves."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ def _to_video(source: Source, stylist: FrameStylist, target: Target, progress: R
         for path in existing_parts(target.output):
             path.unlink()
         parts, last, frames = [], None, 0
-    notes = []
+    notes: list[str] = []
     others = None
     if isinstance(source, VideoSource):
         others, notes = companions(
@@ -197,10 +198,8 @@ def _flow(source: Source, stylist: FrameStylist, sink: Sink, last: int | None, p
         run = pipeline.run((lambda done: progress(done, shown)) if progress else None)
     except BaseException:
         if not pipeline.stuck:
-            try:
+            with contextlib.suppress(OutputError):  # the first failure is the one to tell
                 sink.close()
-            except OutputError:
-                pass  # the first failure is the one to tell
         raise
     sink.close()
     return run

@@ -1,7 +1,7 @@
 """Parts: what is finished of a clip, in files that play at any moment and that a later run goes on from.
 
-A part is a fragmented MP4: whole groups of pictures are appended, so a process that is killed leaves a file that ends with the
-last whole group. The pictures alone are in it; sound joins in the end (`remux.py`).
+A part is a fragmented MP4: whole groups of pictures are appended, so a process that is killed leaves a file that ends
+with the last whole group. The pictures alone are in it; sound joins in the end (`remux.py`).
 """
 
 from __future__ import annotations

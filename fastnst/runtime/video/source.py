@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -117,7 +117,7 @@ class VideoSource:
                     f"{self.name} ends at {shown:.2f} s of {self._natural_end:.2f} s: it is cut short."
                 )
 
-    def _from(self, position: int | None) -> Iterator[Frame]:
+    def _from(self, position: int | None) -> Generator[Frame, None, None]:
         """Frames of the whole file, or from the key frame at or before `position` (the stream's own ticks)."""
         with open_clip(self._path) as container:
             stream = video_stream(container, self._path)

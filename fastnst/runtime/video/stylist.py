@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from fastnst.errors import ModelError
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.stylizer import Stylizer, check_strength
 from fastnst.runtime.video.clip import Frame
@@ -49,7 +50,12 @@ class FrameStylist:
 
     def restyle(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
         """Each frame and its restyled picture."""
-        pictures = self._model(np.stack([frame.rgb for frame in frames]))
+        try:
+            pictures = self._model(np.stack([frame.rgb for frame in frames]))
+        except Exception as error:  # onnxruntime's exceptions share no base below Exception
+            if not type(error).__module__.startswith("onnxruntime"):
+                raise
+            raise ModelError(f"the engine failed ({str(error).splitlines()[0][:160]}).") from error
         return [(frame, replace(frame, rgb=picture)) for frame, picture in zip(frames, pictures, strict=True)]
 
     def finish(self, pairs: list[tuple[Frame, Frame]]) -> list[tuple[Frame, Frame]]:
