@@ -22,7 +22,7 @@ from fastnst.runtime.video.remux import assemble
 log = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, 90000)
-_WAITING = 8  # pictures; if the encoder is slower, pictures are left out of the recording, not of the screen
+_WAITING = 30  # pictures; if the encoder is slower, pictures are left out of the recording, not of the screen
 
 
 def unused(folder: Path, suffix: str) -> Path:
