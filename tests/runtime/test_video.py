@@ -153,8 +153,9 @@ def test_a_cut_is_exact(capsys, negative_model: Path, clip: Path, tmp_path: Path
 
 def test_max_size_gives_even_sides(capsys, negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", size=(107, 59), pixels="yuv444p")
-    assert stylize(capsys, negative_model, source, tmp_path / "out.mp4", "--max-size", 61)[0] == 0
-    after = look(tmp_path / "out.mp4")
+    output = tmp_path / "new" / "folder" / "out.mp4"
+    assert stylize(capsys, negative_model, source, output, "--max-size", 61)[0] == 0
+    after = look(output)
     assert (after.size, after.pixels) == ((60, 32), "yuv420p")
 
 
