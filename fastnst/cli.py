@@ -23,7 +23,7 @@ COMMANDS = {
 }
 _TRAINING_PACKAGES = {
     "torch", "torchvision", "pytorch_lightning", "jsonargparse", "datasets", "safetensors", "onnx", "onnxscript",
-    "h5py", "matplotlib", "tensorboard", "yaml",
+    "h5py", "av", "matplotlib", "tensorboard", "yaml",
 }  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
+from fastnst.runtime.video.frames import FolderSource
 from fastnst.runtime.video.hdr import PQ, tone_map
 from fastnst.runtime.video.smooth import Smoother
 from fastnst.runtime.video.source import VideoSource
@@ -36,6 +39,7 @@ CLIPS: dict[str, dict] = {
     "av1.mp4": {"codec": "libsvtav1"},
     "variable.mp4": {"variable": True},
     "ten_bits.mp4": {"pixels": "yuv420p10le"},
+    "full_range.mp4": {"pixels": "yuvj420p"},
     "odd.mp4": {"size": (107, 59), "pixels": "yuv444p"},
     "mpeg4.avi": {"codec": "mpeg4", "sound": "mp2"},
 }
@@ -190,6 +194,36 @@ def test_frames_to_a_folder_and_back(capsys, negative_model: Path, clip: Path, t
     assert np.abs(pictures(tmp_path / "out.mp4") - pictures(clip)).mean() < 4
     assert stylize(capsys, negative_model, folder, tmp_path / "calm", "--smooth")[0] == 0
     assert sorted(path.name for path in (tmp_path / "calm").iterdir()) == names
+
+
+def test_frames_are_ordered_by_number_and_must_have_one_size(capsys, negative_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (1, 2, 9, 10, 11, 100):
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(folder / f"f{number}.png")
+    assert [frame.rgb[0, 0, 0] for frame in FolderSource(folder, Fraction(25)).frames()] == [1, 2, 9, 10, 11, 100]
+    Image.new("RGB", (32, 48)).save(folder / "f50.png")
+    code, _, err = stylize(capsys, negative_model, folder, tmp_path / "out.mp4")
+    assert code == 2
+    assert "f50.png has 32×48 pixels and f1.png 32×32: the frames of a clip must have one size." in err
+
+
+def test_pyav_is_named_where_it_is_missing(
+    capsys, monkeypatch, negative_model: Path, clip: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    code, _, err = stylize(capsys, negative_model, clip, tmp_path / "out.mp4")
+    assert code == 2
+    assert 'pip install "fastnst[video]"' in err
+
+
+def test_neither_torch_nor_pyav_nor_opencv_is_imported_early() -> None:
+    modules = (
+        "fastnst.commands.stylize, fastnst.commands.camera, fastnst.runtime.video.convert, fastnst.runtime.camera.live"
+    )
+    script = f"import sys, {modules}; print(sorted({{'torch', 'av', 'cv2', 'onnxruntime'}} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_gif_in_and_out(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:

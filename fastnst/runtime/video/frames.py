@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,19 +20,20 @@ class FolderSource:
     """The pictures of a folder in the order of their names, as a clip.
 
     Args:
-        folder: pictures directly in it; all take the first one's size.
+        folder: pictures directly in it, all of one size; numbers in names count as numbers, so 10 comes after 9.
         rate: frames a second.
         max_size: reduce to this long side in pixels.
 
-    Raises `ClipError` if there is no picture, or it is too small.
+    Raises `ClipError` if there is no picture, or sizes differ or are too small.
     """
 
     def __init__(self, folder: Path, rate: Fraction, max_size: int | None = None) -> None:
         self.name = str(folder)
         self.warnings: list[str] = []
-        self._files = [path for path in find_images([folder]) if path.parent == folder]
+        self._files = sorted((path for path in find_images([folder]) if path.parent == folder), key=_in_order)
         if not self._files:
             raise ClipError(f"no pictures found in {folder}.")
+        _check_sizes(self._files)
         self._size = open_image(self._files[0], max_size=max_size).size
         if min(self._size) < SMALLEST_SIDE:
             raise ClipError(f"{self._files[0]} is too small: {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least.")
@@ -44,9 +46,31 @@ class FolderSource:
             if after is not None and number <= after:
                 continue
             image = open_image(path, max_size=max(self._size))
-            if image.size != self._size:
+            if image.size != self._size:  # turned by its EXIF block, unlike the first
                 image = image.resize(self._size, Image.Resampling.LANCZOS)
             yield Frame(number, 1, np.asarray(image), path.stem)
+
+
+def _in_order(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _check_sizes(files: list[Path]) -> None:
+    """Look at all headers first: a picture of another size should not end the work of an hour."""
+    first: tuple[int, int] | None = None
+    for path in files:
+        try:
+            with Image.open(path) as image:
+                size = image.size
+        except OSError as error:
+            raise ClipError(f"{path} is not a picture that can be read.") from error
+        first = first or size
+        if size != first:
+            raise ClipError(
+                f"{path} has {size[0]}×{size[1]} pixels and {files[0].name} {first[0]}×{first[1]}:"
+                " the frames of a clip must have one size."
+            )
 
 
 class FolderSink:
