@@ -10,7 +10,8 @@ from fastnst import __version__
 from fastnst.errors import FastNSTError, suggest
 
 COMMANDS = {
-    "stylize": ("fastnst.commands.stylize", "restyle photos and folders of photos"),
+    "stylize": ("fastnst.commands.stylize", "restyle photos, folders of photos, videos and GIFs"),
+    "camera": ("fastnst.commands.camera", "restyle the camera, live"),
     "styles": ("fastnst.commands.styles", "list the styles that are installed"),
     "matte": ("fastnst.commands.matte", "tell people from the background: mattes, cut-outs, composites"),
     "train": ("fastnst.training.cli", "train a style from a painting and photos"),

@@ -18,6 +18,14 @@ class ImageError(FastNSTError):
     """A picture that cannot be read or used."""
 
 
+class ClipError(FastNSTError):
+    """A video, an animation or a folder of frames that cannot be read or used."""
+
+
+class CameraError(FastNSTError):
+    """A camera that cannot be found or opened."""
+
+
 class ModelError(FastNSTError):
     """A model or checkpoint file that cannot be used."""
 

@@ -1,4 +1,4 @@
-"""`fastnst stylize PHOTO|FOLDER… --style NAME|FILE.onnx -o OUT`."""
+"""`fastnst stylize PHOTO|FOLDER|CLIP… --style NAME|FILE.onnx -o OUT`; clips go on to `commands/video.py`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastnst.commands import video
 from fastnst.commands.parser import Parser
 from fastnst.commands.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
@@ -32,13 +33,18 @@ class Job:
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
-    parser = Parser(prog=prog, description="Restyle photos and folders of photos.")
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos")
+    parser = Parser(prog=prog, description="Restyle photos, folders of photos, and clips.")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="INPUT", help="photos, folders of photos, or a clip")
     parser.add_argument(
         "--style", nargs="+", required=True, metavar="STYLE", help="names of styles, .onnx files, or all"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="a file for one picture, else a folder"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="a file for one picture or a clip, else a folder",
     )
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")
     parser.add_argument("--preserve-color", action="store_true", help="keep the photo's colours")
@@ -51,6 +57,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
     add_portrait_options(parser)
+    video.add_options(parser)
     return parser
 
 
@@ -59,6 +66,8 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
     _check_options(options)
+    if video.is_clip(options):
+        return video.run(options, lambda: resolve_style(options.style[0]))
     styles = _styles(options.style)
     jobs = plan(options.photos, styles, options.output, options.format)
     for job in jobs:

@@ -125,6 +125,8 @@ def _options(ort: ModuleType, threads: int) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
+    # By default idle threads turn in a loop, which takes the cores from the decoder, the encoder and everyone else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 

@@ -1,0 +1,102 @@
+"""`fastnst camera [--camera N|URL|FILE] --style A --style B`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from fastnst.commands.parser import Parser
+from fastnst.errors import ConfigError
+from fastnst.runtime.camera.controls import HELP, Controls
+
+_CAMERA = (
+    "a number, an RTSP or HTTP address, or a video file that is played again and again as if it were a camera"
+    " (default: the first camera)"
+)
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = Parser(prog=prog, description="Restyle the camera, live.", epilog=f"Keys: {HELP}.")
+    parser.add_argument("--camera", metavar="N|URL|FILE", help=_CAMERA)
+    parser.add_argument(
+        "--style", action="append", nargs="+", required=True, metavar="STYLE", help="names of styles, or .onnx files"
+    )
+    parser.add_argument("--max-size", type=int, default=640, help="reduce to this long side in pixels (default: 640)")
+    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")
+    parser.add_argument("--preserve-color", action="store_true", help="keep the photo's colours")
+    parser.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
+    parser.add_argument("--mirror", action="store_true", help="show the picture as a mirror does")
+    parser.add_argument("--no-overlay", action="store_true", help="no text on the picture")
+    parser.add_argument("--record", action="store_true", help="record from the beginning")
+    parser.add_argument("--virtual-camera", action="store_true", help="send the picture to Zoom, OBS and browsers too")
+    parser.add_argument("--folder", type=Path, default=Path(), help="for snapshots and recordings (default: here)")
+    parser.add_argument("--headless", action="store_true", help="no window")
+    parser.add_argument("--frames", type=int, metavar="N", help="end after N pictures")
+    parser.add_argument("--stats", action="store_true", help="tell fps, latency and drops every 10 s and at the end")
+    parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst camera") -> int:
+    """Run the command until the key q, `--frames` or Ctrl-C."""
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    options = build_parser(prog).parse_args(argv)
+    _check(options)
+    from fastnst.runtime.camera.capture import Camera
+    from fastnst.runtime.camera.live import Live, LiveOptions
+    from fastnst.runtime.camera.screen import Headless, VirtualCamera, Window
+    from fastnst.runtime.catalog import resolve_style
+    from fastnst.runtime.stylizer import Stylizer
+
+    styles = [resolve_style(name) for names in options.style for name in names]
+    camera = Camera(options.camera)
+    screen = Headless() if options.headless else Window()
+    virtual = VirtualCamera(camera.rate) if options.virtual_camera else None
+    stylizers = [Stylizer(style, options.provider, options.threads) for style in styles]
+    live = Live(
+        camera,
+        stylizers,
+        screen,
+        LiveOptions(options.max_size, options.smooth, options.frames, options.folder),
+        Controls(
+            strength=options.strength,
+            preserve_color=options.preserve_color,
+            mirror=options.mirror,
+            information=not (options.no_overlay or options.headless),
+            recording=options.record,
+        ),
+        virtual,
+        _tell if options.stats else None,
+    )
+    try:
+        with camera:
+            live.run()
+    except KeyboardInterrupt:
+        if not options.stats:
+            raise
+    finally:
+        screen.close()
+        if virtual:
+            virtual.close()
+    if options.stats:
+        sys.stdout.write(f"{live.stats.summary(1 / camera.rate)}\n")
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"fastnst: {line}\n")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from fastnst.runtime.stylizer import check_max_size, check_strength
+
+    check_strength(options.strength)
+    check_max_size(options.max_size)
+    if options.frames is not None and options.frames < 1:
+        raise ConfigError(f"frames must be at least 1, not {options.frames}.")
+    if options.folder.is_file():
+        raise ConfigError(f"{options.folder} is a file: --folder names a folder.")

@@ -1,0 +1,186 @@
+"""The live loop: newest picture → style → screen, and what the keys ask for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fastnst.images import resize_long_side
+from fastnst.runtime.camera.capture import Camera, Shot
+from fastnst.runtime.camera.controls import Controls
+from fastnst.runtime.camera.recording import Recording, snapshot
+from fastnst.runtime.camera.screen import Screen, VirtualCamera, write_on
+from fastnst.runtime.camera.stats import Stats
+from fastnst.runtime.stylizer import Stylizer
+from fastnst.runtime.video.smooth import Smoother
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 0.1  # seconds to wait for a picture before the keys are looked at again
+_REPORT = 10.0  # seconds between lines of --stats
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What does not change while the camera runs.
+
+    Attributes:
+        max_size: long side in pixels that pictures are reduced to.
+        smooth: calm what flickers where nothing moves.
+        frames: end after this many pictures; None goes on until the key q.
+        folder: where snapshots and recordings go.
+    """
+
+    max_size: int | None = 640
+    smooth: bool = False
+    frames: int | None = None
+    folder: Path = Path()
+
+
+class Live:
+    """One session at a camera.
+
+    Args:
+        camera: running.
+        stylizers: open styles; all are run once at the camera's size before the first picture is shown, so that
+            switching costs nothing.
+        screen: where pictures go.
+        virtual: a virtual camera that gets them too, without the text.
+        report: gets a line on the last seconds now and then.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        stylizers: Sequence[Stylizer],
+        screen: Screen,
+        options: LiveOptions,
+        controls: Controls,
+        virtual: VirtualCamera | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        self._camera, self._stylizers, self._screen, self._options = camera, stylizers, screen, options
+        self.controls = replace(controls, styles=len(stylizers))
+        self._virtual, self._report = virtual, report
+        self.stats = Stats()
+        self._smoother: Smoother | None = None
+        self._recording: Recording | None = None
+        self._last: np.ndarray | None = None
+
+    def run(self) -> None:
+        """Show pictures until the end is asked for; a recording that runs is ended properly, whatever happens."""
+        number = self._warm_up()
+        self.stats = Stats()
+        next_report = time.perf_counter() + _REPORT
+        try:
+            while not self.controls.quit and (self._options.frames is None or self.stats.shown < self._options.frames):
+                shot = self._camera.newest(number, _PATIENCE)
+                if shot is None:
+                    self._wait()
+                else:
+                    self._step(shot, shot.number - number - 1)
+                    number = shot.number
+                if self._report and time.perf_counter() >= next_report:
+                    self._report(self.stats.recent())
+                    next_report += _REPORT
+        finally:
+            self._end_recording()
+
+    def _warm_up(self) -> int:
+        """Run every style at the camera's size; returns the number of the last picture that was there meanwhile."""
+        shot = None
+        while shot is None and not self.controls.quit:
+            shot = self._camera.newest(0, _PATIENCE)
+        if shot is None:
+            return 0
+        photo = self._photo(shot)
+        for stylizer in self._stylizers:
+            stylizer(photo)
+        newest = self._camera.newest(0, _PATIENCE)
+        return newest.number if newest else shot.number
+
+    def _step(self, shot: Shot, skipped: int) -> None:
+        photo = self._photo(shot)
+        before = time.perf_counter()
+        picture = self._restyled(photo)
+        inference = time.perf_counter() - before
+        self._keep(shot, picture)
+        view = self._view(photo, picture)
+        if self._virtual:
+            self._virtual.send(view)
+        self._last = view
+        if self.controls.information:
+            view = write_on(view, self._text())
+        key = self._screen.show(view)
+        self.stats.add(shot.captured, inference, skipped)
+        self._press(key, picture)
+
+    def _photo(self, shot: Shot) -> np.ndarray:
+        rgb = shot.rgb[:, ::-1] if self.controls.mirror else shot.rgb
+        limit = self._options.max_size
+        if limit is not None and max(rgb.shape[:2]) > limit:
+            rgb = np.asarray(resize_long_side(Image.fromarray(np.ascontiguousarray(rgb)), limit))
+        return np.ascontiguousarray(rgb)
+
+    def _restyled(self, photo: np.ndarray) -> np.ndarray:
+        controls = self.controls
+        if controls.view == "original" and not controls.recording:
+            return photo
+        stylizer = self._stylizers[controls.style]
+        picture = np.asarray(stylizer(photo, strength=controls.strength, preserve_color=controls.preserve_color))
+        if self._options.smooth:
+            self._smoother = self._smoother or Smoother()
+            picture = self._smoother(photo, picture)
+        return picture
+
+    def _view(self, photo: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        if self.controls.view == "original":
+            return photo
+        return np.concatenate([photo, picture], axis=1) if self.controls.view == "side by side" else picture
+
+    def _text(self) -> str:
+        controls, stats = self.controls, self.stats
+        metadata = self._stylizers[controls.style].metadata
+        strength = "" if controls.strength == 1 else f" {controls.strength:.0%}"
+        recording = "  REC" if controls.recording else ""
+        speed = f"{stats.rate:.0f} fps  {1000 * stats.latency:.0f} ms"
+        return f"{metadata.title or metadata.name}{strength}  {speed}{recording}"
+
+    def _wait(self) -> None:
+        """No new picture: the last one stays, the keys still work."""
+        if self._last is None:
+            return
+        lost = self._camera.lost and self.controls.information
+        self._press(self._screen.show(write_on(self._last, "no camera: trying again") if lost else self._last), None)
+
+    def _press(self, key: str, picture: np.ndarray | None) -> None:
+        before = self.controls
+        self.controls = before.press(key) if key else replace(before, snapshot=False)
+        if self.controls.style != before.style or self.controls.mirror != before.mirror:
+            self._smoother = None  # the last picture is no measure for the next
+        if self.controls.snapshot and picture is not None:
+            log.warning("snapshot: %s", snapshot(picture, self._options.folder))
+        if before.recording and not self.controls.recording:
+            self._end_recording()
+
+    def _keep(self, shot: Shot, picture: np.ndarray) -> None:
+        if self.controls.recording:
+            self._recording = self._recording or Recording(self._options.folder, self._camera.rate)
+            self._recording.add(shot.captured, picture)
+
+    def _end_recording(self) -> None:
+        if self._recording is None:
+            return
+        recording, self._recording = self._recording, None
+        path = recording.close()
+        left_out = (
+            f" ({recording.left_out} pictures were left out: encoding was too slow)" if recording.left_out else ""
+        )
+        if path:
+            log.warning("recording: %s%s", path, left_out)

@@ -1,0 +1,105 @@
+"""What is kept of a live session: snapshots and recordings. Nothing here makes the picture wait."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fastnst.errors import FastNSTError
+from fastnst.images import save_image, write_atomically
+from fastnst.runtime.video.clip import ClipInfo, Frame
+from fastnst.runtime.video.encoders import choose_encoder
+from fastnst.runtime.video.parts import PartWriter, part_path
+from fastnst.runtime.video.remux import assemble
+
+log = logging.getLogger(__name__)
+
+_TIME_BASE = Fraction(1, 90000)
+_WAITING = 30  # pictures; if the encoder is slower, pictures are left out of the recording, not of the screen
+
+
+def unused(folder: Path, suffix: str) -> Path:
+    """A file name with the time of day that is not taken."""
+    stem = time.strftime("fastnst-%Y%m%d-%H%M%S")
+    path, number = folder / f"{stem}{suffix}", 2
+    while path.exists() or part_path(path).exists():
+        path, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return path
+
+
+def snapshot(rgb: np.ndarray, folder: Path) -> Path:
+    """Save one picture as PNG."""
+    path = unused(folder, ".png")
+    save_image(Image.fromarray(rgb), path)
+    return path
+
+
+class Recording:
+    """An H.264 file with the times at which its pictures were captured, encoded in a thread."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self.path = unused(folder, ".mp4")
+        self.left_out = 0
+        self._rate = Fraction(rate).limit_denominator(1001)
+        self._waiting: queue.Queue[tuple[float, np.ndarray] | None] = queue.Queue(_WAITING)
+        self._failure: FastNSTError | None = None
+        self._size: tuple[int, ...] | None = None
+        self._thread = threading.Thread(target=self._guard, name="fastnst-recording", daemon=True)
+        self._thread.start()
+
+    def add(self, captured: float, rgb: np.ndarray) -> None:
+        """Take a picture; one of another size than the first is left out."""
+        self._size = self._size or rgb.shape
+        if self._failure is not None:
+            raise self._failure
+        try:
+            if rgb.shape == self._size:
+                self._waiting.put_nowait((captured, rgb))
+        except queue.Full:
+            self.left_out += 1
+
+    def close(self) -> Path | None:
+        """End the file and return where it is; None if it holds nothing."""
+        while self._thread.is_alive():  # a writer that failed reads no more
+            try:
+                self._waiting.put(None, timeout=0.2)
+                break
+            except queue.Full:
+                continue
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self.path if self.path.exists() else None
+
+    def _guard(self) -> None:
+        try:
+            self._work()
+        except FastNSTError as error:
+            self._failure = error
+
+    def _work(self) -> None:
+        first = self._waiting.get()
+        if first is None:
+            return
+        height, width = first[1].shape[0] // 2 * 2, first[1].shape[1] // 2 * 2
+        info = ClipInfo(width, height, _TIME_BASE, self._rate)
+        writer = PartWriter(part_path(self.path), info, choose_encoder(info), {})
+        last = -1
+        shot: tuple[float, np.ndarray] | None = first
+        try:
+            while shot is not None:
+                last = max(last + 1, round((shot[0] - first[0]) / _TIME_BASE))
+                writer.add(Frame(last, None, shot[1][:height, :width]))
+                shot = self._waiting.get()
+        finally:
+            writer.close()
+        with write_atomically(self.path) as partial:
+            assemble([writer.path], partial, None)
+        writer.path.unlink()

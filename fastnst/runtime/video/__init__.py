@@ -1,0 +1,1 @@
+"""Clips in, restyled clips out: PyAV, numpy, Pillow and onnxruntime; never torch."""

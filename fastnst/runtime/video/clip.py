@@ -1,0 +1,79 @@
+"""What passes between the parts of the pipeline: frames with their times, and the description of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a clip.
+
+    Attributes:
+        time: when it is shown, in ticks of the clip's time base from the clip's beginning.
+        duration: for how long, in ticks; None if the source does not say.
+        rgb: uint8 `[H, W, 3]`, upright.
+        name: the file's stem, where the frame came from a folder.
+    """
+
+    time: int
+    duration: int | None
+    rgb: np.ndarray
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Colors:
+    """The tags that tell a player how to read the pixels: H.273 code points, as FFmpeg numbers them."""
+
+    matrix: int = 1
+    primaries: int = 1
+    transfer: int = 1
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """A clip as it will be restyled: upright and already reduced.
+
+    Attributes:
+        width, height: of the frames, pixels.
+        time_base: seconds a tick.
+        rate: frames a second, exact (30000/1001); of a variable rate, the mean; None if unknown.
+        duration: seconds, None if unknown.
+        sample_aspect: width of a pixel over its height.
+        colors: the tags for the result.
+    """
+
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction | None = None
+    duration: float | None = None
+    sample_aspect: Fraction | None = None
+    colors: Colors = field(default_factory=Colors)
+
+
+class Source(Protocol):
+    """Where frames come from."""
+
+    name: str
+    info: ClipInfo
+    warnings: list[str]
+
+    def frames(self, after: int | None = None) -> Iterator[Frame]:
+        """The frames in order of their times; only those later than `after` ticks, if given."""
+
+
+class Sink(Protocol):
+    """Where frames go to. `close` must be called in the end, also after a failure."""
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame."""
+
+    def close(self) -> None:
+        """Write what is held back and end the file, so that it can be played."""

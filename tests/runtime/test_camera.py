@@ -1,0 +1,271 @@
+"""The camera with captures of our own: newest pictures only, keys, lost cameras, recordings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst import cli
+from fastnst.errors import CameraError, MissingDependencyError, OutputError
+from fastnst.runtime import Stylizer
+from fastnst.runtime.camera.capture import Camera
+from fastnst.runtime.camera.controls import Controls
+from fastnst.runtime.camera.live import Live, LiveOptions
+from fastnst.runtime.camera.screen import VirtualCamera, Window
+from fastnst.runtime.camera.stats import Stats
+from tests.runtime.clips import look, make_clip, pictures
+
+
+class Fake:
+    """A capture of OpenCV's kind: picture number n is n levels bright; `faults` are numbers at which it fails."""
+
+    def __init__(self, interval: float = 0.01, opened: bool = True, last: int | None = None) -> None:
+        self._interval, self._opened, self._last, self._number = interval, opened, last, 0
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self._opened
+
+    def get(self, _: int) -> float:
+        return 1 / self._interval
+
+    def grab(self) -> bool:
+        return self.read()[0]
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(self._interval)
+        if self._last is not None and self._number >= self._last:
+            return False, None
+        self._number += 1
+        return True, np.full((48, 64, 3), self._number % 256, np.uint8)
+
+    def release(self) -> None:
+        self._opened = False
+
+
+class Scripted:
+    """A screen that presses keys: `keys[n]` after picture n; keeps what it was shown."""
+
+    def __init__(self, keys: dict[int, str], on_show: Callable[[], None] = lambda: None) -> None:
+        self.keys, self.shown, self._on_show = keys, [], on_show  # type: ignore[var-annotated]
+
+    def show(self, rgb: np.ndarray) -> str:
+        self._on_show()
+        self.shown.append(rgb)
+        return self.keys.get(len(self.shown), "")
+
+    def close(self) -> None:
+        pass
+
+
+def live(
+    camera: Camera, model: Path, screen: Any, count: int, folder: Path = Path(), styles: int = 1, **controls: Any
+) -> Live:
+    stylizers = [Stylizer(model, "cpu") for _ in range(styles)]
+    options = LiveOptions(frames=count, folder=folder)
+    return Live(camera, stylizers, screen, options, Controls(information=False, **controls))
+
+
+def test_stale_pictures_are_dropped_and_latency_stays_below_the_goal(negative_model: Path) -> None:
+    """A screen that takes three frames' time shows every third picture, each as fresh as it can be."""
+    screen = Scripted({}, lambda: time.sleep(0.03))
+    with Camera("0", lambda _: Fake(0.01)) as camera:
+        session = live(camera, negative_model, screen, 30)
+        session.run()
+    levels = 255 - np.array([picture[0, 0, 0] for picture in screen.shown], int)
+    steps = np.diff(levels)
+    assert steps.min() >= 1  # never the same picture, never an older one
+    assert 2 <= np.median(steps) <= 6
+    assert (steps - 1).sum() > 20
+    assert 0 <= session.stats.dropped - (steps - 1).sum() <= 5  # the gaps, and what came while the styles warmed up
+    assert session.stats.latency < 0.03 + 0.01 + 0.05  # the screen, one interval, and room for a busy machine
+
+
+def test_without_load_no_picture_is_dropped(negative_model: Path) -> None:
+    screen = Scripted({index: "n" for index in range(1, 25)})
+    with Camera("0", lambda _: Fake(0.04)) as camera:
+        session = live(camera, negative_model, screen, 25, styles=3)
+        session.run()
+    levels = 255 - np.array([picture[0, 0, 0] for picture in screen.shown], int)
+    assert np.array_equal(np.diff(levels), np.ones(24))  # switching styles at every picture lost none
+    assert session.controls.style == 24 % 3
+
+
+def test_a_lost_camera_is_told_and_comes_back(caplog, negative_model: Path) -> None:
+    opened: list[Fake] = []
+
+    def opener(_: int | str) -> Fake:
+        # The first gives five pictures, the next two attempts find nothing, then it is plugged in again.
+        opened.append(Fake(0.01, last=5) if not opened else Fake(0.01, opened=len(opened) > 2))
+        return opened[-1]
+
+    screen = Scripted({})
+    with Camera("0", opener, retry=0.05) as camera:
+        session = live(camera, negative_model, screen, 12)
+        session.run()
+        assert not camera.lost
+    assert session.stats.shown == 12
+    assert len(opened) == 4
+    assert "the camera 0 gives no pictures: trying again every 0.05 s." in caplog.text
+    assert "the camera 0 is back." in caplog.text
+
+
+def test_an_error_in_the_thread_reaches_the_loop(negative_model: Path) -> None:
+    class Broken(Fake):
+        def read(self) -> tuple[bool, Any]:
+            raise CameraError("the driver broke.")
+
+    with (
+        Camera("0", lambda _: Broken()) as camera,
+        pytest.raises(CameraError, match="the driver broke"),
+    ):
+        live(camera, negative_model, Scripted({}), 3).run()
+
+
+def test_no_camera_is_one_sentence_with_what_was_tried() -> None:
+    closed = lambda _: Fake(opened=False)  # noqa: E731
+    with pytest.raises(CameraError, match=r"no camera could be opened \(tried 0, 1, 2, 3\)"):
+        Camera(None, closed)
+    with pytest.raises(CameraError, match=r"\(tried rtsp://nowhere/1\)"):
+        Camera("rtsp://nowhere/1", closed)
+    with pytest.raises(CameraError, match="is no number, no URL, and no file"):
+        Camera("nope.mp4", closed)
+
+
+def test_keys() -> None:
+    state = Controls(styles=3)
+    assert state.press("n").style == 1
+    assert state.press("p").style == 2
+    assert state.press("-").press("-").strength == 0.8
+    assert state.press("+").strength == 1.0
+    assert state.press("c").preserve_color
+    assert [state.press("o").view, state.press("o").press("o").view] == ["side by side", "original"]
+    assert state.press("m").mirror
+    assert not state.press("i").information
+    assert state.press("r").recording
+    assert state.press("s").snapshot
+    assert not state.press("s").press("x").snapshot
+    assert state.press("q").quit
+    assert state.press("\x1b").quit
+    assert state.press("?") == state
+
+
+def test_views_mirror_and_strength(negative_model: Path) -> None:
+    class Halves(Fake):
+        def read(self) -> tuple[bool, Any]:
+            good, bgr = super().read()
+            bgr[:], bgr[:, 32:] = 10, 200
+            return good, bgr
+
+    screen = Scripted({1: "o", 2: "o", 3: "o", 4: "m", 5: "-", 6: "q"})
+    with Camera("0", lambda _: Halves(0.01)) as camera:
+        live(camera, negative_model, screen, 99).run()
+    stylized, both, original, again, mirrored, weaker = screen.shown
+    left_and_right = [[int(picture[0, 0, 0]), int(picture[0, -1, 0])] for picture in screen.shown]
+    assert left_and_right[0] == [245, 55]
+    assert both.shape == (48, 128, 3)
+    assert left_and_right[1] == [10, 55]
+    assert left_and_right[2] == [10, 200]
+    assert np.array_equal(again, stylized)
+    assert np.array_equal(original, 255 - stylized)
+    assert left_and_right[4] == [55, 245]
+    assert np.abs(weaker.astype(int) - mirrored).max() > 10
+
+
+def test_snapshots_and_recordings(caplog, negative_model: Path, tmp_path: Path) -> None:
+    screen = Scripted({2: "s", 3: "r", 15: "r", 18: "q"})
+    with Camera("0", lambda _: Fake(0.02)) as camera:
+        live(camera, negative_model, screen, 99, tmp_path).run()
+    (shot,) = tmp_path.glob("*.png")
+    with Image.open(shot) as image:
+        assert np.array_equal(np.asarray(image), screen.shown[1])
+    (film,) = tmp_path.glob("*.mp4")
+    seen = look(film)
+    assert seen.size == (64, 48)
+    assert len(seen.times["video"]) == 12
+    steps = np.diff([float(time) for time in seen.times["video"]])
+    assert 0.018 < np.median(steps) < 0.05  # the times at which pictures were captured
+    assert np.abs(pictures(film) - np.stack(screen.shown[3:15])).mean() < 5
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mp4", ".png"]
+
+
+def test_a_recording_that_cannot_be_written_ends_the_session(negative_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with Camera("0", lambda _: Fake(0.01)) as camera:
+                live(camera, negative_model, Scripted({}), 500, tmp_path / "file" / "x", recording=True).run()
+        except OutputError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert "cannot be written" in str(outcome[0])
+
+
+def test_a_file_is_played_at_its_own_rate_again_and_again(capsys, negative_model: Path, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=10, sound=None)
+    started = time.perf_counter()
+    arguments = ["camera", "--camera", clip, "--style", negative_model, "--style", negative_model, "--provider", "cpu"]
+    code = cli.main([*map(str, arguments), "--headless", "--frames", "30", "--stats"])
+    out, _ = capsys.readouterr()
+    assert code == 0
+    assert time.perf_counter() - started > 30 * 1001 / 30000
+    assert "30 shown, 0 dropped" in out
+    assert "a frame's interval 33.4 ms" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--camera", "nope.mp4"], "is no number, no URL, and no file"),
+        (["--frames", "0"], "frames must be at least 1"),
+        (["--max-size", "3"], "at least 16 pixels"),
+        (["--strength", "3"], "between 0 and 1"),
+        (["--style", "stary_night"], "unknown style"),
+    ],
+)
+def test_bad_options_are_one_sentence(capsys, negative_model: Path, options: list[str], message: str) -> None:
+    assert cli.main(["camera", "--headless", "--style", str(negative_model), *options]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_window_without_a_display_is_told(monkeypatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CameraError, match="no display to show a window on: pass --headless"):
+        Window()
+
+
+def test_a_missing_package_names_its_extra(monkeypatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyvirtualcam", None)
+    with pytest.raises(MissingDependencyError, match=r"fastnst\[virtualcam\]"):
+        VirtualCamera(30)
+
+
+def test_stats_do_not_grow_and_tell_percentiles(monkeypatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    stats = Stats()
+    for index in range(1000):
+        clock[0] += 0.1
+        stats.add(clock[0] - (0.2005 if index % 10 == 0 else 0.0505), 0.04, 2)
+    summary = stats.summary(0.1)
+    assert stats.dropped == 2000
+    assert abs(stats.rate - 10) < 0.1
+    assert "50 ms median, 200 ms for 95 %" in summary
+    assert "inference 40.0 ms, a frame's interval 100.0 ms: their sum, the goal, is 140.0 ms" in summary
+    assert len(stats._recent) <= 102
