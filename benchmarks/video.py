@@ -30,7 +30,7 @@ from fastnst.runtime import Stylizer, resolve_style
 from fastnst.runtime.camera.stats import resident_mebibytes
 from fastnst.runtime.providers import usable_cores
 from fastnst.runtime.video.clip import ClipInfo, Frame
-from fastnst.runtime.video.convert import Target, restyle_clip
+from fastnst.runtime.video.convert import Target, convert_clip
 from fastnst.runtime.video.encoders import choose_encoder
 from fastnst.runtime.video.parts import PartWriter
 from fastnst.runtime.video.source import VideoSource
@@ -134,7 +134,7 @@ def restyled(source: VideoSource, stylist: FrameStylist) -> list[Frame]:
 def run_pipeline(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace, folder: Path) -> int:
     """The whole command: start, pipeline, and putting the file together."""
     target = Target(folder / "out.mp4", options.codec, encoder=options.encoder, overwrite=True)
-    return restyle_clip(source, stylist, target).run.items
+    return convert_clip(source, stylist, target).run.items
 
 
 def tell(
@@ -205,7 +205,7 @@ def soak(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace
         sys.stdout.flush()
 
     target = Target(folder / "out.mp4", options.codec, encoder=options.encoder, overwrite=True)
-    restyle_clip(Again(source, options.soak), stylist, target, report)
+    convert_clip(Again(source, options.soak), stylist, target, report)
     half = len(memory) // 2
     if half:
         first, second = statistics.median(memory[:half]), statistics.median(memory[half:])

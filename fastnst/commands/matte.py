@@ -1,4 +1,4 @@
-"""`fastnst matte PHOTO|FOLDER… -o OUT`: the alpha matte, a cut-out, or a composite over another background."""
+"""`fastnst matte PHOTO|FOLDER|CLIP… -o OUT`: the alpha matte, a cut-out, or a composite over another background."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fastnst.commands import video
 from fastnst.commands.parser import Parser
 from fastnst.commands.portrait import (
     add_background_options,
     add_matting_options,
     open_matting,
+    portrait_settings,
     read_matte,
+    refuse_matte_file,
     with_layers,
 )
 from fastnst.errors import ConfigError, ImageError, OutputError, suggest
@@ -26,6 +29,7 @@ from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_pi
 from fastnst.runtime.composite import take_apart
 from fastnst.runtime.matting import MattingModel, has_person
 from fastnst.runtime.portrait import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
+from fastnst.runtime.stylizer import check_max_size
 
 KINDS = ("alpha", "cutout", "composite")
 
@@ -41,7 +45,7 @@ class Job:
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(prog=prog, description="Tell people from the background: mattes, cut-outs, composites.")
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of photos")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="INPUT", help="photos, folders of photos, or a clip")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a file, or a folder")
     parser.add_argument(
         "--write", metavar="KIND", help="alpha, cutout or composite (default: alpha; composite with --background)"
@@ -53,6 +57,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
+    video.add_options(parser, restyling=False)
     return parser
 
 
@@ -61,14 +66,15 @@ def main(argv: list[str], prog: str = "fastnst matte") -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
     options.write = _checked_kind(options)
+    if options.max_size is not None:
+        check_max_size(options.max_size)
+    if video.is_clip(options):
+        return _run_clip(options)
     jobs = plan(options.photos, options.output, options.write)
     for job in jobs:
         check_output(job.output, overwrite=options.overwrite)
     matting = open_matting(options)
-    portrait = None
-    if options.write == "composite":
-        wanted = PortraitOptions("person", options.background, texture_factor=options.texture_factor)
-        portrait = Portrait(wanted, matting)
+    portrait = Portrait(_wanted(options), matting) if options.write == "composite" else None
     started = time.perf_counter()
     failures = _run(jobs, matting, portrait, options)
     for message in failures:
@@ -127,6 +133,29 @@ def _checked_kind(options: argparse.Namespace) -> str:
             f"--background {options.background} restyles: take fastnst stylize --portrait background for that."
         )
     return kind
+
+
+def _wanted(options: argparse.Namespace) -> PortraitOptions:
+    """Nothing is restyled here: `person` is the person as it is."""
+    mode = "cutout" if options.write == "cutout" else "person"
+    return PortraitOptions(mode, options.background, texture_factor=options.texture_factor)
+
+
+def _run_clip(options: argparse.Namespace) -> int:
+    from fastnst.runtime.video.people import FrameMattes
+
+    refuse_matte_file(options)
+    video.check_paths(options)
+    target, place = video.open_target(options, "png")
+    if options.write == "cutout" and place != "folder":
+        raise ConfigError(f"a cutout needs transparency, which a {place} has not: name a folder for PNG pictures.")
+    source = video.open_source(options)
+    matting = open_matting(options)
+    assert matting is not None  # there is no matte file
+    portrait = Portrait(_wanted(options), matting, video=True)
+    settings = {**video.clip_settings(options), "write": options.write, **portrait_settings(portrait)}
+    mattes = FrameMattes(portrait, options.write, grey=place == "folder")
+    return video.convert(source, mattes, replace(target, settings=settings), portrait, matting.provider)
 
 
 def _run(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageChops
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images import SUFFIXES, Picture, open_picture
+from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.matting import MattingModel, resolve_matting_model
 from fastnst.runtime.portrait import MODES, STYLE_PREFIX, Portrait, PortraitOptions
 from fastnst.runtime.stylizer import Stylizer
@@ -64,13 +66,41 @@ def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portra
     )
     wanted.validate()
     if video and wanted.mode == "cutout":
-        raise ConfigError("a clip has no transparency: take --portrait person --background #rrggbb instead of cutout.")
-    if video and options.matte is not None:
-        raise ConfigError("--matte is one photo's matte: in a clip people are found in every frame.")
+        raise ConfigError(
+            "clips and the camera have no transparency: take --portrait person --background #rrggbb instead of cutout."
+        )
+    if video:
+        refuse_matte_file(options)
     restyle = None
     if wanted.background is not None and wanted.background.startswith(STYLE_PREFIX):
         restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options)
     return Portrait(wanted, open_matting(options), restyle=restyle, video=video)
+
+
+def refuse_matte_file(options: argparse.Namespace) -> None:
+    """Raise `ConfigError` if moving pictures were given a matte."""
+    if options.matte is not None:
+        raise ConfigError("--matte is one photo's matte: in clips and the camera people are found in every frame.")
+
+
+def portrait_settings(portrait: Portrait | None) -> dict[str, object]:
+    """What a portrait's pictures depend on, files by their content; all None without one."""
+    if portrait is None:
+        return dict.fromkeys(("portrait", *list(asdict(PortraitOptions()))[1:], "matting"))
+    settings = asdict(portrait.options)
+    background = portrait.options.background
+    if portrait.restyle is not None and background is not None:
+        style = resolve_style(background.removeprefix(STYLE_PREFIX))
+        settings["background"] = f"{STYLE_PREFIX}{content(style)}"
+    elif background is not None and background not in ("keep", "blur") and not background.startswith("#"):
+        settings["background"] = content(Path(background).expanduser())
+    matting = content(portrait.matting.path) if portrait.matting else None
+    return {"portrait": settings.pop("mode"), **settings, "matting": matting}
+
+
+def content(file: Path) -> str:
+    """A file's name and what tells its content from others'."""
+    return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
 
 
 def open_matting(options: argparse.Namespace) -> MattingModel | None:

@@ -1,17 +1,25 @@
-"""`fastnst stylize CLIP --style NAME -o OUT`: the options and the run for videos, GIFs and folders of frames."""
+"""Clips on the command line: options, run and report for videos, GIFs and folders of frames."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fastnst.commands.portrait import content, open_portrait, portrait_settings
 from fastnst.errors import ClipError, ConfigError, FastNSTError
 from fastnst.images import SUFFIXES
+
+if TYPE_CHECKING:
+    from fastnst.runtime.portrait import Portrait
+    from fastnst.runtime.video.clip import Source
+    from fastnst.runtime.video.convert import Target
+    from fastnst.runtime.video.pipeline import Work
 
 CLIPS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
@@ -21,7 +29,7 @@ _WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif")
 _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked for by mistake: the answer should say so
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, *, restyling: bool = True) -> None:
     """The options that concern clips only; each is None or False unless given."""
     group = parser.add_argument_group("clips (videos, GIFs, folders of frames)")
     group.add_argument("--codec", help="h264, hevc or av1 (default: h264)")
@@ -30,9 +38,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--start", metavar="TIME", help="begin here: seconds, or 1:30, or 0:01:30.5")
     group.add_argument("--end", metavar="TIME", help="stop before this time of the source")
     group.add_argument("--fps", metavar="RATE", help="rate of a folder of frames (default: 25); 30000/1001 is exact")
-    group.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
-    group.add_argument("--batch", type=int, help="frames for one call of the engine (default: 4 on a GPU, else 1)")
     group.add_argument("--resume", action="store_true", help="go on with what an interrupted run left")
+    if restyling:
+        group.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
+        group.add_argument("--batch", type=int, help="frames for one call of the engine (default: 4 on a GPU, else 1)")
 
 
 def is_clip(options: argparse.Namespace) -> bool:
@@ -40,13 +49,13 @@ def is_clip(options: argparse.Namespace) -> bool:
     inputs, output = options.photos, options.output.suffix.lower()
     if output in _WRITTEN or any(path.suffix.lower() in (*CLIPS, *_SOUNDS) for path in inputs):
         return True
-    given = [
-        name for name in ("codec", "crf", "encoder", "start", "end", "batch") if getattr(options, name) is not None
-    ]
-    if (options.smooth or options.fps or options.resume) and len(inputs) == 1:
+    names = ("codec", "crf", "encoder", "start", "end", "batch")
+    given = [name for name in names if getattr(options, name, None) is not None]
+    of_folders = [name for name in ("smooth", "fps", "resume") if getattr(options, name, None)]
+    if of_folders and len(inputs) == 1:
         if inputs[0].is_dir() and output not in SUFFIXES:
             return True
-        given += [name for name in ("smooth", "fps", "resume") if getattr(options, name)]
+        given += of_folders
     if given:
         raise ConfigError(f"--{given[0]} is for clips: {inputs[0]} with the output {options.output} is none.")
     return False
@@ -55,44 +64,51 @@ def is_clip(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace, style: Callable[[], Path]) -> int:
     """Restyle one clip; `style` finds the style model. Returns 0, or 130 after Ctrl-C."""
     from fastnst.runtime.stylizer import Stylizer
-    from fastnst.runtime.video.convert import Target, check_target, left_over, restyle_clip
     from fastnst.runtime.video.stylist import FrameStylist
 
-    _check(options)
+    _check_restyling(options)
+    check_paths(options)
     path = style()
-    target = Target(
-        options.output,
-        options.codec or "h264",
-        options.crf,
-        options.encoder or "auto",
-        _settings(options, path),
-        overwrite=options.overwrite,
-        resume=options.resume,
-        frames=f".{options.format or 'png'}",
-    )
-    check_target(target)
-    source = _source(options)
+    target, _ = open_target(options, options.format or "png")
+    source = open_source(options)
+    portrait = open_portrait(options, video=True)
     stylizer = Stylizer(path, options.provider, options.threads)
-    stylist = FrameStylist(stylizer, options.strength, options.preserve_color, options.smooth, options.batch)
+    stylist = FrameStylist(stylizer, options.strength, options.preserve_color, options.smooth, options.batch, portrait)
+    settings = {
+        **clip_settings(options),
+        "style": content(path),
+        **{name: getattr(options, name) for name in ("strength", "preserve_color", "smooth")},
+        **portrait_settings(portrait),
+    }
+    engine = f"{stylizer.model.provider}, {stylizer.model.precision}"
+    return convert(source, stylist, replace(target, settings=settings), portrait, engine)
+
+
+def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:
+    """Make a clip, with progress and a line on what was made. Returns 0, or 130 after Ctrl-C."""
+    from fastnst.runtime.video.convert import convert_clip, left_over
+
+    output = target.output
     try:
         with _progress(source.info.duration) as report:
-            result = restyle_clip(source, stylist, target, report)
+            result = convert_clip(source, work, target, report)
     except KeyboardInterrupt:
-        sys.stderr.write(f"fastnst: interrupted{_where(left_over(options.output), options.output)}.\n")
+        sys.stderr.write(f"fastnst: interrupted{_where(left_over(output), output)}.\n")
         return 130
     except FastNSTError as error:
-        left = left_over(options.output)
+        left = left_over(output)
         if left is None:
             raise
         raise type(error)(f"{error} What is finished plays in {left}.") from error
+    made, seconds = result.run.items, result.run.seconds
+    if portrait is not None and made and not portrait.met_people:
+        result.notes.append(f"no person was found in any of the {made} frames of {source.name}.")
     for note in result.notes:
         sys.stderr.write(f"fastnst: {note}\n")
-    made, seconds = result.run.items, result.run.seconds
     before = f" after {result.earlier} of an earlier run" if result.earlier else ""
-    engine = stylizer.model
     sys.stdout.write(
-        f"{options.output}: {made} frames{before}, {seconds:.1f} s, {made / max(seconds, 1e-9):.1f} fps"
-        f" ({engine.provider}, {engine.precision}, {result.encoder})\n"
+        f"{output}: {made} frames{before}, {seconds:.1f} s, {made / max(seconds, 1e-9):.1f} fps"
+        f" ({engine}, {result.encoder})\n"
     )
     return 0
 
@@ -111,13 +127,10 @@ def parse_time(text: str, name: str) -> Fraction:
     return seconds
 
 
-def _check(options: argparse.Namespace) -> None:
-    if len(options.photos) > 1 or len(options.style) > 1 or options.style == ["all"]:
-        raise ConfigError("a clip is restyled one at a time and with one style: give one input and one --style.")
-    if options.sheet:
-        raise ConfigError("--sheet is for photos: leave it out.")
-    if options.batch is not None and not 1 <= options.batch <= 64:
-        raise ConfigError(f"batch must be between 1 and 64, not {options.batch}.")
+def check_paths(options: argparse.Namespace) -> None:
+    """Raise `ConfigError` for inputs and outputs that make no clip."""
+    if len(options.photos) > 1:
+        raise ConfigError("clips are made one at a time: give one input.")
     source, output = options.photos[0], options.output
     if source.exists() and output.exists() and source.samefile(output):
         raise ConfigError(f"{source} is both input and output: name another output.")
@@ -127,7 +140,27 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"{output} is a picture: name a clip ({', '.join(_WRITTEN)}) or a folder for the frames.")
 
 
-def _source(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+def open_target(options: argparse.Namespace, frames: str) -> tuple[Target, str]:
+    """Where the clip goes, checked, without its settings; and whether that is a `video`, a `gif` or a `folder`.
+
+    `frames` is the suffix of pictures in a folder.
+    """
+    from fastnst.runtime.video.convert import Target, check_target
+
+    target = Target(
+        options.output,
+        options.codec or "h264",
+        options.crf,
+        options.encoder or "auto",
+        overwrite=options.overwrite,
+        resume=options.resume,
+        frames=f".{frames}",
+    )
+    return target, check_target(target)
+
+
+def open_source(options: argparse.Namespace) -> Source:
+    """The clip or folder of frames to read; raises `ClipError` or `ConfigError`."""
     from fastnst.runtime.video.frames import FolderSource
     from fastnst.runtime.video.source import Cut, VideoSource
 
@@ -155,19 +188,23 @@ def _rate(text: str) -> Fraction:
     return rate
 
 
-def _settings(options: argparse.Namespace, style: Path) -> dict[str, object]:
-    """What the pictures depend on: a part made with other settings is not gone on with."""
+def clip_settings(options: argparse.Namespace) -> dict[str, object]:
+    """What any pictures made from a clip depend on: a part made with other settings is not gone on with."""
     source = options.photos[0]
     return {
         "input": source.name,
         "bytes": source.stat().st_size if source.is_file() else None,
-        "style": hashlib.sha256(style.read_bytes()).hexdigest()[:16] if style.is_file() else style.name,
-        **{
-            name: getattr(options, name)
-            for name in ("strength", "preserve_color", "smooth", "max_size", "start", "end")
-        },
-        "fps": options.fps,
+        **{name: getattr(options, name) for name in ("max_size", "start", "end", "fps")},
     }
+
+
+def _check_restyling(options: argparse.Namespace) -> None:
+    if len(options.style) > 1 or options.style == ["all"]:
+        raise ConfigError("a clip is restyled with one style: give one --style.")
+    if options.sheet:
+        raise ConfigError("--sheet is for photos: leave it out.")
+    if options.batch is not None and not 1 <= options.batch <= 64:
+        raise ConfigError(f"batch must be between 1 and 64, not {options.batch}.")
 
 
 def _where(left: Path | None, output: Path) -> str:
@@ -192,7 +229,7 @@ def _progress(duration: float | None) -> Iterator[Callable[[int, float], None]]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("restyling", total=duration, rate="")
+        task = bar.add_task("working", total=duration, rate="")
 
         def report(done: int, seconds: float) -> None:
             elapsed = bar.tasks[0].elapsed or 0

@@ -97,6 +97,7 @@ class Portrait:
     ) -> None:
         options.validate()
         self.options, self.matting, self.restyle, self.video = options, matting, restyle, video
+        self.met_people = False  # in any frame of a video
         self._smoothing = TemporalSmoothing()
         background = options.background or "keep"
         self._color = parse_color(background) if background.startswith("#") else None
@@ -135,7 +136,9 @@ class Portrait:
             raise ConfigError("no matting model was given, and no matte.")
         if not self.video:
             return self.matting(photo)
-        return self._smoothing(self.matting(photo, colour=False, short_side=_VIDEO_SHORT_SIDE))
+        alpha = self._smoothing(self.matting(photo, colour=False, short_side=_VIDEO_SHORT_SIDE))
+        self.met_people = self.met_people or has_person(alpha)
+        return alpha
 
     def reset(self) -> None:
         """Forget earlier frames, as at the start of another video."""

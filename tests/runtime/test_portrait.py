@@ -115,7 +115,7 @@ def test_frames_are_matted_small_and_smoothed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--portrait", "cutout"], "a clip has no transparency"),
+        (["--portrait", "cutout"], "clips and the camera have no transparency"),
         (["--portrait", "auto", "--matte", "m.png"], "--matte is"),
     ],
 )

@@ -17,14 +17,16 @@ class Frame:
     Attributes:
         time: when it is shown, in ticks of the clip's time base from the clip's beginning.
         duration: for how long, in ticks; None if the source does not say.
-        rgb: uint8 `[H, W, 3]`, upright.
+        rgb: uint8 `[H, W, 3]`, upright; for folders also `[H, W]` (grey) or `[H, W, 4]` (with transparency).
         name: the file's stem, where the frame came from a folder.
+        alpha: the frame's matte, float32 `[H, W]`, where people are told from the background.
     """
 
     time: int
     duration: int | None
     rgb: np.ndarray
     name: str = ""
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

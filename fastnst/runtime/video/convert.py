@@ -18,10 +18,9 @@ from fastnst.runtime.video.frames import FolderSink
 from fastnst.runtime.video.gif import GifSink
 from fastnst.runtime.video.library import import_av
 from fastnst.runtime.video.parts import PartWriter, existing_parts, part_path, take_up
-from fastnst.runtime.video.pipeline import Pipeline, Run
+from fastnst.runtime.video.pipeline import Pipeline, Run, Work
 from fastnst.runtime.video.remux import FORMATS, assemble, companions, end_of
 from fastnst.runtime.video.source import VideoSource
-from fastnst.runtime.video.stylist import FrameStylist
 
 Report = Callable[[int, float], None]
 
@@ -59,7 +58,7 @@ class Result:
     notes: list[str]
 
 
-def restyle_clip(source: Source, stylist: FrameStylist, target: Target, progress: Report | None = None) -> Result:
+def convert_clip(source: Source, work: Work, target: Target, progress: Report | None = None) -> Result:
     """Make the clip. `progress` is called with finished frames and seconds.
 
     Raises the `FastNSTError` of whichever stage failed, or KeyboardInterrupt; what is finished is then kept beside
@@ -67,10 +66,10 @@ def restyle_clip(source: Source, stylist: FrameStylist, target: Target, progress
     """
     kind = check_target(target)
     if kind == "folder":
-        return _to_folder(source, stylist, target, progress)
+        return _to_folder(source, work, target, progress)
     if kind == "gif":
-        return _to_gif(source, stylist, target, progress)
-    return _to_video(source, stylist, target, progress)
+        return _to_gif(source, work, target, progress)
+    return _to_video(source, work, target, progress)
 
 
 def left_over(output: Path) -> Path | None:
@@ -104,7 +103,7 @@ def check_target(target: Target) -> str:
     return "folder"
 
 
-def _to_video(source: Source, stylist: FrameStylist, target: Target, progress: Report | None) -> Result:
+def _to_video(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
     encoder = choose_encoder(source.info, target.codec, target.crf, target.encoder)
     settings = _fingerprint(source, target, encoder)
     if target.resume:
@@ -127,7 +126,7 @@ def _to_video(source: Source, stylist: FrameStylist, target: Target, progress: R
         )
     writer = PartWriter(part_path(target.output, len(parts) + 1), source.info, encoder, settings)
     try:
-        run = _flow(source, stylist, writer, last, progress)
+        run = _flow(source, work, writer, last, progress)
     except BaseException:
         _keep(target.output, others, json.dumps(settings))
         raise
@@ -163,28 +162,28 @@ def _keep(output: Path, others: Any, comment: str) -> None:
         return  # the failure that brought us here is what the user must read
 
 
-def _to_gif(source: Source, stylist: FrameStylist, target: Target, progress: Report | None) -> Result:
+def _to_gif(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
     partial = target.output.with_name(f"{target.output.stem}.partial.gif")
     sink = GifSink(partial, source.info)
-    run = _flow(source, stylist, sink, None, progress)
+    run = _flow(source, work, sink, None, progress)
     if not sink.frames:
         raise OutputError(f"{source.name} gave no frame: nothing was written.")
     partial.replace(target.output)
     return Result(run, 0, "gif", source.warnings)
 
 
-def _to_folder(source: Source, stylist: FrameStylist, target: Target, progress: Report | None) -> Result:
+def _to_folder(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
     finished = 0
     last = None
     if target.resume:
         finished = len(_pictures_in(target.output))
         last = _time_of(source, finished)
     sink = FolderSink(target.output, target.frames, overwrite=target.overwrite, first=finished)
-    run = _flow(source, stylist, sink, last, progress)
+    run = _flow(source, work, sink, last, progress)
     return Result(run, finished, target.frames, source.warnings)
 
 
-def _flow(source: Source, stylist: FrameStylist, sink: Sink, last: int | None, progress: Report | None) -> Run:
+def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Report | None) -> Run:
     """Run the pipeline and close the sink, whatever happens; the first failure counts."""
     shown = 0.0
 
@@ -193,7 +192,7 @@ def _flow(source: Source, stylist: FrameStylist, sink: Sink, last: int | None, p
         sink.add(pair[1])
         shown = float((pair[1].time + (pair[1].duration or 0)) * source.info.time_base)
 
-    pipeline = Pipeline(source.frames(last), stylist.stages, write)
+    pipeline = Pipeline(source.frames(last), work.stages, write)
     try:
         run = pipeline.run((lambda done: progress(done, shown)) if progress else None)
     except BaseException:

@@ -168,7 +168,7 @@ def _settings(path: Path) -> dict[str, Any]:
         except ValueError:
             found = None
     if not isinstance(found, dict):
-        raise ConfigError(f"{path} was not made by an interrupted fastnst stylize: move it away, then start again.")
+        raise ConfigError(f"{path} was not left by an interrupted fastnst: move it away, then start again.")
     return found
 
 

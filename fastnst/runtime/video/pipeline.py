@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
 _WAIT = 0.1  # seconds between looks at progress; a main thread that waits without end would not see Ctrl-C
@@ -73,6 +73,14 @@ class Stage:
     name: str
     work: Callable[[list[Any]], list[Any]]
     batch: int = 1
+
+
+class Work(Protocol):
+    """What is done to a clip: from frames to pairs of a frame and its picture."""
+
+    @property
+    def stages(self) -> list[Stage]:
+        """In order."""
 
 
 @dataclass

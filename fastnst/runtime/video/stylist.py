@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from fastnst.errors import ModelError
 from fastnst.runtime.color import blend, transfer_luminance
+from fastnst.runtime.portrait import Portrait
 from fastnst.runtime.stylizer import Stylizer, check_strength
 from fastnst.runtime.video.clip import Frame
+from fastnst.runtime.video.people import FramePortraits, engine_failures
 from fastnst.runtime.video.pipeline import Stage
 from fastnst.runtime.video.smooth import Smoother
 
@@ -25,6 +26,7 @@ class FrameStylist:
         strength, preserve_color: as for photos.
         smooth: calm what flickers where the input stands still.
         batch: frames for one call of the engine; None chooses by the provider.
+        portrait: tells people from the background; None restyles the whole picture.
     """
 
     def __init__(
@@ -34,28 +36,27 @@ class FrameStylist:
         preserve_color: bool = False,
         smooth: bool = False,
         batch: int | None = None,
+        portrait: Portrait | None = None,
     ) -> None:
         self._model = stylizer.model
         self._strength = check_strength(strength)
         self._preserve_color = preserve_color
         self._smoother = Smoother() if smooth else None
         self._batch = batch or (_GPU_BATCH if stylizer.model.provider in ("cuda", "tensorrt") else 1)
+        self._people = FramePortraits(portrait) if portrait else None
 
     @property
     def stages(self) -> list[Stage]:
-        """The pipeline's stages; the second one is there only if it has something to do."""
-        engine = Stage("engine", self.restyle, self._batch)
-        plain = self._strength == 1 and not self._preserve_color and self._smoother is None
-        return [engine] if plain else [engine, Stage("finish", self.finish)]
+        """The pipeline's stages; those that have nothing to do are left out."""
+        stages = [Stage("engine", self.restyle, self._batch)]
+        if self._strength != 1 or self._preserve_color or self._smoother is not None:
+            stages.append(Stage("finish", self.finish))
+        return [self._people.before, *stages, self._people.after] if self._people else stages
 
     def restyle(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
         """Each frame and its restyled picture."""
-        try:
+        with engine_failures("engine"):
             pictures = self._model(np.stack([frame.rgb for frame in frames]))
-        except Exception as error:  # onnxruntime's exceptions share no base below Exception
-            if not type(error).__module__.startswith("onnxruntime"):
-                raise
-            raise ModelError(f"the engine failed ({str(error).splitlines()[0][:160]}).") from error
         return [(frame, replace(frame, rgb=picture)) for frame, picture in zip(frames, pictures, strict=True)]
 
     def finish(self, pairs: list[tuple[Frame, Frame]]) -> list[tuple[Frame, Frame]]:
