@@ -18,8 +18,9 @@ def write_ours(
     properties: dict[str, str] | None = None,
     output: str = "alpha",
     channels: int = 1,
+    white: int = 255,
 ) -> Path:
-    """Keeps the contract of our matting models, or breaks it as asked: alpha = red / 255."""
+    """Keeps the contract of our matting models, or breaks it as asked: alpha = red / `white`."""
     from onnx import TensorProto, helper, numpy_helper
 
     nodes = [
@@ -29,7 +30,7 @@ def write_ours(
     ]
     constants = [
         numpy_helper.from_array(np.arange(channels), "channel"),
-        numpy_helper.from_array(np.array([255], np.float32), "white"),
+        numpy_helper.from_array(np.array([white], np.float32), "white"),
     ]
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ANY)]
     outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, (*ANY[:3], channels))]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fastnst.commands.parser import Parser
+from fastnst.commands.portrait import add_portrait_options, open_portrait
 from fastnst.errors import ConfigError
 from fastnst.runtime.camera.controls import HELP, Controls
 
@@ -38,6 +39,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--stats", action="store_true", help="tell fps, latency and drops every 10 s and at the end")
     parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    add_portrait_options(parser)
     return parser
 
 
@@ -48,14 +50,18 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
     _check(options)
     from fastnst.runtime.camera.capture import Camera
     from fastnst.runtime.camera.live import Live, LiveOptions
+    from fastnst.runtime.camera.people import LivePortrait
     from fastnst.runtime.camera.screen import Headless, VirtualCamera, Window
     from fastnst.runtime.catalog import resolve_style
     from fastnst.runtime.stylizer import Stylizer
 
     styles = [resolve_style(name) for names in options.style for name in names]
+    # A background in another style follows the keys too; `live` is there before the first picture.
+    portrait = open_portrait(options, video=True, look=lambda: (live.controls.strength, live.controls.preserve_color))
     camera = Camera(options.camera)
     screen = Headless() if options.headless else Window()
     virtual = VirtualCamera(camera.rate) if options.virtual_camera else None
+    people = LivePortrait(portrait) if portrait else None
     stylizers = [Stylizer(style, options.provider, options.threads) for style in styles]
     live = Live(
         camera,
@@ -71,6 +77,7 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
         ),
         virtual,
         _tell if options.stats else None,
+        people,
     )
     try:
         with camera:
@@ -82,6 +89,8 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
         screen.close()
         if virtual:
             virtual.close()
+        if people:
+            people.close()
     if options.stats:
         sys.stdout.write(f"{live.stats.summary(1 / camera.rate)}\n")
     return 0

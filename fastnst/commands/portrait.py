@@ -19,6 +19,7 @@ from fastnst.runtime.portrait import MODES, STYLE_PREFIX, Portrait, PortraitOpti
 from fastnst.runtime.stylizer import Stylizer
 
 Finish = Callable[[Picture, Image.Image], Picture]  # the photo and its restyled pixels to the picture to save
+Look = Callable[[], tuple[float, bool]]  # a style's strength, and whether the photo's colours are kept
 
 _OPAQUE = (".jpg", ".jpeg")  # formats without transparency
 
@@ -48,8 +49,10 @@ def add_matting_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--matting-model", type=Path, metavar="FILE", help="take this matting model (.onnx)")
 
 
-def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portrait | None:
+def open_portrait(options: argparse.Namespace, *, video: bool = False, look: Look | None = None) -> Portrait | None:
     """What `--portrait` and its companions ask for; None without it. `video` is for clips and the camera.
+
+    `look` tells a style of the background its strength and whether to keep colours; None takes the options'.
 
     Raises `FastNSTError` for options that mean nothing, before any picture is opened.
     """
@@ -73,7 +76,7 @@ def open_portrait(options: argparse.Namespace, *, video: bool = False) -> Portra
         refuse_matte_file(options)
     restyle = None
     if wanted.background is not None and wanted.background.startswith(STYLE_PREFIX):
-        restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options)
+        restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options, look)
     return Portrait(wanted, open_matting(options), restyle=restyle, video=video)
 
 
@@ -165,11 +168,11 @@ def read_matte(path: Path, size: tuple[int, int], max_size: int | None = None) -
     return np.asarray(matte, np.float32) / 255
 
 
-def _restyler(name: str, options: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
+def _restyler(name: str, options: argparse.Namespace, look: Look | None) -> Callable[[np.ndarray], np.ndarray]:
     stylizer = Stylizer(name, options.provider, options.threads)
-    strength, preserve_color = options.strength, options.preserve_color
 
     def restyle(photo: np.ndarray) -> np.ndarray:
+        strength, preserve_color = look() if look else (options.strength, options.preserve_color)
         return np.asarray(stylizer(photo, strength=strength, preserve_color=preserve_color))
 
     return restyle

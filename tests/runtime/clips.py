@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -36,10 +37,17 @@ def make_clip(
     variable: bool = False,
     tags: tuple[int, int, int] | None = None,
     subtitles: str | None = None,
+    draw: Callable[[int, int, int], np.ndarray] = picture,
+    crf: int | None = None,
 ) -> Path:
-    """Write a clip. `tags` are primaries, transfer and matrix; `variable` gives frames uneven times in milliseconds."""
+    """Write a clip. `tags` are primaries, transfer and matrix; `variable` gives frames uneven times in milliseconds.
+
+    `draw` makes picture number n of a width and height.
+    """
     tick = Fraction(1, 1000) if variable else 1 / rate
     options = {"x265-params": "log-level=none", "crf": "5"} if codec == "libx265" else {}
+    if crf is not None:
+        options["crf"] = str(crf)
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=rate, options=options)
         video.width, video.height, video.pix_fmt = *size, pixels
@@ -53,7 +61,7 @@ def make_clip(
             audio.layout = "mono"
         time = 0
         for index in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(index, *size)).reformat(format=pixels)
+            frame = av.VideoFrame.from_ndarray(draw(index, *size)).reformat(format=pixels)
             if tags:
                 frame.color_primaries, frame.color_trc, frame.colorspace = tags
             frame.pts, frame.time_base = time, tick

@@ -10,7 +10,7 @@ _STEP = 0.1
 
 HELP = (
     "n next style, p previous style, + and - strength, c the photo's colours, o original and side by side,"
-    " m mirror, i information, s snapshot, r record, q quit"
+    " b portrait on and off, m mirror, i information, s snapshot, r record, q quit"
 )
 
 
@@ -21,6 +21,7 @@ class Controls:
     Attributes:
         style: the number of the style in use, of `styles`.
         view: one of `VIEWS`.
+        portrait: whether people are told from the background; means nothing without portrait options.
         snapshot: asked for by the last key.
         recording, quit: whether the picture is recorded, whether to end.
     """
@@ -30,6 +31,7 @@ class Controls:
     strength: float = 1.0
     preserve_color: bool = False
     view: str = VIEWS[0]
+    portrait: bool = True
     mirror: bool = False
     information: bool = True
     recording: bool = False
@@ -46,7 +48,7 @@ class Controls:
             return replace(state, strength=round(min(1.0, max(0.0, self.strength + step)), 2))
         if key == "o":
             return replace(state, view=VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
-        switches = {"c": "preserve_color", "m": "mirror", "i": "information", "r": "recording"}
+        switches = {"c": "preserve_color", "b": "portrait", "m": "mirror", "i": "information", "r": "recording"}
         if key in switches:
             changed: dict[str, Any] = {switches[key]: not getattr(self, switches[key])}
             return replace(state, **changed)

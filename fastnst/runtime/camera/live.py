@@ -14,6 +14,7 @@ from PIL import Image
 from fastnst.images import resize_long_side
 from fastnst.runtime.camera.capture import Camera, Shot
 from fastnst.runtime.camera.controls import Controls
+from fastnst.runtime.camera.people import LivePortrait
 from fastnst.runtime.camera.recording import Recording, snapshot
 from fastnst.runtime.camera.screen import Screen, VirtualCamera, write_on
 from fastnst.runtime.camera.stats import Stats
@@ -53,6 +54,7 @@ class Live:
         screen: where pictures go.
         virtual: a virtual camera that gets them too, without the text.
         report: gets a line on the last seconds now and then.
+        portrait: tells people from the background; None restyles whole pictures.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class Live:
         controls: Controls,
         virtual: VirtualCamera | None = None,
         report: Callable[[str], None] | None = None,
+        portrait: LivePortrait | None = None,
     ) -> None:
         self._camera, self._stylizers, self._screen, self._options = camera, stylizers, screen, options
         self.controls = replace(controls, styles=len(stylizers))
-        self._virtual, self._report = virtual, report
+        self._virtual, self._report, self._portrait = virtual, report, portrait
         self.stats = Stats()
         self._smoother: Smoother | None = None
         self._recording: Recording | None = None
@@ -93,7 +96,7 @@ class Live:
             self._end_recording()
 
     def _warm_up(self) -> int:
-        """Run every style at the camera's size; returns the number of the last picture that was there meanwhile."""
+        """Run every model at the camera's size; returns the number of the last picture that was there meanwhile."""
         shot = None
         while shot is None and not self.controls.quit:
             shot = self._camera.newest(0, _PATIENCE)
@@ -102,6 +105,9 @@ class Live:
         photo = self._photo(shot)
         for stylizer in self._stylizers:
             stylizer(photo)
+        if self._portrait:
+            self._portrait(photo, lambda picture: picture)
+            self._portrait.reset()
         newest = self._camera.newest(0, _PATIENCE)
         return newest.number if newest else shot.number
 
@@ -132,7 +138,12 @@ class Live:
         controls = self.controls
         if controls.view == "original" and not controls.recording:
             return photo
-        stylizer = self._stylizers[controls.style]
+        if self._portrait is not None and controls.portrait:
+            return self._portrait(photo, self._painted)
+        return self._painted(photo)
+
+    def _painted(self, photo: np.ndarray) -> np.ndarray:
+        controls, stylizer = self.controls, self._stylizers[self.controls.style]
         picture = np.asarray(stylizer(photo, strength=controls.strength, preserve_color=controls.preserve_color))
         if self._options.smooth:
             self._smoother = self._smoother or Smoother()
@@ -149,11 +160,14 @@ class Live:
         metadata = self._stylizers[controls.style].metadata
         strength = "" if controls.strength == 1 else f" {controls.strength:.0%}"
         recording = "  REC" if controls.recording else ""
+        people = f"  {self._portrait.mode}" if self._portrait and controls.portrait else ""
         speed = f"{stats.rate:.0f} fps  {1000 * stats.latency:.0f} ms"
-        return f"{metadata.title or metadata.name}{strength}  {speed}{recording}"
+        return f"{metadata.title or metadata.name}{strength}{people}  {speed}{recording}"
 
     def _wait(self) -> None:
         """No new picture: the last one stays, the keys still work."""
+        if self._camera.lost and self._portrait:
+            self._portrait.reset()  # whatever it shows next is another scene
         if self._last is None:
             return
         lost = self._camera.lost and self.controls.information
@@ -164,6 +178,8 @@ class Live:
         self.controls = before.press(key) if key else replace(before, snapshot=False)
         if self.controls.style != before.style or self.controls.mirror != before.mirror:
             self._smoother = None  # the last picture is no measure for the next
+        if self._portrait and _other_view(before, self.controls):
+            self._portrait.reset()
         if self.controls.snapshot and picture is not None:
             log.warning("snapshot: %s", snapshot(picture, self._options.folder))
         if before.recording and not self.controls.recording:
@@ -184,3 +200,8 @@ class Live:
         )
         if path:
             log.warning("recording: %s%s", path, left_out)
+
+
+def _other_view(before: Controls, after: Controls) -> bool:
+    """Whether earlier mattes say nothing about the next picture: it is mirrored, or none were made meanwhile."""
+    return (before.mirror, before.view, before.portrait) != (after.mirror, after.view, after.portrait)
