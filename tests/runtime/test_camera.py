@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +19,8 @@ from fastnst.runtime.camera.controls import Controls
 from fastnst.runtime.camera.live import Live, LiveOptions
 from fastnst.runtime.camera.screen import VirtualCamera, Window
 from fastnst.runtime.camera.stats import Stats
+from tests.runtime.cameras import Fake, Scripted
 from tests.runtime.clips import look, make_clip, pictures
-
-
-class Fake:
-    """A capture of OpenCV's kind: picture number n is n levels bright; `faults` are numbers at which it fails."""
-
-    def __init__(self, interval: float = 0.01, opened: bool = True, last: int | None = None) -> None:
-        self._interval, self._opened, self._last, self._number = interval, opened, last, 0
-
-    def isOpened(self) -> bool:  # noqa: N802
-        return self._opened
-
-    def get(self, _: int) -> float:
-        return 1 / self._interval
-
-    def grab(self) -> bool:
-        return self.read()[0]
-
-    def read(self) -> tuple[bool, Any]:
-        time.sleep(self._interval)
-        if self._last is not None and self._number >= self._last:
-            return False, None
-        self._number += 1
-        return True, np.full((48, 64, 3), self._number % 256, np.uint8)
-
-    def release(self) -> None:
-        self._opened = False
-
-
-class Scripted:
-    """A screen that presses keys: `keys[n]` after picture n; keeps what it was shown."""
-
-    def __init__(self, keys: dict[int, str], on_show: Callable[[], None] = lambda: None) -> None:
-        self.keys, self.shown, self._on_show = keys, [], on_show  # type: ignore[var-annotated]
-
-    def show(self, rgb: np.ndarray) -> str:
-        self._on_show()
-        self.shown.append(rgb)
-        return self.keys.get(len(self.shown), "")
-
-    def close(self) -> None:
-        pass
 
 
 def live(
@@ -147,6 +106,8 @@ def test_keys() -> None:
     assert state.press("c").preserve_color
     assert [state.press("o").view, state.press("o").press("o").view] == ["side by side", "original"]
     assert state.press("m").mirror
+    assert not state.press("b").portrait
+    assert state.press("b").press("b").portrait
     assert not state.press("i").information
     assert state.press("r").recording
     assert state.press("s").snapshot
@@ -233,6 +194,11 @@ def test_a_file_is_played_at_its_own_rate_again_and_again(capsys, negative_model
         (["--max-size", "3"], "at least 16 pixels"),
         (["--strength", "3"], "between 0 and 1"),
         (["--style", "stary_night"], "unknown style"),
+        (["--portrait", "cutout"], "clips and the camera have no transparency"),
+        (["--portrait", "person", "--matte", "m.png"], "--matte is one photo's matte"),
+        (["--portrait", "persn"], "unknown portrait mode 'persn'. Did you mean 'person'?"),
+        (["--background", "blur"], "--background needs --portrait MODE"),
+        (["--portrait", "person", "--matting-model", "nope.onnx"], "the matting model nope.onnx does not exist"),
     ],
 )
 def test_bad_options_are_one_sentence(capsys, negative_model: Path, options: list[str], message: str) -> None:
