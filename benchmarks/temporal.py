@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fastnst.runtime.video.smooth import Smoother
 from torch import Tensor
 
 from fastnst.images import find_images, open_image
@@ -34,6 +33,7 @@ from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.reference.settings import open_tensor
 from fastnst.runtime import Stylizer
+from fastnst.runtime.video.smooth import Smoother
 
 _FRAMES = 6
 _NOISE = 2.0  # levels of 255: a quiet camera
