@@ -219,7 +219,8 @@ def test_pyav_is_named_where_it_is_missing(
 
 def test_neither_torch_nor_pyav_nor_opencv_is_imported_early() -> None:
     modules = (
-        "fastnst.commands.stylize, fastnst.commands.camera, fastnst.runtime.video.convert, fastnst.runtime.camera.live"
+        "fastnst.commands.stylize, fastnst.commands.camera, fastnst.commands.matte, fastnst.runtime.video.convert,"
+        " fastnst.runtime.video.people, fastnst.runtime.camera.live"
     )
     script = f"import sys, {modules}; print(sorted({{'torch', 'av', 'cv2', 'onnxruntime'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
