@@ -21,6 +21,7 @@ COMMANDS = {
     "texture": ("fastnst.commands.texture", "grow textures with a painting's statistics"),
     "compare": ("fastnst.commands.compare", "measure a trained style against per-image optimization"),
     "preview": ("fastnst.commands.preview", "show what a training will aim at, before it starts"),
+    "bench": ("fastnst.commands.bench", "time styles at several sizes on the engines of this machine"),
     "distill": ("fastnst.distillation.cli", "train the perceptual network that ships, from VGG-19"),
     "export": ("fastnst.commands.export", "turn a trained network into a style model file"),
 }

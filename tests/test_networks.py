@@ -13,6 +13,7 @@ SMALL = {
     "johnson": {"width": 8, "blocks": 1},
     "cyclegan": {"width": 8, "blocks": 6},
     "swift": {"width": 32, "blocks": 1},
+    "swift-s": {"width": 32, "blocks": 1},
 }
 
 
@@ -32,7 +33,10 @@ def test_a_constant_photo_has_no_grid_and_no_border(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(name, **SMALL[name]).double()
     for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.2)
+        nn.init.normal_(parameter, std=0.1)
+    for module in network.modules():
+        if isinstance(module, InstanceNorm):
+            module.eps = 1.0  # or it would blow the last bit of a flat map up to a picture
     flat = torch.tensor([0.2, 0.5, 0.7], dtype=torch.float64).view(1, 3, 1, 1).expand(1, 3, 32, 32)
     restyled = network(flat)
     assert (restyled - restyled[..., :1, :1]).abs().max() < 1e-6

@@ -25,6 +25,7 @@ from fastnst.reference.settings import Settings, prepare, progress_bar
 from fastnst.runtime.stylizer import Stylizer
 
 _TRIAL_STEPS = 3
+_STEPS, _SIZE = 500, 256
 # Layers of like depth to compare two pictures on a judge that the training did not use.
 _SECOND_LAYERS = {
     "alexnet": (["relu4"], ["relu1", "relu2", "relu3", "relu4", "relu5"]),
@@ -43,12 +44,16 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--count", type=int, default=5, help="photos (default: 5)")
-    parser.add_argument("--size", type=int, default=256, help="long side of the photos in pixels (default: 256)")
-    parser.add_argument("--steps", type=int, default=500, help="iterations of L-BFGS (default: 500)")
+    parser.add_argument("--size", type=int, help="long side of the photos in pixels (default: 256)")
+    parser.add_argument("--steps", type=int, help="iterations of L-BFGS (default: 500)")
     parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for the model's judge")
     parser.add_argument("--second", default="alexnet", help="a judge that training did not use, or none")
     parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second judge")
     parser.add_argument("--provider", default="auto", help="as for stylize")
+    portraits = parser.add_argument_group("portraits")
+    portraits.add_argument("--portrait", action="store_true", help="with and without background, both ways, on a sheet")
+    portraits.add_argument("--config", type=Path, metavar="YAML", help="the optimization's recipe")
+    portraits.add_argument("--mattes", type=Path, metavar="DIR", help="mattes of the photos' base names")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
@@ -58,8 +63,15 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
     for name in ("count", "steps"):
-        if getattr(options, name) < 1:
+        if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    if options.portrait:
+        from fastnst.commands import compare_portrait
+
+        return compare_portrait.main(options)
+    options.steps, options.size = options.steps or _STEPS, options.size or _SIZE
+    if options.config or options.mattes:
+        raise ConfigError("--config and --mattes belong to --portrait.")
     page, numbers = options.output / "report.html", options.output / "report.json"
     for path in (page, numbers):
         check_output(path, overwrite=options.overwrite)

@@ -59,18 +59,18 @@ class Distillation(pl.LightningModule):
     def __init__(
         self,
         teacher: PerceptualConfig = PerceptualConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
-        learning_rate: float = 1.5e-3,
-        projection_rate: float = 10.0,
-        warmup: float = 0.02,
-        pool_from: float = 0.3,
-        gradients_from: float = 0.9,
+        learning_rate: float = 1.2e-4,
+        projection_rate: float = 5.0,
+        warmup: float = 0.04,
+        pool_from: float = 0.05,
+        gradients_from: float = 0.92,
         pool_size: int = 24,
         pictures: int = 4,
         gram_weight: float = 0.3,
         value_weight: float = 0.02,
         gradient_weight: float = 0.5,
         start: str = "teacher",
-        start_pictures: int = 120,
+        start_pictures: int = 360,
         seed: int = 0,
     ) -> None:
         super().__init__()

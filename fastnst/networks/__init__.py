@@ -9,12 +9,13 @@ from fastnst.errors import ConfigError, suggest
 from fastnst.networks.base import StyleNetwork
 from fastnst.networks.cyclegan import CycleGANGenerator
 from fastnst.networks.johnson import Johnson
-from fastnst.networks.swift import Swift
+from fastnst.networks.swift import Swift, SwiftS
 
 NETWORKS: dict[str, type[StyleNetwork]] = {
     "johnson": Johnson,
     "cyclegan": CycleGANGenerator,
     "swift": Swift,
+    "swift-s": SwiftS,
 }
 
 

@@ -64,3 +64,10 @@ class Swift(StyleNetwork):
     def forward(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))
+
+
+class SwiftS(Swift):
+    """`swift` for weak machines and browsers: half the width, a model file below 500 kB."""
+
+    def __init__(self, width: int = 32, blocks: int = 4) -> None:
+        super().__init__(width, blocks)

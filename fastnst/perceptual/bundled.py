@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.images import write_atomically
@@ -16,6 +17,8 @@ from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, Pe
 
 SLIM_FILE = Path(__file__).with_name("slim.safetensors")
 _METADATA_KEY = "fastnst.slim"
+_SCALE = ".scale"
+_LEVELS = 127  # of a signed byte
 
 
 def load_slim(path: Path | None = None, *, pooling: str = "max") -> PerceptualNetwork:
@@ -31,18 +34,17 @@ def load_slim(path: Path | None = None, *, pooling: str = "max") -> PerceptualNe
         with safe_open(path, framework="pt") as file:
             if _METADATA_KEY not in (file.metadata() or {}):
                 raise ConfigError(f"{path} is not a slim network: give a slim.safetensors of fastnst distill.")
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-        network.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        network.load_state_dict(_unpacked(stored))
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise ConfigError(f"{path} is damaged, or of another version: give a slim.safetensors.") from error
     return network
 
 
 def save_slim(network: PerceptualNetwork, recipe: dict[str, Any], path: Path) -> None:
-    """Write the network in half precision, with its recipe in the metadata, whole or not at all."""
-    state = {name: tensor.cpu().to(torch.float16).contiguous() for name, tensor in network.state_dict().items()}
+    """Write the network in 8 bits with its recipe in the metadata, whole or not at all."""
     with write_atomically(path, overwrite=True) as partial:
-        save_file(state, partial, {_METADATA_KEY: json.dumps(recipe)})
+        save_file(_packed(network.state_dict()), partial, {_METADATA_KEY: json.dumps(recipe)})
 
 
 def slim_recipe(path: Path = SLIM_FILE) -> dict[str, Any]:
@@ -50,3 +52,26 @@ def slim_recipe(path: Path = SLIM_FILE) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         recipe: dict[str, Any] = json.loads((file.metadata() or {})[_METADATA_KEY])
         return recipe
+
+
+def _packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convolutions as signed bytes with one float32 scale for each output channel; all else in half precision."""
+    packed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        values = tensor.detach().float().cpu()
+        if values.ndim == 4 and not name.startswith("readouts."):
+            scale = values.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / _LEVELS
+            packed[name] = (values / scale.view(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
+            packed[name + _SCALE] = scale
+        else:
+            packed[name] = values.to(torch.float16).contiguous()
+    return packed
+
+
+def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        if not name.endswith(_SCALE):
+            scale = stored[name + _SCALE].view(-1, 1, 1, 1) if tensor.dtype == torch.int8 else 1.0
+            state[name] = tensor.float() * scale
+    return state

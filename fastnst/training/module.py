@@ -34,7 +34,7 @@ class NetworkConfig:
     """Which style network learns.
 
     Attributes:
-        name: `swift`, `johnson` or `cyclegan`.
+        name: `swift`, `swift-s`, `johnson` or `cyclegan`.
         width: channels; None takes the network's default.
         blocks: residual blocks; None takes the network's default.
     """

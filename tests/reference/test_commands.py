@@ -203,6 +203,37 @@ def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, ph
     assert "https://" not in page
 
 
+def test_compare_shows_portraits_with_and_without_background(capsys, inputs: Path, photo: Image.Image) -> None:
+    from fastnst.runtime.metadata import StyleMetadata
+
+    model = write_model(inputs / "negative.onnx", properties=StyleMetadata(name="negative").to_properties())
+    for folder in ("photos", "mattes"):
+        (inputs / folder).mkdir()
+    photo.resize((100, 120)).save(inputs / "photos" / "a.jpg")
+    matte = Image.new("L", (100, 120))
+    matte.paste(255, (20, 20, 80, 120))
+    matte.save(inputs / "mattes" / "a.png")
+    arguments = ["--photos", inputs / "photos", "--painting", inputs / "painting.jpg", "-o", inputs / "report"]
+    arguments += ["--portrait", "--mattes", inputs / "mattes", "--size", 90, "--provider", "cpu"]
+    code, _, error = run(capsys, inputs, "compare", model, *arguments)
+    assert code == 0, error
+    (found,) = json.loads((inputs / "report" / "portraits.json").read_text())
+    for kind in ("kept", "removed"):
+        assert found[kind]["optimized"]["total"] < found[kind]["network"]["total"]
+    assert found["kept"] != found["removed"]
+    sheet = open_image(inputs / "report" / "portraits.jpg")
+    assert sheet.width > 3 * 300
+    assert np.asarray(sheet)[sheet.height // 2 :, :300].min(axis=2).min() < 20  # the removed background is black
+    Image.new("L", (100, 120)).save(inputs / "mattes" / "a.png")
+    code, _, error = run(capsys, inputs, "compare", model, *arguments, "--overwrite")
+    assert code == 2
+    assert "nobody is found in a.jpg" in error
+    (inputs / "mattes" / "a.png").unlink()
+    code, _, error = run(capsys, inputs, "compare", model, *arguments, "--overwrite")
+    assert code == 2
+    assert "a.jpg" in error or "no pictures" in error.lower()
+
+
 def test_preview_shows_three_weights(capsys, inputs: Path) -> None:
     training = inputs / "training.yaml"
     training.write_text(

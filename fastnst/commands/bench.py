@@ -1,0 +1,198 @@
+"""`fastnst bench [STYLE…]`: how fast styles run here, at which precision, in how much memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fastnst.commands.parser import Parser
+from fastnst.errors import ConfigError, suggest
+from fastnst.images import check_output, write_atomically
+from fastnst.runtime.catalog import available_styles, resolve_style
+from fastnst.runtime.style_model import StyleModel
+
+SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
+_SECONDS = 4.0  # a style and size is repeated for about this long, ...
+_FEWEST, _MOST = 3, 100  # ... but within these counts
+
+
+@dataclass
+class Measured:
+    """One style at one size. Times in milliseconds, memory in MB of the whole process."""
+
+    style: str
+    size: str
+    provider: str
+    precision: str
+    median_ms: float
+    p95_ms: float
+    fps: float
+    megapixels_per_second: float
+    first_frame_ms: float
+    peak_memory_mb: float
+    repeats: int
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = Parser(prog=prog, description="Time styles: warm-up left out, styles and sizes taking turns.")
+    parser.add_argument("styles", nargs="*", metavar="STYLE", help="names or .onnx files (default: all that ship)")
+    parser.add_argument("--size", nargs="+", default=["360p", "720p", "1080p"], metavar="SIZE", help=f"{_known()}, WxH")
+    parser.add_argument("--provider", nargs="+", default=["auto"], help="one or more to compare (default: auto)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    parser.add_argument(
+        "--seconds", type=float, default=_SECONDS, help=f"for each style and size (default: {_SECONDS:g})"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst bench") -> int:
+    """Run the command; raises `FastNSTError` for what a user can get wrong."""
+    options = build_parser(prog).parse_args(argv)
+    if options.json:
+        check_output(options.json, overwrite=options.overwrite)
+    sizes = {name: parse_size(name) for name in options.size}
+    if not options.seconds > 0:
+        raise ConfigError(f"seconds must be above 0, not {options.seconds}.")
+    styles = options.styles or list(available_styles())
+    models = {
+        (style, provider): StyleModel(resolve_style(style), provider, options.threads)
+        for style in styles
+        for provider in options.provider
+    }
+    times = interleaved(models, sizes, options.seconds)
+    results = []
+    for (style, provider, size), taken in times.items():
+        first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
+        results.append(summarize(style, size, models[style, provider], taken, sizes[size], first, peak))
+    sys.stdout.write(table(results))
+    if options.json:
+        with write_atomically(options.json, overwrite=options.overwrite) as partial:
+            partial.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
+    return 0
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`(height, width)` of `720p` or `1280x720`. Raises `ConfigError` for anything else."""
+    if text in SIZES:
+        return SIZES[text]
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
+        raise ConfigError(
+            f"unknown size '{text}'.{suggest(text, SIZES)} Give {_known()} or WIDTHxHEIGHT of at least 16 pixels."
+        )
+    return int(height), int(width)
+
+
+def interleaved(
+    models: dict[tuple[str, str], StyleModel], sizes: dict[str, tuple[int, int]], seconds: float
+) -> dict[tuple[str, str, str], list[float]]:
+    """Seconds of each run. Models and sizes take turns, so that a slow minute of the machine hits all alike."""
+    pictures = {name: test_picture(*size) for name, size in sizes.items()}
+    jobs = [(*key, name) for name in sizes for key in models]
+    times: dict[tuple[str, str, str], list[float]] = {}
+    counts = {}
+    for style, provider, name in jobs:  # the warm-up, which also tells how many repeats fit
+        run = models[style, provider]
+        run(pictures[name])
+        started = time.perf_counter()
+        run(pictures[name])
+        once = time.perf_counter() - started
+        times[style, provider, name] = []
+        counts[style, provider, name] = min(_MOST, max(_FEWEST, round(seconds / once)))
+    for turn in range(max(counts.values())):
+        for job in jobs:
+            # Spread over all turns: a job with few repeats does not take them all at the beginning.
+            if (turn + 1) * counts[job] // max(counts.values()) > turn * counts[job] // max(counts.values()):
+                style, provider, name = job
+                started = time.perf_counter()
+                models[style, provider](pictures[name])
+                times[job].append(time.perf_counter() - started)
+    return times
+
+
+def test_picture(height: int, width: int) -> np.ndarray:
+    """Smooth shading with noise, uint8 `[1, H, W, 3]`."""
+    y, x = np.mgrid[0:height, 0:width]
+    shading = np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=-1)
+    noise = np.random.default_rng(0).integers(-8, 9, shading.shape)
+    return np.clip(shading + noise, 0, 255).astype(np.uint8)[None]
+
+
+def fresh_process(path: Path, provider: str, threads: int | None, size: tuple[int, int]) -> tuple[float, float]:
+    """Milliseconds from a closed file to the first picture, and the process's peak memory in MB."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_first_frame, (path, provider, threads, size))
+
+
+def _first_frame(path: Path, provider: str, threads: int | None, size: tuple[int, int]) -> tuple[float, float]:
+    picture = test_picture(*size)
+    started = time.perf_counter()
+    StyleModel(path, provider, threads)(picture)
+    return 1e3 * (time.perf_counter() - started), peak_memory()
+
+
+def peak_memory() -> float:
+    """The most memory that this process had, in MB; NaN where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes, Linux kilobytes
+
+
+def summarize(
+    style: str, size: str, model: StyleModel, taken: list[float], pixels: tuple[int, int], first: float, peak: float
+) -> Measured:
+    """The figures of one style at one size."""
+    median = statistics.median(taken)
+    return Measured(
+        style=style,
+        size=size,
+        provider=model.provider,
+        precision=model.precision,
+        median_ms=1e3 * median,
+        p95_ms=1e3 * float(np.percentile(taken, 95)),
+        fps=1 / median,
+        megapixels_per_second=pixels[0] * pixels[1] / median / 1e6,
+        first_frame_ms=first,
+        peak_memory_mb=peak,
+        repeats=len(taken),
+    )
+
+
+def table(results: list[Measured]) -> str:
+    """The figures in columns."""
+    heads = ("style", "size", "engine", "median ms", "p95 ms", "fps", "MP/s", "first ms", "peak MB")
+    rows = [
+        (
+            Path(one.style).stem, one.size, f"{one.provider} {one.precision}", f"{one.median_ms:.1f}",
+            f"{one.p95_ms:.1f}", f"{one.fps:.1f}", f"{one.megapixels_per_second:.1f}", f"{one.first_frame_ms:.0f}",
+            f"{one.peak_memory_mb:.0f}",
+        )
+        for one in results
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = [
+        "  ".join(
+            f"{cell:<{w}}" if column < 3 else f"{cell:>{w}}"
+            for column, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (heads, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _known() -> str:
+    return ", ".join(SIZES)

@@ -1,0 +1,141 @@
+"""`fastnst compare --portrait`: portraits with and without their background, by optimization and by network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fastnst.commands import optimize as optimize_command
+from fastnst.errors import ConfigError
+from fastnst.images import check_output, find_images, from_unit_floats, save_image, to_unit_floats, write_atomically
+from fastnst.objective import LossTerms, Objective
+from fastnst.reference.compare import photo_list
+from fastnst.reference.optimize import optimize
+from fastnst.reference.options import read_variants
+from fastnst.reference.settings import Settings, prepare, progress_bar
+from fastnst.runtime.matting import MattingModel, has_person, resolve_matting_model
+from fastnst.runtime.stylizer import Stylizer
+from fastnst.sheets import Cell, contact_sheet
+
+_BACKGROUND = "black"  # of the published comparison
+
+
+@dataclass
+class Portrait:
+    """One version of a photo (its background kept or removed), what both ways make of it, and the losses."""
+
+    photo: Image.Image
+    optimized: Image.Image
+    network: Image.Image
+    optimized_terms: dict[str, float]
+    network_terms: dict[str, float]
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the comparison with the parsed options of `fastnst compare`."""
+    sheet, numbers = options.output / "portraits.jpg", options.output / "portraits.json"
+    for path in (sheet, numbers):
+        check_output(path, overwrite=options.overwrite)
+    settings, colour = recipe(options)
+    stylizer = Stylizer(options.model, options.provider)
+    photos = photo_list(options.photos, options.count, settings.size)
+    mattes = [matte_of(name, photo, options) for name, photo in photos]
+    objective = prepare(settings, options.painting)
+    rows: list[list[Cell]] = []
+    found = []
+    with progress_bar(2 * settings.descent.steps * len(photos), "comparing") as bar:
+        for (name, photo), matte in zip(photos, mattes, strict=True):
+            removed = over(photo, matte, colour)
+            versions = {"kept": photo, "removed": removed}
+            made = {kind: _both_ways(one, stylizer, objective, settings, bar) for kind, one in versions.items()}
+            rows += [_row(f"{name}, background {kind}", one) for kind, one in made.items()]
+            terms = {
+                kind: {"optimized": one.optimized_terms, "network": one.network_terms} for kind, one in made.items()
+            }
+            found.append({"photo": name, **terms})
+    save_image(contact_sheet(rows, cell=300, title=stylizer.metadata.title), sheet, overwrite=options.overwrite)
+    with write_atomically(numbers, overwrite=options.overwrite) as partial:
+        partial.write_text(json.dumps(found, indent=2) + "\n")
+    sys.stdout.write(
+        f"{sheet}: {len(photos)} portraits, {settings.descent.steps} steps of {settings.descent.optimizer}\n"
+    )
+    return 0
+
+
+def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
+    """The reference's settings, from `--config` and the options that override it, and the colour behind people."""
+    arguments = ["photo", "--style", *map(str, options.painting), "-o", "picture.png"]
+    if options.config:
+        arguments += ["--config", str(options.config)]
+    for name in ("steps", "size", "perceptual_weights"):
+        value = getattr(options, name)
+        if value is not None:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    parsed = optimize_command.build_parser("fastnst compare").parse_args(arguments)
+    variants = read_variants(parsed)
+    if len(variants) != 1:
+        raise ConfigError(f"{options.config} is a sweep of {len(variants)} variants: a comparison takes one.")
+    return variants[0][1], parsed.background or _BACKGROUND
+
+
+def matte_of(name: str, photo: Image.Image, options: argparse.Namespace) -> np.ndarray:
+    """The person's alpha `[H, W]` in [0, 1]: from `--mattes` by the photo's base name, or found by the matting network.
+
+    Raises `ConfigError` if the matte is missing, or shows nobody.
+    """
+    if options.mattes is None:
+        alpha = MattingModel(resolve_matting_model())(np.asarray(photo))
+    else:
+        files = {path.stem: path for path in find_images([options.mattes])}
+        if Path(name).stem not in files:
+            raise ConfigError(f"{options.mattes} holds no matte for {name}: it needs one of the same base name.")
+        with Image.open(files[Path(name).stem]) as matte:
+            alpha = to_unit_floats(matte.convert("L").resize(photo.size, Image.Resampling.LANCZOS))[0]
+    if not has_person(alpha):
+        raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
+    return alpha
+
+
+def over(photo: Image.Image, matte: np.ndarray, colour: str) -> Image.Image:
+    """The person over one colour."""
+    background = Image.new("RGB", photo.size, colour)
+    mask = Image.fromarray(np.rint(np.clip(matte, 0, 1) * 255).astype(np.uint8))
+    return Image.composite(photo, background, mask)
+
+
+def _both_ways(
+    photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, bar: object
+) -> Portrait:
+    device = next(objective.perceptual.convolutions.parameters()).device
+    tensor = _tensor(photo).to(device)
+    run = optimize(tensor, objective, settings.descent, watcher=bar)  # type: ignore[arg-type]
+    if run.interrupted:
+        raise KeyboardInterrupt
+    optimized, network = from_unit_floats(run.image[0].numpy()), stylizer(photo)
+    target = objective.content_target(tensor)
+    with torch.no_grad():
+        terms = [objective(_tensor(one).to(device), target) for one in (optimized, network)]
+    return Portrait(photo, optimized, network, *map(LossTerms.floats, terms))
+
+
+def _row(caption: str, one: Portrait) -> list[Cell]:
+    def losses(terms: dict[str, float]) -> str:
+        return f"content {terms['content']:.3g}, style {terms['style']:.3g}"
+
+    return [
+        (one.photo, caption),
+        (one.optimized, f"optimized: {losses(one.optimized_terms)}"),
+        (one.network, f"network: {losses(one.network_terms)}"),
+    ]
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(to_unit_floats(image))[None]
