@@ -1,4 +1,4 @@
-"""Training end to end on real pixels and a small judge with random weights: what matters here is the machinery."""
+"""Training end to end on real pixels, with the judge that ships."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from fastnst import cli
 from fastnst.runtime import Stylizer
 from fastnst.training.module import StyleTraining, rate_factor
 from fastnst.weights import load_network
-from tests.test_perceptual import random_state
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def materials(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image) -> Path:
-    """A judge, a painting, and photos of all kinds: parts of a real photo, grey, with alpha, broken, tiny."""
+    """A painting, and photos of all kinds: parts of a real photo, grey, with alpha, broken, tiny."""
     folder = tmp_path_factory.mktemp("materials")
-    save_file(random_state("alexnet"), folder / "alexnet.safetensors")
     photo.rotate(180).resize((120, 90)).save(folder / "painting.jpg")
     photos = folder / "photos"
     (photos / "sub").mkdir(parents=True)
@@ -45,8 +43,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image) -> P
 def arguments(materials: Path, out: Path, name: str, steps: int, *more: str) -> list[str]:
     return [
         "fit", "--painting", str(materials / "painting.jpg"), "--photos", str(materials / "photos"),
-        "--perceptual", "alexnet", "--perceptual-weights", str(materials / "alexnet.safetensors"),
-        "--model.objective.content_layers", "[relu3]", "--model.objective.style_layers", "[relu1,relu2]",
+        "--perceptual", "slim",
         "--model.network.width", "32", "--model.network.blocks", "1", "--model.style_size", "96",
         "--data.image_size", "64", "--data.batch_size", "2", "--data.workers", "0",
         "--trainer.default_root_dir", str(out), "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
