@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from fastnst.cli import main
 from fastnst.distillation.pool import Pool, batch_of
+from fastnst.distillation.pruning import least_squares, start_from_network, start_from_teacher, telling_channels
 from fastnst.distillation.student import Student, TwiceDifferentiableConv, mix_channels
 from fastnst.distillation.terms import (
     STYLE_TAPS,
@@ -146,6 +147,37 @@ def test_gram_error_sees_through_the_projections(teacher: PerceptualNetwork) -> 
     found = student.features(images)
     assert float(gram_error(found, student.project(found), student).detach()) == pytest.approx(0, abs=2e-3)
     assert float(gram_error(found, teacher.features(images, student.taps), student).detach()) > 0.01
+
+
+def test_the_most_telling_channels_span_the_rest() -> None:
+    base = torch.rand(1, 3, 40, 40)
+    mixed = torch.cat([base[:, :1] * 0.1, base, base[:, 1:2] + base[:, 2:3]], dim=1)  # 5 channels of rank 3
+    chosen = telling_channels(mixed, 3)
+    rows = mixed[0].flatten(1).T
+    rebuilt = rows[:, chosen] @ least_squares(rows[:, chosen], rows)
+    assert float((rebuilt - rows).norm() / rows.norm()) < 0.05
+
+
+def test_a_start_from_the_teacher_is_far_better_than_a_random_one(
+    photo: Image.Image, teacher: PerceptualNetwork
+) -> None:
+    pixels = torch.from_numpy(np.array(photo.resize((192, 192)))).permute(2, 0, 1).float() / 255
+    images = torch.stack([pixels[:, y : y + 96, x : x + 96] for y in (0, 48, 96) for x in (0, 48, 96)])
+    student = Student(teacher)
+
+    def error() -> float:
+        with torch.no_grad():
+            errors = feature_error(student.project(student.features(images)), teacher.features(images, student.taps))
+        return float(torch.stack(list(errors.values())).mean())
+
+    random = error()
+    start_from_teacher(student, teacher, images)
+    fitted = error()
+    assert fitted < 0.3 * random
+    again = Student(teacher)
+    start_from_network(again, teacher, images, student.finished())
+    student = again
+    assert error() == pytest.approx(fitted, abs=0.05)
 
 
 def _folder(folder: Path, count: int, photo: Image.Image) -> Path:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fastnst.distillation.pool import Picture, Pool, batch_of
-from fastnst.distillation.pruning import start_from_teacher
+from fastnst.distillation.pruning import start_from_network, start_from_teacher
 from fastnst.distillation.student import Student
 from fastnst.distillation.terms import (
     STYLE_TAPS,
@@ -24,11 +24,12 @@ from fastnst.distillation.terms import (
 )
 from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.perceptual.bundled import load_slim
 from fastnst.training.module import rate_factor
 
 log = logging.getLogger(__name__)
 
-STARTS = ("teacher", "random")
+STARTS = ("teacher", "slim", "random")
 
 
 class Distillation(pl.LightningModule):
@@ -51,7 +52,8 @@ class Distillation(pl.LightningModule):
         gram_weight: weight of the relative error of the Gram matrices.
         value_weight: weight of the squared log ratios of the objective's terms.
         gradient_weight: weight of 1 − cosine of the gradients.
-        start: `teacher` begins with the teacher's most telling channels (see `pruning`), `random` with random weights.
+        start: `teacher` begins with the teacher's most telling channels (see `pruning`), `slim` with the network that
+            ships, `random` with random weights.
         start_pictures: how many pictures the start is fitted to.
         seed: of the pool.
     """
@@ -59,7 +61,7 @@ class Distillation(pl.LightningModule):
     def __init__(
         self,
         teacher: PerceptualConfig = PerceptualConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
-        learning_rate: float = 1.2e-4,
+        learning_rate: float = 2e-4,
         projection_rate: float = 5.0,
         warmup: float = 0.04,
         pool_from: float = 0.05,
@@ -107,7 +109,7 @@ class Distillation(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Fit the start to some pictures of the training data."""
-        if not self.fresh or self.start != "teacher":
+        if not self.fresh or self.start == "random":
             return
         pictures: list[Tensor] = []
         for pairs in cast(Any, self.trainer).datamodule.train_dataloader():
@@ -116,7 +118,10 @@ class Distillation(pl.LightningModule):
                 break
         images = torch.stack(pictures[: self.start_pictures]).to(self.device).float() / 255
         log.info("Fitting the start to %d pictures …", len(images))
-        start_from_teacher(self.student, self.teacher, images)
+        if self.start == "slim":
+            start_from_network(self.student, self.teacher, images, load_slim().to(self.device))
+        else:
+            start_from_teacher(self.student, self.teacher, images)
 
     def training_step(self, pairs: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 2, 3, S, S]` of photos and paintings: the loss."""

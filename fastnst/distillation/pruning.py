@@ -50,6 +50,28 @@ def start_from_teacher(student: Student, teacher: PerceptualNetwork, images: Ten
             student.projections[layer].copy_(least_squares(_rows(own), _rows(taught)).T / unit)
 
 
+@torch.no_grad()
+def start_from_network(
+    student: Student, teacher: PerceptualNetwork, images: Tensor, network: PerceptualNetwork
+) -> None:
+    """Go on with a finished `network`: its weights, and projections fitted to the teacher anew.
+
+    Args:
+        images: float RGB `[N, 3, S, S]` in [0, 1]; a few dozen are enough.
+    """
+    student.trunk.convolutions.load_state_dict(network.convolutions.state_dict())
+    student.calibrate(teacher.features(images[:8], student.taps))
+    rows: dict[str, tuple[list[Tensor], list[Tensor]]] = {tap: ([], []) for tap in student.taps}
+    for batch in images.split(8):
+        own, taught = student.features(batch), teacher.features(batch, student.taps)
+        for tap in student.taps:
+            rows[tap][0].append(_rows(own[tap]))
+            rows[tap][1].append(_rows(taught[tap]))
+    for tap, (inputs, outputs) in rows.items():
+        unit = getattr(student, f"scale_{tap}")
+        student.projections[tap].copy_(least_squares(torch.cat(inputs), torch.cat(outputs)).T / unit)
+
+
 def telling_channels(activations: Tensor, count: int) -> Tensor:
     """The indices of `count` channels of `[N, C, h, w]` that span the others best, most telling first."""
     rows = _rows(activations).double()
