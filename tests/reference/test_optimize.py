@@ -87,16 +87,16 @@ def test_an_interruption_keeps_the_best_picture(objective: Objective) -> None:
 
     with pytest.raises(KeyboardInterrupt):  # from a watcher it is the caller's
         optimize(smooth(), objective, OptimizeConfig(steps=10), watcher=interrupt)
-    original = objective._terms
+    original = objective.measure
     calls = []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         calls.append(None)
         if len(calls) > 6:
             raise KeyboardInterrupt
-        return original(*arguments)
+        return original(*arguments, **options)
 
-    objective._terms = interrupted  # type: ignore[method-assign]
+    objective.measure = interrupted  # type: ignore[method-assign]
     run = optimize(smooth(), objective, OptimizeConfig(steps=10))
     assert run.interrupted
     assert len(run.history) == 6

@@ -21,12 +21,12 @@ from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
 from tests.runtime.clips import NTSC, look, make_clip, pictures
 
 _LONGEST = 20  # seconds that anything here may take before it counts as hung
-# The command with an engine that needs 20 ms a frame, so that there is a middle to be killed in.
+# The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in.
 _SLOW = """
 import sys, time
 from fastnst.runtime.video import stylist
 restyle = stylist.FrameStylist.restyle
-stylist.FrameStylist.restyle = lambda self, frames: (time.sleep(0.02), restyle(self, frames))[1]
+stylist.FrameStylist.restyle = lambda self, frames: (time.sleep(0.05), restyle(self, frames))[1]
 from fastnst import cli
 sys.exit(cli.main(sys.argv[1:]))
 """

@@ -79,7 +79,7 @@ def test_two_steps_export_and_a_restyled_photo(
     levels = (expected.permute(1, 2, 0) * 255).round().numpy()
     assert (np.abs(levels - np.asarray(restyled)) <= 2).mean() > 0.999
     assert stylizer.metadata.steps == metadata.steps == 2
-    assert stylizer.metadata.loss_weights["content_layers"] == ["relu3"]
+    assert stylizer.metadata.loss_weights["content_layers"] == ["relu4_2"]
     assert set(stylizer.metadata.objective) == {"content", "style", "tv", "total"}
     assert len(stylizer.metadata.painting_sha256) == 64
     content = model.read_bytes()
