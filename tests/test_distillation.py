@@ -228,3 +228,8 @@ def test_distill_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "empty").mkdir()
     assert main(["distill", "--photos", str(tmp_path / "empty"), "--steps", "1"]) == 2
     assert "paintings" in capsys.readouterr().err
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    recipe = Path(__file__).parents[1] / "configs" / "distillation" / "slim.yaml"
+    assert main(["distill", "--config", str(recipe), "--photos", "x", "--paintings", "y", "--print_config"]) == 0
