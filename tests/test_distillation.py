@@ -230,6 +230,14 @@ def test_distill_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFix
     assert "paintings" in capsys.readouterr().err
 
 
+def test_a_missing_folder_is_named_before_the_teacher_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASTNST_MIRROR", "http://127.0.0.1:9")
+    assert main(["distill", "--photos", str(tmp_path), "--paintings", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err
+
+
 def test_the_shipped_recipe_is_valid() -> None:
     recipe = Path(__file__).parents[1] / "configs" / "distillation" / "slim.yaml"
     assert main(["distill", "--config", str(recipe), "--photos", "x", "--paintings", "y", "--print_config"]) == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
+import os
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -131,25 +132,39 @@ def test_picture(height: int, width: int) -> np.ndarray:
 
 def fresh_process(path: Path, provider: str, threads: int | None, size: tuple[int, int]) -> tuple[float, float]:
     """Milliseconds from a closed file to the first picture, and the process's peak memory in MB."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_first_frame, (path, provider, threads, size))
+    # A child of its own, not multiprocessing: that would run the caller's main module again.
+    arguments = f"{str(path)!r}, {provider!r}, {threads!r}, {size!r}"
+    code = f"from fastnst.commands import bench; bench.report_first_frame({arguments})"
+    package = str(Path(__file__).resolve().parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    child = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, check=True
+    )
+    milliseconds, megabytes = json.loads(child.stdout)
+    return float(milliseconds), float(megabytes)
 
 
-def _first_frame(path: Path, provider: str, threads: int | None, size: tuple[int, int]) -> tuple[float, float]:
+def report_first_frame(path: str, provider: str, threads: int | None, size: tuple[int, int]) -> None:
+    """What the child runs: writes `[milliseconds, MB]` as JSON to stdout. `size` is `(height, width)`."""
     picture = test_picture(*size)
     started = time.perf_counter()
     StyleModel(path, provider, threads)(picture)
-    return 1e3 * (time.perf_counter() - started), peak_memory()
+    sys.stdout.write(json.dumps([1e3 * (time.perf_counter() - started), peak_memory()]))
 
 
 def peak_memory() -> float:
     """The most memory that this process had, in MB; NaN where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where a child's ru_maxrss would begin with its parent's
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1e3
     try:
         import resource
     except ImportError:  # Windows
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes, Linux kilobytes
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes, others kilobytes
 
 
 def summarize(

@@ -13,6 +13,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 import fastnst
 from fastnst.distillation.data import PairData
 from fastnst.distillation.module import Distillation
+from fastnst.errors import ConfigError
 from fastnst.perceptual.bundled import save_slim
 from fastnst.training.lightning_cli import Progress, TrainingCLI, run_folder, run_training
 from fastnst.training.previews import Throughput
@@ -38,6 +39,14 @@ class DistillCLI(TrainingCLI):
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="the teacher's local weights")
         parser.add_argument("--steps", type=int, default=6000, help="training steps")
         super().add_arguments_to_parser(parser)
+
+    def before_instantiate_classes(self) -> None:
+        """Look for the folders before the teacher is downloaded."""
+        config = self.config[self.subcommand]
+        for kind in ("photos", "paintings"):
+            if not Path(config[kind]).expanduser().is_dir():
+                raise ConfigError(f"the folder of {kind} {config[kind]} does not exist.")
+        super().before_instantiate_classes()
 
 
 class FinishDistillation(pl.Callback):
