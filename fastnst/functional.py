@@ -54,7 +54,7 @@ class _GramMatrix(torch.autograd.Function):
         rows = features.permute(0, 2, 3, 1).flatten(1, 2)
         symmetric = (gradient + gradient.transpose(1, 2)) / (height * width)
         # Scaled into the middle of half precision's range for the product, and back.
-        scale = symmetric.abs().amax().clamp_min(1e-30)
+        scale = symmetric.detach().abs().amax().clamp_min(1e-30)
         product: Tensor = rows @ (symmetric / scale).to(rows.dtype) * scale.to(rows.dtype)
         return product.view(count, height, width, channels).permute(0, 3, 1, 2)
 

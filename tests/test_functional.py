@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -33,6 +35,22 @@ def test_gram_gradient_is_autograds(layout: torch.memory_format) -> None:
     flat = plain.flatten(2)
     (flat @ flat.transpose(1, 2) / 24 * weights).sum().backward()
     assert torch.allclose(ours.grad, plain.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_gram_second_derivative_is_autograds(dtype: torch.dtype, tolerance: float) -> None:
+    """Distillation compares gradients, so the gradient's own gradient must be right."""
+    features = torch.rand(2, 8, 6, 6, generator=torch.Generator().manual_seed(0))
+    direction = torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
+
+    def second(start: torch.Tensor, gram: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        x = start.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(gram(x).square().sum(), x, create_graph=True)
+        return torch.autograd.grad((slope.float() * direction).sum(), x)[0].float()
+
+    expected = second(features, lambda x: x.flatten(2) @ x.flatten(2).transpose(1, 2) / 36)
+    error = (second(features.to(dtype), gram_matrix) - expected).norm() / expected.norm()
+    assert float(error) < tolerance
 
 
 def test_gram_of_bfloat16_is_float32_and_close() -> None:
