@@ -141,6 +141,9 @@ class Objective(nn.Module):
             self.config.style_layers, self.config.style_layer_weights, averages=averages
         )
         self._statistic = STATISTICS[self.config.statistic]
+        # The read-out of a Gram matrix is a product of small matrices; that of the features it is made of is not.
+        quadratic = self.config.style_layers if self.config.statistic in ("gram", "covariance") else []
+        self._raw = tuple(layer for layer in quadratic if layer not in self.config.content_layers)
         for layer in self.config.style_layers:
             # Fixed targets: computed from the painting, never trained, never in a checkpoint.
             self.register_buffer(self._buffer(layer), None, persistent=False)
@@ -173,9 +176,9 @@ class Objective(nn.Module):
         masks = masks if masks is not None else [None] * len(paintings)
         averaged: dict[str, Tensor] = {}
         for painting, share, mask in zip(paintings, shares, masks, strict=True):
-            found = self.perceptual.features(painting, self.config.style_layers)
+            found = self.features(painting, self.config.style_layers)
             for layer, features in found.items():
-                part = self._statistic(features, _at(mask, features)) * (share / sum(shares))
+                part = self._style_statistic(layer, features, mask) * (share / sum(shares))
                 averaged[layer] = averaged[layer] + part if layer in averaged else part
         for layer, statistic in averaged.items():
             setattr(self, self._buffer(layer), statistic)
@@ -193,6 +196,10 @@ class Objective(nn.Module):
         """Content features of photos `[N, 3, H, W]` in [0, 1]: `{layer: [N, C, h, w]}`."""
         with torch.autocast(photos.device.type, enabled=False):
             return self.perceptual.features(photos, self.config.content_layers)
+
+    def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """What `measure` wants of images `[N, 3, H, W]` in [0, 1], of all the objective's layers or of some."""
+        return self.perceptual.features(images, self.config.layers if layers is None else layers, raw=self._raw)
 
     def forward(
         self,
@@ -215,7 +222,7 @@ class Objective(nn.Module):
         # Under an autocast of the caller the Gram products would lose their float32 again.
         with torch.autocast(images.device.type, enabled=False):
             images = images.float()
-            found = self.perceptual.features(images, self.config.layers)
+            found = self.features(images)
             return self.measure(images, found, content_target, content_mask=content_mask, style_mask=style_mask)
 
     def measure(
@@ -227,7 +234,7 @@ class Objective(nn.Module):
         content_mask: Tensor | None = None,
         style_mask: Tensor | None = None,
     ) -> LossTerms:
-        """As `forward`, for images whose features `found` are at hand: several masks then cost one pass."""
+        """As `forward`, for images whose `features` are at hand: several masks then cost one pass."""
         content = images.new_zeros(images.shape[0], dtype=torch.float32)
         for layer, weight in self._content_weights.items():
             target = content_target[layer]
@@ -235,11 +242,15 @@ class Objective(nn.Module):
         style = torch.zeros_like(content)
         for layer, weight in self._style_weights.items():
             features = found[layer]
-            statistic = self._statistic(features, _at(style_mask, features))
+            statistic = self._style_statistic(layer, features, style_mask)
             style = style + weight * self._style_term(statistic, self.style_target(layer), features)
         tv = total_variation(images)
         total = self.config.content_weight * content + self.config.style_weight * style + self.config.tv_weight * tv
         return LossTerms(content, style, tv, total)
+
+    def _style_statistic(self, layer: str, features: Tensor, mask: Tensor | None) -> Tensor:
+        statistic = self._statistic(features, _at(mask, features))
+        return self.perceptual.read_out(layer, statistic) if layer in self._raw else statistic
 
     def _content_term(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         distance = squared_distance(features, target, mask)

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fastnst.errors import ConfigError, DownloadError
+from fastnst.functional import gram_matrix
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.bundled import SLIM_FILE, load_slim, save_slim, slim_recipe
@@ -97,3 +98,22 @@ def test_the_error_without_a_connection_names_it(monkeypatch: pytest.MonkeyPatch
 def test_other_weight_sets_are_refused() -> None:
     with pytest.raises(ConfigError, match="bundled"):
         build_perceptual(PerceptualConfig("slim", weights="oxford"))
+
+
+def test_reading_out_a_gram_matrix_is_reading_out_its_features(photo: Image.Image) -> None:
+    network, picture = build_perceptual(PerceptualConfig("slim")), tensor(photo)
+    stretched, raw = network.features(picture, SLIM_TAPS), network.features(picture, SLIM_TAPS, raw=SLIM_TAPS)
+    for tap in SLIM_TAPS:
+        expected = gram_matrix(stretched[tap])
+        assert torch.allclose(network.read_out(tap, gram_matrix(raw[tap])), expected, atol=1e-3 * float(expected.max()))
+        assert not torch.allclose(gram_matrix(raw[tap]), expected, rtol=0.01)
+
+
+def test_the_statistic_of_a_layer_that_is_content_too_is_the_same(photo: Image.Image) -> None:
+    network, picture = build_perceptual(PerceptualConfig("slim")), tensor(photo)
+    terms = []
+    for content_layer in ("relu4_2", "relu3_1"):  # the second is a style layer as well
+        objective = Objective(network, ObjectiveConfig(content_layers=[content_layer]))
+        objective.set_style([picture.flip(3).square()])
+        terms.append(float(objective(picture, objective.content_target(picture)).style))
+    assert terms[0] == pytest.approx(terms[1], rel=1e-3)

@@ -191,12 +191,12 @@ class PerceptualNetwork(nn.Module):
             part.to(memory_format=torch.channels_last)
         return self
 
-    def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def features(self, images: Tensor, layers: Iterable[str], *, raw: Iterable[str] = ()) -> dict[str, Tensor]:
         """Feature maps `{name: [N, C, h, w]}` of float RGB images `[N, 3, H, W]` in [0, 1].
 
         One pass that stops at the deepest layer asked for. Gradients flow to the images. The maps have the
-        precision of the network (`set_precision`). Raises `ConfigError` for an unknown layer or images that
-        are too small for the deepest one.
+        precision of the network (`set_precision`); those named in `raw` come without their read-out. Raises
+        `ConfigError` for an unknown layer or images that are too small for the deepest one.
         """
         wanted = set(layers)
         if not wanted:
@@ -216,8 +216,17 @@ class PerceptualNetwork(nn.Module):
             else:
                 x = self._pool(x, spec, images)
             if name in wanted:
-                found[name] = self.readouts[name](x) if name in self.readouts else x
+                found[name] = self.readouts[name](x) if name in self.readouts and name not in raw else x
         return found
+
+    def read_out(self, name: str, second_moments: Tensor) -> Tensor:
+        """R G Rᵀ: what second moments G `[N, C, C]` of raw features are after the layer's read-out R, if it has one."""
+        if name not in self.readouts:
+            return second_moments
+        weight = self.readouts[name].weight
+        assert isinstance(weight, Tensor)
+        matrix = weight[:, :, 0, 0].float()
+        return matrix @ second_moments @ matrix.T
 
     def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:
         if min(x.shape[-2:]) < spec[0]:

@@ -51,7 +51,7 @@ def matte_terms(
     The network is read once; one pass serves both regions.
     """
     images = images.float()
-    found = objective.perceptual.features(images, objective.config.layers)
+    found = objective.features(images)
     inside, outside = (
         objective.measure(images, found, content_target, content_mask=region, style_mask=region)
         for region in (matte, 1 - matte)
