@@ -3,8 +3,8 @@
 All of it is done to luma, for eyes see sharpness there; colours are enlarged as they are.
 
 1. Around each pixel restyled luma is taken as a linear function of the photo's (He, Sun, Tang 2013, the guided filter).
-   That much of the picture is the photo in the style's contrast: it is taken from the photo itself, in full detail. What
-   is left are strokes, of which the photo knows nothing.
+   That much of the picture is the photo in the style's contrast, and is taken from the photo itself, in full detail.
+   What is left are strokes, of which the photo knows nothing.
 2. Strokes are smoothed along their direction, which takes away the stairs that enlarging makes of slanted lines. The
    direction is told by the structure tensor, as in coherence-enhancing filters (Kyprianidis, Kang 2011, "Image and
    Video Abstraction by Coherence-Enhancing Filtering"), here with eight directions between which is faded.
@@ -21,7 +21,7 @@ from fastnst.runtime.guided_filter import box_mean, enlarge, linear_coefficients
 
 _WINDOW = 2  # radius of the guided filter in pixels of the small picture
 _EPSILON = 1e-3 * 255**2  # of squared levels: fainter texture of the photo is no edge, and its noise is not added
-_AMOUNT = 3.0  # of the unsharp mask
+_AMOUNT = 3.0  # of the unsharp mask; less where the picture is hardly enlarged, for then little is lost
 _DIRECTIONS = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1), (-1, 2), (-1, 1), (-2, 1))  # x, y; together half a circle
 _FAINT = 4.0  # squared levels of slope below which there is no stroke to follow
 _ALONG = 0.75  # how much of a clear stroke is smoothed along it
@@ -46,8 +46,9 @@ def enlarged_sharply(result: np.ndarray, small: np.ndarray, photo: np.ndarray) -
     slope = enlarge(slopes[0], size)
     strokes = _smooth_along(luma - slope * _bicubic(guide, size), luma)
     base = strokes + slope * _luma(photo)
-    steep = base + _AMOUNT * (strokes - _soft(strokes))
-    reach = 1 if size[0] < 1.5 * result.shape[1] else 2  # to the next pixel of the small picture
+    factor = size[0] / result.shape[1]
+    steep = base + _AMOUNT * min(1, 2 * (factor - 1)) * (strokes - _soft(strokes))
+    reach = 1 if factor < 1.5 else 2  # to the next pixel of the small picture
     steep = np.clip(steep, -_highest(-base, reach), _highest(base, reach))
     levels: np.ndarray = np.rint(np.clip(large + (steep - _luma(large))[..., None], 0, 255)).astype(np.uint8)
     return levels
@@ -101,4 +102,5 @@ def _bicubic(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _luma(pixels: np.ndarray) -> np.ndarray:
     """Luma of uint8 `[H, W, 3]` (ITU-R BT.601), float32 in levels of 255."""
-    return pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    return luma
