@@ -84,7 +84,8 @@ def _shifted(padded: np.ndarray, x: int, y: int) -> np.ndarray:
 
 
 def _soft(plane: np.ndarray) -> np.ndarray:
-    return box_mean(box_mean(plane[None], 1), 1)[0]  # nearly a Gaussian of 1.15 pixels
+    soft: np.ndarray = box_mean(box_mean(plane[None], 1), 1)[0]  # nearly a Gaussian of 1.15 pixels
+    return soft
 
 
 def _highest(plane: np.ndarray, reach: int) -> np.ndarray:

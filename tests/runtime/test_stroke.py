@@ -154,3 +154,13 @@ def test_a_stroke_out_of_range_is_one_sentence(
     assert code == 2
     assert "stroke must be between 0.5 and 2" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_the_camera_takes_mixes_and_strokes(capsys, negative_model: Path, tmp_path: Path) -> None:
+    from tests.runtime.clips import make_clip
+
+    same, clip = write_style(tmp_path / "same.onnx"), make_clip(tmp_path / "clip.mp4", frames=6, sound=None)
+    styles = ["--style", f"{negative_model}:1,{same}:3", "--style", same, "--stroke", "1.5", "--provider", "cpu"]
+    code, out, err = run(capsys, "camera", "--camera", clip, *styles, "--headless", "--frames", "3", "--stats")
+    assert code == 0, err
+    assert "3 shown" in out
