@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from fastnst.runtime.guided_filter import box_mean, enlarge, linear_coefficients
+from fastnst.runtime.guided_filter import box_mean, linear_coefficients
 
 _WINDOW = 2  # radius of the guided filter in pixels of the small picture
 _EPSILON = 1e-3 * 255**2  # of squared levels: fainter texture of the photo is no edge, and its noise is not added
@@ -25,12 +25,14 @@ _AMOUNT = 3.0  # of the unsharp mask; less where the picture is hardly enlarged,
 _DIRECTIONS = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1), (-1, 2), (-1, 1), (-2, 1))  # x, y; together half a circle
 _FAINT = 4.0  # squared levels of slope below which there is no stroke to follow
 _ALONG = 0.75  # how much of a clear stroke is smoothed along it
+_BAND = 4_000_000  # pixels that are worked on at once
+_MARGIN = 16  # rows around a band, of either picture, on which it depends
 
 
 def enlarged_sharply(result: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """A restyled picture at its photo's size.
 
-    Each pixel depends on those of the photo within a dozen of the small picture's pixels only.
+    Large pictures are made in bands of rows, so that memory stays at a few hundred MB above the pictures themselves.
 
     Args:
         result: what a style made of `small`, uint8 `[h, w, 3]`.
@@ -39,17 +41,33 @@ def enlarged_sharply(result: np.ndarray, small: np.ndarray, photo: np.ndarray) -
 
     Returns uint8 `[H, W, 3]`.
     """
-    size = (photo.shape[1], photo.shape[0])
-    large, luma_small = np.asarray(Image.fromarray(result).resize(size, Image.Resampling.BICUBIC)), _luma(result)
-    luma, guide = _bicubic(luma_small, size), _luma(small)
-    slopes, _ = linear_coefficients(guide[None], luma_small, _WINDOW, _EPSILON)
-    slope = enlarge(slopes[0], size)
-    strokes = _smooth_along(luma - slope * _bicubic(guide, size), luma)
+    height, width = photo.shape[:2]
+    rows = max(_MARGIN, _BAND // width)
+    finished = np.empty_like(photo)
+    for first in range(0, height, rows):
+        start, stop = max(0, first - _MARGIN), min(height, first + rows + _MARGIN)
+        band = _sharp_band(result, small, photo[start:stop], start / height, stop / height)
+        finished[first : first + rows] = band[first - start :][:rows]
+    return finished
+
+
+def _sharp_band(result: np.ndarray, small: np.ndarray, photo: np.ndarray, top: float, bottom: float) -> np.ndarray:
+    """The part of `enlarged_sharply` from `top` to `bottom`, shares of the height; `photo` is that part of it."""
+    height, width = small.shape[:2]
+    first, last = max(0, int(top * height) - _MARGIN), min(height, int(bottom * height) + 1 + _MARGIN)
+    result, small = result[first:last], small[first:last]
+    box, size = (0, top * height - first, width, bottom * height - first), (photo.shape[1], photo.shape[0])
+    # Where a plane is a function of others, it is enlarged as they are, or the difference would show.
+    guide, restyled = _luma(small), _luma(result)
+    slopes, _ = linear_coefficients(guide[None], restyled, _WINDOW, _EPSILON)
+    luma, slope = _enlarged(restyled, size, box), _enlarged(slopes[0], size, box)
+    strokes = _smooth_along(luma - slope * _enlarged(guide, size, box), luma)
     base = strokes + slope * _luma(photo)
-    factor = size[0] / result.shape[1]
+    factor = size[0] / width
     steep = base + _AMOUNT * min(1, 2 * (factor - 1)) * (strokes - _soft(strokes))
     reach = 1 if factor < 1.5 else 2  # to the next pixel of the small picture
     steep = np.clip(steep, -_highest(-base, reach), _highest(base, reach))
+    large = np.asarray(Image.fromarray(result).resize(size, Image.Resampling.BICUBIC, box))
     levels: np.ndarray = np.rint(np.clip(large + (steep - _luma(large))[..., None], 0, 255)).astype(np.uint8)
     return levels
 
@@ -72,7 +90,7 @@ def _smooth_along(plane: np.ndarray, luma: np.ndarray) -> np.ndarray:
         ends = [_shifted(padded, sign * dx, sign * dy) for dx, dy in steps for sign in (1, -1)]
         smooth += weight * (sum(ends) / len(ends))
         weights += weight
-    share = _ALONG * strength / (total + _FAINT)
+    share = _ALONG * np.minimum(1, strength / (np.maximum(total, 0) + _FAINT))
     result: np.ndarray = plane + share * (smooth / weights - plane)
     return result
 
@@ -97,8 +115,8 @@ def _highest(plane: np.ndarray, reach: int) -> np.ndarray:
     return plane
 
 
-def _bicubic(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
+def _enlarged(plane: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
+    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC, box))
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:

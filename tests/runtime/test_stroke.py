@@ -98,6 +98,13 @@ def test_a_flat_picture_stays_flat() -> None:
         assert np.abs(at_stroke(lambda images: images, photos, stroke).astype(int) - photos).max() <= 1
 
 
+def test_bands_of_a_large_picture_fit_together(restyled, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, small, result = restyled
+    whole = enlarged_sharply(result, small, photo[:-1])  # an odd height: rows of the two do not meet
+    monkeypatch.setattr("fastnst.runtime.sharpening._BAND", 320 * 50)
+    assert np.abs(enlarged_sharply(result, small, photo[:-1]).astype(int) - whole).max() <= 1
+
+
 @pytest.mark.parametrize("stroke", [0, 0.49, 2.01, -1, float("nan"), float("inf")])
 def test_strokes_out_of_range_are_refused(negative_model: Path, stroke: float) -> None:
     with pytest.raises(ConfigError, match=r"stroke must be between 0\.5 and 2, not"):
