@@ -34,10 +34,12 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
     options = _build_parser(prog).parse_args(argv)
     _check(options)
     styles = described_styles()
+    among = "no style"
     for field in ("movement", "artist"):
         wanted = getattr(options, field)
         if wanted is not None:
-            styles = styles_of(field, wanted, styles)
+            styles = styles_of(field, wanted, styles, among)
+            among = f"no style of the {field} '{wanted}'"
     sys.stdout.write(_table(styles))
     if options.json:
         described = [asdict(metadata) | {"style": name} for name, metadata in styles.items()]

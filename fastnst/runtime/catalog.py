@@ -63,10 +63,12 @@ def described_styles() -> dict[str, StyleMetadata]:
     return described
 
 
-def styles_of(field: str, wanted: str, styles: dict[str, StyleMetadata]) -> dict[str, StyleMetadata]:
+def styles_of(
+    field: str, wanted: str, styles: dict[str, StyleMetadata], among: str = "no style"
+) -> dict[str, StyleMetadata]:
     """Those of `styles` whose `movement` or `artist` is `wanted`, or, where none is exactly that, contains it.
 
-    Case and accents do not count. Raises `ConfigError`, with the nearest value and all of them, where nothing fits.
+    Case and accents do not count; `among` begins the sentence of the error. Raises `ConfigError`, with the nearest value and all of them, where nothing fits.
     """
     values = {name: getattr(metadata, field) for name, metadata in styles.items()}
     known = sorted({value for value in values.values() if value})
@@ -79,7 +81,7 @@ def styles_of(field: str, wanted: str, styles: dict[str, StyleMetadata]) -> dict
     words = {word: value for value in known for word in (*plain(value).split(), plain(value))}
     nearest = difflib.get_close_matches(key, words, n=1)
     near = f" Did you mean '{words[nearest[0]]}'?" if nearest else ""
-    raise ConfigError(f"no style has the {field} '{wanted}'.{near} There is: {', '.join(known) or 'none given'}.")
+    raise ConfigError(f"{among} has the {field} '{wanted}'.{near} There is: {', '.join(known) or 'none given'}.")
 
 
 def plain(text: str) -> str:

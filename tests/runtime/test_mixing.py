@@ -137,6 +137,16 @@ def test_a_mix_runs_like_one_style(photo_file: Path) -> None:
     assert np.array_equal(plain, np.asarray(photo))  # one style by name twice is that style
 
 
+def test_trained_and_other_styles_mix_at_any_size_and_count(gallery: Path, photo: Image.Image) -> None:
+    shipped = Path(__file__).parents[2] / "weights" / "starry_night.onnx"
+    pixels = np.asarray(photo.resize((77, 90)))
+    photos = np.stack([pixels, pixels[::-1]])
+    made = Stylizer(f"{shipped}:3,lilies:1", "cpu", 1).model(photos)
+    alone = [Stylizer(path, "cpu", 1).model(photos) for path in (shipped, gallery / "lilies.onnx")]
+    assert np.array_equal(made[1], mixed([pictures[1] for pictures in alone], (0.75, 0.25)))
+    assert made.shape == photos.shape
+
+
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = cli.main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()

@@ -107,7 +107,10 @@ def test_descriptions_as_json(capsys, gallery: Path, tmp_path: Path) -> None:
         (["--movement", "Impresionism"], "no style has the movement 'Impresionism'. Did you mean 'Impressionism'?"),
         (["--artist", "picaso"], "There is: Claude Monet, Katsushika Hokusai, Paul Cézanne."),
         (["--artist", "monnet"], "Did you mean 'Claude Monet'?"),
-        (["--artist", "monet", "--movement", "ukiyo"], "no style has the artist 'monet'"),
+        (
+            ["--artist", "monet", "--movement", "ukiyo"],
+            "no style of the movement 'ukiyo' has the artist 'monet'. There is: Katsushika",
+        ),
         (["--photo", "x.jpg"], "--photo x.jpg is for a sheet"),
         (["--sheet", "x.pdf"], "x.pdf has no picture suffix"),
         (["--sheet", "{tmp}/x.png", "--photo", "{tmp}/missing.jpg"], "missing.jpg cannot be opened"),
