@@ -68,7 +68,8 @@ def styles_of(
 ) -> dict[str, StyleMetadata]:
     """Those of `styles` whose `movement` or `artist` is `wanted`, or, where none is exactly that, contains it.
 
-    Case and accents do not count; `among` begins the sentence of the error. Raises `ConfigError`, with the nearest value and all of them, where nothing fits.
+    Case and accents do not count. Raises `ConfigError`, with the nearest value and all of them, where nothing fits;
+    the sentence begins with `among`.
     """
     values = {name: getattr(metadata, field) for name, metadata in styles.items()}
     known = sorted({value for value in values.values() if value})

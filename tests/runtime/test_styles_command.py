@@ -109,7 +109,7 @@ def test_descriptions_as_json(capsys, gallery: Path, tmp_path: Path) -> None:
         (["--artist", "monnet"], "Did you mean 'Claude Monet'?"),
         (
             ["--artist", "monet", "--movement", "ukiyo"],
-            "no style of the movement 'ukiyo' has the artist 'monet'. There is: Katsushika",
+            "of the movement 'ukiyo' has the artist 'monet'.",
         ),
         (["--photo", "x.jpg"], "--photo x.jpg is for a sheet"),
         (["--sheet", "x.pdf"], "x.pdf has no picture suffix"),
