@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastnst.commands.parser import Parser
 from fastnst.commands.portrait import add_portrait_options, open_portrait
+from fastnst.commands.style_options import add_style_options, check_style_options, chosen_styles
 from fastnst.errors import ConfigError
 from fastnst.runtime.camera.controls import HELP, Controls
 
@@ -22,12 +23,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(prog=prog, description="Restyle the camera, live.", epilog=f"Keys: {HELP}.")
     parser.add_argument("--camera", metavar="N|URL|FILE", help=_CAMERA)
-    parser.add_argument(
-        "--style", action="append", nargs="+", required=True, metavar="STYLE", help="names of styles, or .onnx files"
-    )
+    add_style_options(parser)
     parser.add_argument("--max-size", type=int, default=640, help="reduce to this long side in pixels (default: 640)")
-    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")
-    parser.add_argument("--preserve-color", action="store_true", help="keep the photo's colours")
     parser.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
     parser.add_argument("--mirror", action="store_true", help="show the picture as a mirror does")
     parser.add_argument("--no-overlay", action="store_true", help="no text on the picture")
@@ -52,10 +49,9 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
     from fastnst.runtime.camera.live import Live, LiveOptions
     from fastnst.runtime.camera.people import LivePortrait
     from fastnst.runtime.camera.screen import Headless, VirtualCamera, Window
-    from fastnst.runtime.catalog import resolve_style
     from fastnst.runtime.stylizer import Stylizer
 
-    styles = [resolve_style(name) for names in options.style for name in names]
+    styles = chosen_styles(options)
     # A background in another style follows the keys too; `live` is there before the first picture.
     portrait = open_portrait(options, video=True, look=lambda: (live.controls.strength, live.controls.preserve_color))
     camera = Camera(options.camera)
@@ -67,7 +63,7 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
         camera,
         stylizers,
         screen,
-        LiveOptions(options.max_size, options.smooth, options.frames, options.folder),
+        LiveOptions(options.max_size, options.smooth, options.frames, options.folder, options.stroke),
         Controls(
             strength=options.strength,
             preserve_color=options.preserve_color,
@@ -101,9 +97,9 @@ def _tell(line: str) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from fastnst.runtime.stylizer import check_max_size, check_strength
+    from fastnst.runtime.stylizer import check_max_size
 
-    check_strength(options.strength)
+    check_style_options(options)
     check_max_size(options.max_size)
     if options.frames is not None and options.frames < 1:
         raise ConfigError(f"frames must be at least 1, not {options.frames}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
+from fastnst.commands.style_options import content, style_content
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images import SUFFIXES, Picture, open_picture
-from fastnst.runtime.catalog import resolve_style
+from fastnst.runtime.choice import choose
 from fastnst.runtime.matting import MattingModel, resolve_matting_model
 from fastnst.runtime.portrait import MODES, STYLE_PREFIX, Portrait, PortraitOptions
 from fastnst.runtime.stylizer import Stylizer
@@ -93,17 +93,12 @@ def portrait_settings(portrait: Portrait | None) -> dict[str, object]:
     settings = asdict(portrait.options)
     background = portrait.options.background
     if portrait.restyle is not None and background is not None:
-        style = resolve_style(background.removeprefix(STYLE_PREFIX))
-        settings["background"] = f"{STYLE_PREFIX}{content(style)}"
+        style = choose(background.removeprefix(STYLE_PREFIX))
+        settings["background"] = f"{STYLE_PREFIX}{style_content(style)}"
     elif background is not None and background not in ("keep", "blur") and not background.startswith("#"):
         settings["background"] = content(Path(background).expanduser())
     matting = content(portrait.matting.path) if portrait.matting else None
     return {"portrait": settings.pop("mode"), **settings, "matting": matting}
-
-
-def content(file: Path) -> str:
-    """A file's name and what tells its content from others'."""
-    return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
 
 
 def open_matting(options: argparse.Namespace) -> MattingModel | None:
@@ -173,6 +168,6 @@ def _restyler(name: str, options: argparse.Namespace, look: Look | None) -> Call
 
     def restyle(photo: np.ndarray) -> np.ndarray:
         strength, preserve_color = look() if look else (options.strength, options.preserve_color)
-        return np.asarray(stylizer(photo, strength=strength, preserve_color=preserve_color))
+        return np.asarray(stylizer(photo, strength=strength, preserve_color=preserve_color, stroke=options.stroke))
 
     return restyle

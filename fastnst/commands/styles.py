@@ -1,25 +1,107 @@
-"""`fastnst styles`: what can be passed to --style."""
+"""`fastnst styles`: what can be passed to --style, as a list and as a sheet of pictures."""
 
 from __future__ import annotations
 
+import argparse
+import json
+import logging
+import math
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from PIL import Image
 
 from fastnst.commands.parser import Parser
-from fastnst.errors import ConfigError
-from fastnst.runtime.catalog import available_styles
-from fastnst.runtime.style_model import StyleModel
+from fastnst.errors import ConfigError, OutputError
+from fastnst.images import SUFFIXES, check_output, open_image, save_image, write_atomically
+from fastnst.runtime.catalog import available_styles, described_styles, styles_of
+from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.stylizer import Stylizer
+from fastnst.sheets import Cell, contact_sheet
+
+SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"  # Grace Hopper, US Navy 1984, public domain
+_SIZE = 480  # pixels: side of a picture on the sheet
+_COLUMNS = 4
+_PROGRESS_FROM = 4  # styles; fewer are done before a bar could be read
+_HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
 
 def main(argv: list[str], prog: str = "fastnst styles") -> int:
-    """Print one line a style; raises `ConfigError` if none is installed."""
-    parser = Parser(prog=prog, description="List the styles that are installed.")
-    parser.parse_args(argv)
-    styles = available_styles()
-    if not styles:
-        raise ConfigError("no style is installed: give --style a style model file (.onnx).")
-    width = max(map(len, styles))
-    for name, path in styles.items():
-        metadata = StyleModel(path, provider="cpu").metadata
-        painting = ", ".join(part for part in (metadata.title, metadata.artist, metadata.year) if part)
-        sys.stdout.write(f"{name:{width}}  {painting or '-'}  ({metadata.movement or 'no movement given'})\n")
+    """Print one line a style; raises `ConfigError` if none is installed, or none is what was asked for."""
+    logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
+    options = _build_parser(prog).parse_args(argv)
+    _check(options)
+    styles = described_styles()
+    among = "no style"
+    for field in ("movement", "artist"):
+        wanted = getattr(options, field)
+        if wanted is not None:
+            styles = styles_of(field, wanted, styles, among)
+            among = f"no style of the {field} '{wanted}'"
+    sys.stdout.write(_table(styles))
+    if options.json:
+        described = [asdict(metadata) | {"style": name} for name, metadata in styles.items()]
+        with write_atomically(options.json, overwrite=options.overwrite) as partial:
+            partial.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.sheet:
+        save_image(_sheet(list(styles), options), options.sheet, overwrite=options.overwrite)
+        sys.stdout.write(f"{options.sheet}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n")
     return 0
+
+
+def _build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=prog, description="List the styles that are installed.")
+    parser.add_argument("--movement", metavar="M", help="only those of this movement, or of one whose name contains it")
+    parser.add_argument("--artist", metavar="A", help="only those of this artist, or of one whose name contains it")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="also show a photo in each of them on one sheet")
+    parser.add_argument("--photo", type=Path, metavar="FILE", help="the photo of the sheet (default: a portrait)")
+    parser.add_argument("--provider", default="auto", help="for the sheet: auto, cpu, openvino, cuda or tensorrt")
+    parser.add_argument("--threads", type=int, help="for the sheet: CPU threads (default: all that may be used)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the full descriptions here")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.photo and not options.sheet:
+        raise ConfigError(f"--photo {options.photo} is for a sheet: add --sheet FILE.")
+    if options.sheet and options.sheet.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{options.sheet} has no picture suffix that can be written: use {', '.join(SUFFIXES)}.")
+    for output in (options.sheet, options.json):
+        if output:
+            check_output(output, overwrite=options.overwrite)
+
+
+def _table(styles: dict[str, StyleMetadata]) -> str:
+    rows = [
+        (name, metadata.title, metadata.artist, metadata.year, metadata.movement) for name, metadata in styles.items()
+    ]
+    cells = [_HEADINGS, *([text or "-" for text in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _sheet(names: list[str], options: argparse.Namespace) -> Image.Image:
+    """The photo and, beside it, what each style makes of it, with the styles' names below."""
+    photo = open_image(options.photo or SAMPLE, max_size=_SIZE)
+    installed = available_styles()
+    cells: list[Cell] = [(photo, "the photo")]
+    for name in _with_progress(names):
+        # One at a time: many open models would fill the memory.
+        cells.append((Stylizer(installed[name], options.provider, options.threads)(photo), name))
+    columns = min(_COLUMNS, math.ceil(math.sqrt(len(cells))))
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    return contact_sheet(rows, cell=_SIZE)
+
+
+def _with_progress(names: list[str]) -> Iterator[str]:
+    if len(names) < _PROGRESS_FROM:
+        yield from names
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(names, description="restyling", console=Console(stderr=True), transient=True)

@@ -13,10 +13,11 @@ from pathlib import Path
 from fastnst.commands import video
 from fastnst.commands.parser import Parser
 from fastnst.commands.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
+from fastnst.commands.style_options import add_style_options, check_style_options, chosen_styles
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
-from fastnst.runtime.catalog import available_styles, resolve_style
-from fastnst.runtime.stylizer import Stylizer, check_max_size, check_strength
+from fastnst.runtime.choice import StyleChoice
+from fastnst.runtime.stylizer import Stylizer, check_max_size
 from fastnst.sheets import contact_sheet
 
 _PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
@@ -27,7 +28,7 @@ class Job:
     """One picture to make: which photo, which style, where to."""
 
     photo: Path
-    style: Path
+    style: StyleChoice
     output: Path
 
 
@@ -36,9 +37,6 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(prog=prog, description="Restyle photos, folders of photos, and clips.")
     parser.add_argument("photos", nargs="+", type=Path, metavar="INPUT", help="photos, folders of photos, or a clip")
     parser.add_argument(
-        "--style", nargs="+", required=True, metavar="STYLE", help="names of styles, .onnx files, or all"
-    )
-    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -46,8 +44,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="OUT",
         help="a file for one picture or a clip, else a folder",
     )
-    parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")
-    parser.add_argument("--preserve-color", action="store_true", help="keep the photo's colours")
+    add_style_options(parser)
     parser.add_argument("--max-size", type=int, help="reduce photos to this long side in pixels first")
     parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
@@ -67,8 +64,8 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     options = build_parser(prog).parse_args(argv)
     _check_options(options)
     if video.is_clip(options):
-        return video.run(options, lambda: resolve_style(options.style[0]))
-    styles = _styles(options.style)
+        return video.run(options)
+    styles = chosen_styles(options)
     jobs = plan(options.photos, styles, options.output, options.format)
     for job in jobs:
         check_output(job.output, overwrite=options.overwrite)
@@ -83,7 +80,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     return 1 if failures else 0
 
 
-def plan(photos: list[Path], styles: list[Path], output: Path, suffix: str | None = None) -> list[Job]:
+def plan(photos: list[Path], styles: list[StyleChoice], output: Path, suffix: str | None = None) -> list[Job]:
     """Every picture to make and where it goes.
 
     One photo, one style and an output with a picture suffix: that file. Otherwise the output is a folder that mirrors
@@ -114,21 +111,21 @@ def plan(photos: list[Path], styles: list[Path], output: Path, suffix: str | Non
     return jobs
 
 
-def _unused(folder: Path, photo: Path, style: Path, suffix: str | None, taken: set[Path]) -> Path:
+def _unused(folder: Path, photo: Path, style: StyleChoice, suffix: str | None, taken: set[Path]) -> Path:
     ending = f".{suffix}" if suffix else photo.suffix.lower()
     ending = ending if ending in SUFFIXES else ".png"
     for stem in (photo.stem, photo.name.replace(".", "_")):
-        target = folder / f"{stem}_{style.stem}{ending}"
+        target = folder / f"{stem}_{style.name}{ending}"
         if target not in taken:
             return target
     number = 2
-    while (target := folder / f"{photo.stem}_{style.stem}_{number}{ending}") in taken:
+    while (target := folder / f"{photo.stem}_{style.name}_{number}{ending}") in taken:
         number += 1
     return target
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    check_strength(options.strength)
+    check_style_options(options)
     if options.max_size is not None:
         check_max_size(options.max_size)
     if not 1 <= options.quality <= 100:
@@ -140,17 +137,8 @@ def _check_options(options: argparse.Namespace) -> None:
     transparent_format(options)
 
 
-def _styles(names: list[str]) -> list[Path]:
-    if names == ["all"]:
-        styles = list(available_styles().values())
-        if not styles:
-            raise ConfigError("no style is installed: give --style a style model file (.onnx).")
-        return styles
-    return [resolve_style(name) for name in names]
-
-
 def _run(
-    jobs: list[Job], stylizers: dict[Path, Stylizer], finish: Finish, options: argparse.Namespace
+    jobs: list[Job], stylizers: dict[StyleChoice, Stylizer], finish: Finish, options: argparse.Namespace
 ) -> list[tuple[Path, str]]:
     """Make all pictures; of several, a bad one is noted and the rest goes on."""
     failures: list[tuple[Path, str]] = []
@@ -172,7 +160,9 @@ def _run(
 def _make(job: Job, stylizer: Stylizer, finish: Finish, options: argparse.Namespace) -> None:
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
     try:
-        stylized = stylizer(picture.rgb, strength=options.strength, preserve_color=options.preserve_color)
+        stylized = stylizer(
+            picture.rgb, strength=options.strength, preserve_color=options.preserve_color, stroke=options.stroke
+        )
         finished = finish(picture, stylized)
     except FastNSTError as error:
         raise ImageError(f"{job.photo}: {error}") from error
@@ -192,7 +182,7 @@ def _with_progress(jobs: list[Job]) -> Iterator[Job]:
 def _report(
     jobs: list[Job],
     failures: list[tuple[Path, str]],
-    stylizers: dict[Path, Stylizer],
+    stylizers: dict[StyleChoice, Stylizer],
     options: argparse.Namespace,
     seconds: float,
 ) -> None:
@@ -210,7 +200,7 @@ def _report(
 
 
 def _write_sheet(
-    jobs: list[Job], failed: set[Path], stylizers: dict[Path, Stylizer], options: argparse.Namespace
+    jobs: list[Job], failed: set[Path], stylizers: dict[StyleChoice, Stylizer], options: argparse.Namespace
 ) -> None:
     rows = []
     for photo in dict.fromkeys(job.photo for job in jobs if job.photo not in failed):

@@ -11,7 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnst.commands.portrait import content, open_portrait, portrait_settings
+from fastnst.commands.portrait import open_portrait, portrait_settings
+from fastnst.commands.style_options import chosen_style, style_content
 from fastnst.errors import ClipError, ConfigError, FastNSTError
 from fastnst.images import SUFFIXES
 
@@ -61,23 +62,31 @@ def is_clip(options: argparse.Namespace) -> bool:
     return False
 
 
-def run(options: argparse.Namespace, style: Callable[[], Path]) -> int:
-    """Restyle one clip; `style` finds the style model. Returns 0, or 130 after Ctrl-C."""
+def run(options: argparse.Namespace) -> int:
+    """Restyle one clip. Returns 0, or 130 after Ctrl-C."""
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.runtime.video.stylist import FrameStylist
 
     _check_restyling(options)
     check_paths(options)
-    path = style()
+    style = chosen_style(options, "a clip")
     target, _ = open_target(options, options.format or "png")
     source = open_source(options)
     portrait = open_portrait(options, video=True)
-    stylizer = Stylizer(path, options.provider, options.threads)
-    stylist = FrameStylist(stylizer, options.strength, options.preserve_color, options.smooth, options.batch, portrait)
+    stylizer = Stylizer(style, options.provider, options.threads)
+    stylist = FrameStylist(
+        stylizer,
+        options.strength,
+        options.preserve_color,
+        options.smooth,
+        options.batch,
+        portrait,
+        stroke=options.stroke,
+    )
     settings = {
         **clip_settings(options),
-        "style": content(path),
-        **{name: getattr(options, name) for name in ("strength", "preserve_color", "smooth")},
+        "style": style_content(style),
+        **{name: getattr(options, name) for name in ("strength", "preserve_color", "smooth", "stroke")},
         **portrait_settings(portrait),
     }
     engine = f"{stylizer.model.provider}, {stylizer.model.precision}"
@@ -199,8 +208,6 @@ def clip_settings(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _check_restyling(options: argparse.Namespace) -> None:
-    if len(options.style) > 1 or options.style == ["all"]:
-        raise ConfigError("a clip is restyled with one style: give one --style.")
     if options.sheet:
         raise ConfigError("--sheet is for photos: leave it out.")
     if options.batch is not None and not 1 <= options.batch <= 64:

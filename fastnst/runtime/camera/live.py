@@ -36,12 +36,14 @@ class LiveOptions:
         smooth: calm what flickers where nothing moves.
         frames: end after this many pictures; None goes on until the key q.
         folder: where snapshots and recordings go.
+        stroke: size of the strokes, as for photos.
     """
 
     max_size: int | None = 640
     smooth: bool = False
     frames: int | None = None
     folder: Path = Path()
+    stroke: float = 1.0
 
 
 class Live:
@@ -104,7 +106,7 @@ class Live:
             return 0
         photo = self._photo(shot)
         for stylizer in self._stylizers:
-            stylizer(photo)
+            stylizer(photo, stroke=self._options.stroke)
         if self._portrait:
             self._portrait(photo, lambda picture: picture)
             self._portrait.reset()
@@ -144,7 +146,14 @@ class Live:
 
     def _painted(self, photo: np.ndarray) -> np.ndarray:
         controls, stylizer = self.controls, self._stylizers[self.controls.style]
-        picture = np.asarray(stylizer(photo, strength=controls.strength, preserve_color=controls.preserve_color))
+        picture = np.asarray(
+            stylizer(
+                photo,
+                strength=controls.strength,
+                preserve_color=controls.preserve_color,
+                stroke=self._options.stroke,
+            )
+        )
         if self._options.smooth:
             self._smoother = self._smoother or Smoother()
             picture = self._smoother(photo, picture)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.portrait import Portrait
+from fastnst.runtime.stroke import at_stroke, check_stroke
 from fastnst.runtime.stylizer import Stylizer, check_strength
 from fastnst.runtime.video.clip import Frame
 from fastnst.runtime.video.people import FramePortraits, engine_failures
@@ -27,6 +28,7 @@ class FrameStylist:
         smooth: calm what flickers where the input stands still.
         batch: frames for one call of the engine; None chooses by the provider.
         portrait: tells people from the background; None restyles the whole picture.
+        stroke: size of the strokes, as for photos.
     """
 
     def __init__(
@@ -37,10 +39,13 @@ class FrameStylist:
         smooth: bool = False,
         batch: int | None = None,
         portrait: Portrait | None = None,
+        *,
+        stroke: float = 1.0,
     ) -> None:
         self._model = stylizer.model
         self._strength = check_strength(strength)
         self._preserve_color = preserve_color
+        self._stroke = check_stroke(stroke)
         self._smoother = Smoother() if smooth else None
         self._batch = batch or (_GPU_BATCH if stylizer.model.provider in ("cuda", "tensorrt") else 1)
         self._people = FramePortraits(portrait) if portrait else None
@@ -56,7 +61,7 @@ class FrameStylist:
     def restyle(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
         """Each frame and its restyled picture."""
         with engine_failures("engine"):
-            pictures = self._model(np.stack([frame.rgb for frame in frames]))
+            pictures = at_stroke(self._model, np.stack([frame.rgb for frame in frames]), self._stroke)
         return [(frame, replace(frame, rgb=picture)) for frame, picture in zip(frames, pictures, strict=True)]
 
     def finish(self, pairs: list[tuple[Frame, Frame]]) -> list[tuple[Frame, Frame]]:
