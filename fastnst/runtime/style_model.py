@@ -43,6 +43,11 @@ class StyleModel:
         """What it computes in: `f32`, `bf16` or `f16`."""
         return self._engine.precision
 
+    @property
+    def session(self) -> Any:
+        """The onnxruntime session, for those who time or run it alone."""
+        return self._engine.session
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Restyle uint8 RGB `[N, H, W, 3]`, H and W ≥ 16; the same shape comes back."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
