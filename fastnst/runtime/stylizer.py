@@ -13,6 +13,7 @@ from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.runtime.style_model import SMALLEST_SIDE, StyleModel
+from fastnst.runtime.tiles import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
 
 
 class Stylizer:
@@ -41,6 +42,7 @@ class Stylizer:
         strength: float = 1.0,
         preserve_color: bool = False,
         max_size: int | None = None,
+        tile: str | float = "auto",
     ) -> Image.Image:
         """Restyle one picture.
 
@@ -49,10 +51,13 @@ class Stylizer:
             strength: 0 leaves the photo, 1 is the full style, between them the two are blended.
             preserve_color: keep the photo's colours and take the painting's light and strokes.
             max_size: work at this long side in pixels at most.
+            tile: megapixels that are computed at once; larger pictures are restyled part by part. `auto` does so above
+                8 megapixels, and where the memory does not suffice; `off` never.
 
         Returns a Pillow image of mode RGB, of the photo's size or of `max_size`.
         """
         check_strength(strength)
+        megapixels = parse_tile(tile)
         photo = _as_rgb(image)
         if max_size is not None and max(photo.size) > check_max_size(max_size):
             photo = resize_long_side(photo, max_size)
@@ -63,10 +68,38 @@ class Stylizer:
             )
         if strength == 0:
             return photo.copy()
-        stylized = Image.fromarray(self.model(np.asarray(photo)[None])[0])
+        stylized = Image.fromarray(self._restyled(np.asarray(photo), megapixels))
         if preserve_color:
             stylized = transfer_luminance(photo, stylized)
         return blend(photo, stylized, strength)
+
+    def _restyled(self, pixels: np.ndarray, megapixels: float | None) -> np.ndarray:
+        """uint8 `[H, W, 3]` restyled, whole or in tiles. Raises `ImageError` if the memory does not suffice."""
+        tiles = choose_tiles(pixels.shape[0], pixels.shape[1], megapixels)
+        try:
+            if tiles is None:
+                try:
+                    whole: np.ndarray = self.model(pixels[None])[0]
+                    return whole
+                except Exception as error:
+                    if megapixels is not None or not _is_out_of_memory(error) or pixels[..., 0].size <= TILE_PIXELS:
+                        raise
+                    tiles = Tiles()
+            return run_in_tiles(pixels, self.model, tiles)
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise ImageError(
+                f"a picture of {pixels.shape[1]}×{pixels.shape[0]} pixels does not fit in the memory:"
+                " restyle it in tiles (--tile 2, or less), or reduce it with --max-size."
+            ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an engine (or numpy) could not get the memory; onnxruntime has no exception of its own for it."""
+    text = str(error).lower()
+    foreign = type(error).__module__.startswith("onnxruntime") and ("alloc" in text or "out of memory" in text)
+    return foreign or isinstance(error, MemoryError)
 
 
 def check_strength(strength: float) -> float:
