@@ -12,6 +12,7 @@ from fastnst.images import open_image, resize_long_side
 from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.sessions import is_onnxruntime_error
 from fastnst.runtime.style_model import SMALLEST_SIDE, StyleModel
 from fastnst.runtime.tiles import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
 
@@ -98,8 +99,8 @@ class Stylizer:
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether an engine (or numpy) could not get the memory; onnxruntime has no exception of its own for it."""
     text = str(error).lower()
-    foreign = type(error).__module__.startswith("onnxruntime") and ("alloc" in text or "out of memory" in text)
-    return foreign or isinstance(error, MemoryError)
+    engines = is_onnxruntime_error(error) or isinstance(error, RuntimeError)
+    return isinstance(error, MemoryError) or (engines and ("alloc" in text or "out of memory" in text))
 
 
 def check_strength(strength: float) -> float:
