@@ -165,9 +165,12 @@ def read_matte(path: Path, size: tuple[int, int], max_size: int | None = None) -
 
 def _restyler(name: str, options: argparse.Namespace, look: Look | None) -> Callable[[np.ndarray], np.ndarray]:
     stylizer = Stylizer(name, options.provider, options.threads)
+    tile = getattr(options, "tile", "auto")  # the camera has no such option
 
     def restyle(photo: np.ndarray) -> np.ndarray:
         strength, preserve_color = look() if look else (options.strength, options.preserve_color)
-        return np.asarray(stylizer(photo, strength=strength, preserve_color=preserve_color, stroke=options.stroke))
+        return np.asarray(
+            stylizer(photo, strength=strength, preserve_color=preserve_color, stroke=options.stroke, tile=tile)
+        )
 
     return restyle

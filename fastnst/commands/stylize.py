@@ -18,6 +18,7 @@ from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
 from fastnst.runtime.choice import StyleChoice
 from fastnst.runtime.stylizer import Stylizer, check_max_size
+from fastnst.runtime.tiles import parse_tile
 from fastnst.sheets import contact_sheet
 
 _PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
@@ -46,6 +47,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )
     add_style_options(parser)
     parser.add_argument("--max-size", type=int, help="reduce photos to this long side in pixels first")
+    parser.add_argument(
+        "--tile",
+        default="auto",
+        metavar="MEGAPIXELS",
+        help="restyle photos above this size in parts, to save memory; auto: above 8 (default), or off",
+    )
     parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
     parser.add_argument("--format", metavar="SUFFIX", help="write all pictures as jpg, png, webp or tiff")
@@ -128,6 +135,7 @@ def _check_options(options: argparse.Namespace) -> None:
     check_style_options(options)
     if options.max_size is not None:
         check_max_size(options.max_size)
+    parse_tile(options.tile)
     if not 1 <= options.quality <= 100:
         raise ConfigError(f"quality must be between 1 and 100, not {options.quality}.")
     if options.format is not None:
@@ -161,7 +169,11 @@ def _make(job: Job, stylizer: Stylizer, finish: Finish, options: argparse.Namesp
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
     try:
         stylized = stylizer(
-            picture.rgb, strength=options.strength, preserve_color=options.preserve_color, stroke=options.stroke
+            picture.rgb,
+            strength=options.strength,
+            preserve_color=options.preserve_color,
+            stroke=options.stroke,
+            tile=options.tile,
         )
         finished = finish(picture, stylized)
     except FastNSTError as error:

@@ -14,6 +14,7 @@ from fastnst.runtime.metadata import StyleMetadata
 
 log = logging.getLogger(__name__)
 
+HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is no style of its own
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -28,7 +29,7 @@ def available_styles() -> dict[str, Path]:
     """The styles by name, in alphabetical order; a name in an earlier folder hides the same name in a later one."""
     found: dict[str, Path] = {}
     for folder in reversed(style_folders()):
-        found.update({path.stem: path for path in folder.glob("*.onnx")})
+        found.update({path.stem: path for path in folder.glob("*.onnx") if not path.name.endswith(HALF_SUFFIX)})
     return dict(sorted(found.items()))
 
 

@@ -30,7 +30,7 @@ class StyleModel:
     def __init__(self, path: str | Path, provider: str = "auto", threads: int | None = None) -> None:
         self.path = Path(path)
         check_file(self.path)
-        self._engine: Engine = open_engine(self.path, provider, threads)
+        self._engine: Engine = open_engine(self.path, provider, threads, bound=True)
         self.metadata = _checked_metadata(self._engine.session, self.path)
 
     @property
@@ -40,8 +40,13 @@ class StyleModel:
 
     @property
     def precision(self) -> str:
-        """What it computes in: `f32`, `bf16` or `f16`."""
+        """What it computes in: `f32`, `tf32`, `bf16` or `f16`."""
         return self._engine.precision
+
+    @property
+    def session(self) -> Any:
+        """The onnxruntime session, for those who time it alone; on a GPU it may want its buffers bound."""
+        return self._engine.session
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Restyle uint8 RGB `[N, H, W, 3]`, H and W ≥ 16; the same shape comes back."""
@@ -52,8 +57,7 @@ class StyleModel:
                 f"a picture of {images.shape[2]}×{images.shape[1]} pixels is too small: "
                 f"{SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
             )
-        stylized: np.ndarray = self._engine.session.run(["stylized"], {"image": images})[0]
-        return stylized
+        return self._engine.run(images)
 
 
 def check_file(path: Path) -> None:

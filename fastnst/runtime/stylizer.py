@@ -13,8 +13,10 @@ from fastnst.runtime.choice import StyleChoice, choose
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.runtime.mixing import open_style
+from fastnst.runtime.sessions import is_onnxruntime_error
 from fastnst.runtime.stroke import at_stroke, check_stroke
 from fastnst.runtime.style_model import SMALLEST_SIDE
+from fastnst.runtime.tiles import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
 
 
 class Stylizer:
@@ -44,6 +46,7 @@ class Stylizer:
         preserve_color: bool = False,
         max_size: int | None = None,
         stroke: float = 1.0,
+        tile: str | float = "auto",
     ) -> Image.Image:
         """Restyle one picture.
 
@@ -53,25 +56,67 @@ class Stylizer:
             preserve_color: keep the photo's colours and take the painting's light and strokes.
             max_size: work at this long side in pixels at most.
             stroke: size of the strokes, 0.5 … 2 times the style's own; 0.5 takes four times the time and memory.
+            tile: megapixels that are computed at once; larger pictures are restyled part by part. `auto` does so above
+                8 megapixels, and where the memory does not suffice; `off` never.
 
         Returns a Pillow image of mode RGB, of the photo's size or of `max_size`.
         """
         check_strength(strength)
         check_stroke(stroke)
+        megapixels = parse_tile(tile)
+        if isinstance(image, np.ndarray):
+            _check_array(image)
+            if max_size is None and strength == 1 and not preserve_color:
+                # Nothing needs the photo as an image: at 720p each conversion costs half a millisecond.
+                _check_size(image.shape[1], image.shape[0])
+                return Image.fromarray(self._restyled(image, stroke, megapixels))
         photo = _as_rgb(image)
         if max_size is not None and max(photo.size) > check_max_size(max_size):
             photo = resize_long_side(photo, max_size)
-        if min(photo.size) < SMALLEST_SIDE:
-            raise ImageError(
-                f"a picture of {photo.width}×{photo.height} pixels is too small:"
-                f" {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
-            )
+        _check_size(*photo.size)
         if strength == 0:
             return photo.copy()
-        stylized = Image.fromarray(at_stroke(self.model, np.asarray(photo)[None], stroke)[0])
+        stylized = Image.fromarray(self._restyled(np.asarray(photo), stroke, megapixels))
         if preserve_color:
             stylized = transfer_luminance(photo, stylized)
         return blend(photo, stylized, strength)
+
+    def _restyled(self, pixels: np.ndarray, stroke: float, megapixels: float | None) -> np.ndarray:
+        """uint8 `[H, W, 3]` restyled at a stroke size."""
+
+        def restyle(frames: np.ndarray) -> np.ndarray:
+            return np.stack([self._at_once_or_tiled(frame, megapixels) for frame in frames])
+
+        restyled: np.ndarray = at_stroke(restyle, pixels[None], stroke)[0]
+        return restyled
+
+    def _at_once_or_tiled(self, pixels: np.ndarray, megapixels: float | None) -> np.ndarray:
+        """uint8 `[H, W, 3]` restyled, whole or in tiles. Raises `ImageError` if the memory does not suffice."""
+        tiles = choose_tiles(pixels.shape[0], pixels.shape[1], megapixels)
+        try:
+            if tiles is None:
+                try:
+                    whole: np.ndarray = self.model(pixels[None])[0]
+                    return whole
+                except Exception as error:
+                    if megapixels is not None or not _is_out_of_memory(error) or pixels[..., 0].size <= TILE_PIXELS:
+                        raise
+                    tiles = Tiles()
+            return run_in_tiles(pixels, self.model, tiles)
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise ImageError(
+                f"a picture of {pixels.shape[1]}×{pixels.shape[0]} pixels does not fit in the memory:"
+                " restyle it in tiles (--tile 2, or less), or reduce it with --max-size."
+            ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an engine (or numpy) could not get the memory; onnxruntime has no exception of its own for it."""
+    text = str(error).lower()
+    engines = is_onnxruntime_error(error) or isinstance(error, RuntimeError)
+    return isinstance(error, MemoryError) or (engines and ("alloc" in text or "out of memory" in text))
 
 
 def check_strength(strength: float) -> float:
@@ -91,8 +136,16 @@ def check_max_size(max_size: int) -> int:
 def _as_rgb(image: Image.Image | np.ndarray | str | Path) -> Image.Image:
     if isinstance(image, str | Path):
         return open_image(image)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
-        return Image.fromarray(image)
-    return image.convert("RGB")
+    return Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
+
+
+def _check_array(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < SMALLEST_SIDE:
+        raise ImageError(
+            f"a picture of {width}×{height} pixels is too small: {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
+        )

@@ -25,7 +25,7 @@ from fastnst.runtime.matting import (
     working_size,
 )
 from fastnst.runtime.metadata import MattingMetadata
-from fastnst.runtime.providers import peak_signal_to_noise
+from fastnst.runtime.precision import peak_signal_to_noise
 from fastnst.runtime.resampling import area_resize
 from tests.matting_models import disc, scene, write_modnet, write_ours
 

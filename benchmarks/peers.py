@@ -1,0 +1,295 @@
+"""Speed and held-out objective of our styles beside what people run, in one run.
+
+    python benchmarks/peers.py [--styles starry_night] [--size 1280x720] [--peers DIR] [--json FILE]
+    python benchmarks/peers.py --peers DIR --photos DIR --paintings starry_night=FILE wave=FILE --johnson FILE
+
+Compared, taking turns, from a decoded frame (uint8) to a restyled one: (a) our own implementation of the published
+pytorch/examples network in eager float32 torch, (b) the same network in stock onnxruntime, (c) our styles through
+`Stylizer` on the best engine, (d) the same files in stock onnxruntime, (e) trained models of other projects below
+--peers DIR. Every one has the same number of threads. A model of one fixed size runs at that; `ratio` compares pixels a
+second with (a).
+
+With --photos and --paintings the objective of the restyled photos is measured by one judge. It says nothing across
+paintings, so it is given where the model's own painting is, as NAME=FILE by the model's name. (a) has random weights,
+unless --johnson gives a trained `johnson` (.safetensors or .onnx); then --paintings takes `johnson=FILE` too.
+
+`overhead` is the time of `Stylizer` above the bare session run of its engine, alternating, as the median over pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peer_files import eager, find_peers, stock_session
+from peer_networks import PlainJohnson
+from peer_objective import Key, named_files, objectives
+from torch import nn
+
+from fastnst.commands.bench import parse_size, test_picture
+from fastnst.errors import ConfigError, FastNSTError
+from fastnst.export import StyleModelGraph, save_graph, trace_graph
+from fastnst.images import check_output, write_atomically
+from fastnst.runtime import Stylizer, available_styles
+from fastnst.runtime.providers import usable_cores
+from fastnst.weights import load_network
+
+_JOHNSON = "johnson"
+_TURN = 0.3  # seconds that a fast one's turn lasts at least, ...
+_MOST_A_TURN = 20  # ... within this many runs
+
+
+@dataclass
+class Contender:
+    """One thing to time: `run` takes and gives uint8 RGB `[H, W, 3]`; `size` is `(height, width)`."""
+
+    label: str
+    style: str
+    runs_on: str
+    run: Callable[[np.ndarray], np.ndarray]
+    size: tuple[int, int]
+    fixed: bool = False
+
+
+@dataclass
+class Result:
+    """Times in milliseconds; `ratio` in pixels a second to the eager network; objective terms or None."""
+
+    label: str
+    style: str
+    runs_on: str
+    size: str
+    median_ms: float
+    fps: float
+    ratio: float
+    runs: int
+    objective: dict[str, float] | None = None
+
+
+def main() -> int:
+    options = parse()
+    try:
+        return measure(options)
+    except FastNSTError as error:
+        sys.stderr.write(f"peers: {error}\n")
+        return 2
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--styles", nargs="+", help="names or .onnx files (default: all that ship)")
+    parser.add_argument("--size", default="1280x720", help="of the frames that are timed; multiples of 4")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: 7)")
+    parser.add_argument("--provider", default="auto", help="of Stylizer (default: auto)")
+    parser.add_argument("--threads", type=int, default=usable_cores())
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="trained models of others, one project a folder")
+    parser.add_argument("--johnson", type=Path, metavar="FILE", help="trained weights of our johnson (width 32)")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="held-out photos for the objective")
+    parser.add_argument("--paintings", nargs="+", default=[], metavar="NAME=FILE", help="the model's own painting")
+    parser.add_argument("--count", type=int, default=10, help="photos (default: 10)")
+    parser.add_argument("--photo-size", type=int, default=256, help="their long side (default: 256)")
+    parser.add_argument("--perceptual", default="vgg19", help="the judge (default: vgg19)")
+    parser.add_argument("--perceptual-weights", metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    return parser.parse_args()
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Open, time, judge and report everything."""
+    size = parse_size(options.size)
+    if size[0] % 4 or size[1] % 4:
+        raise ConfigError(f"the size must be of multiples of 4, which these networks need, not {options.size}.")
+    if options.rounds < 1 or options.threads < 1:
+        raise ConfigError("rounds and threads must be at least 1.")
+    if options.json:
+        check_output(options.json, overwrite=options.overwrite)
+    paintings = named_files(options.paintings)
+    torch.set_num_threads(options.threads)
+    stylizers = {
+        Path(style).stem: Stylizer(style, options.provider, options.threads)
+        for style in options.styles or available_styles()
+    }
+    left_out: dict[str, str] = {}
+    contenders = [*eager_network(options.johnson, size, options.threads), *ours(stylizers, size, options.threads)]
+    if options.peers:
+        peers, left_out = find_peers(options.peers, options.threads)
+        contenders += [
+            Contender(one.project, one.name, one.runs_on, one.run, one.size or size, one.size is not None)
+            for one in peers
+        ]
+    times = interleaved(contenders, options.rounds)
+    overheads = {
+        name: overhead(stylizer, size, options.threads, options.rounds) for name, stylizer in stylizers.items()
+    }
+    judged: dict[Key, dict[str, float]] = {}
+    if options.photos and paintings:
+        weights = next(iter(stylizers.values())).metadata.loss_weights
+        # Random weights are not worth judging.
+        trained = [one for one in contenders if not one.fixed and (one.style != _JOHNSON or options.johnson)]
+        pictures = [((one.label, one.style), one.run) for one in trained]
+        judged = objectives(pictures, weights, paintings, options)
+    results = summarize(contenders, times, judged)
+    report(results, overheads, left_out, options)
+    return 0
+
+
+def eager_network(trained: Path | None, size: tuple[int, int], threads: int) -> Iterator[Contender]:
+    """(a) and (b): the published network eager and in stock onnxruntime, with random or with given weights."""
+    torch.manual_seed(0)
+    network: nn.Module = PlainJohnson().eval()
+    if trained:
+        own, metadata = load_network(trained)
+        if metadata.network != _JOHNSON or own.options != {"width": 32, "blocks": 5}:
+            raise ConfigError(
+                f"{trained} is no johnson of width 32 and 5 blocks, but {metadata.network} {own.options}."
+            )
+        network = PlainJohnson(head="tanh").take(own).eval()
+    run = eager(lambda x: network(x / 255) * 255)
+    yield Contender("(a) published network", _JOHNSON, "torch eager f32", run, size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "johnson.onnx"
+        save_graph(trace_graph(StyleModelGraph(network, torch.float32), "stylized", channels=3), {}, path)
+        session = stock_session(str(path), threads)
+    yield Contender("(b) the same", _JOHNSON, "onnxruntime cpu f32", bare(session), size)
+
+
+def ours(stylizers: dict[str, Stylizer], size: tuple[int, int], threads: int) -> Iterator[Contender]:
+    """(c) and (d): our styles by `Stylizer` and in stock onnxruntime."""
+    for name, stylizer in stylizers.items():
+        engine = f"{stylizer.model.provider} {stylizer.model.precision}"
+        # The way from Pillow's image back to an array counts as ours.
+        yield Contender("(c) Stylizer", name, engine, lambda frame, one=stylizer: np.asarray(one(frame)), size)
+    for name, stylizer in stylizers.items():
+        session = stock_session(str(stylizer.model.path), threads)
+        yield Contender("(d) the same file", name, "onnxruntime cpu f32", bare(session), size)
+
+
+def bare(session: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """A style model file in ten lines without fastnst."""
+
+    def run(frame: np.ndarray) -> np.ndarray:
+        pixels: np.ndarray = session.run(["stylized"], {"image": frame[None]})[0][0]
+        return pixels
+
+    return run
+
+
+def interleaved(contenders: list[Contender], rounds: int) -> list[list[float]]:
+    """Seconds of each run. All take turns, so that a slow minute of the machine hits all alike."""
+    frames = {one.size: test_picture(*one.size)[0] for one in contenders}
+    counts, times = [], []
+    for one in contenders:  # the warm-up, which also tells how many runs make a turn
+        one.run(frames[one.size])
+        counts.append(max(1, min(_MOST_A_TURN, round(_TURN / timed(one.run, frames[one.size])))))
+        times.append([])
+    for _ in range(rounds):
+        for one, count, taken in zip(contenders, counts, times, strict=True):
+            taken += [timed(one.run, frames[one.size]) for _ in range(count)]
+    return times
+
+
+def timed(run: Callable[[np.ndarray], np.ndarray], frame: np.ndarray) -> float:
+    """Seconds of one run."""
+    started = time.perf_counter()
+    run(frame)
+    return time.perf_counter() - started
+
+
+def overhead(stylizer: Stylizer, size: tuple[int, int], threads: int, rounds: int) -> float:
+    """The share by which `Stylizer` takes longer than its engine's bare session run."""
+    model = stylizer.model
+    on_gpu = model.provider in ("cuda", "tensorrt")  # there the session's run would not be that of the engine
+    alone = (lambda one: model(one[None])[0]) if on_gpu else bare(model.session)
+    frame = test_picture(*size)[0]
+    runs = (alone, stylizer)
+    for run in runs:
+        run(frame)
+    pairs = max(5 * rounds, 5)
+    # Each goes first in every other pair: a frequency that falls with the heat would otherwise count for one of them.
+    times = [
+        [timed(run, frame) for run in order][:: 1 if order is runs else -1]
+        for order in (runs if pair % 2 else runs[::-1] for pair in range(pairs))
+    ]
+    return statistics.median(through / engine for engine, through in times) - 1
+
+
+def summarize(
+    contenders: list[Contender], times: list[list[float]], judged: dict[Key, dict[str, float]]
+) -> list[Result]:
+    """The figures of each, the first being what the others are compared with."""
+    rates = [one.size[0] * one.size[1] / statistics.median(taken) for one, taken in zip(contenders, times, strict=True)]
+    return [
+        Result(
+            one.label, one.style, one.runs_on, f"{one.size[1]}x{one.size[0]}", 1e3 * statistics.median(taken),
+            1 / statistics.median(taken), rate / rates[0], len(taken), judged.get((one.label, one.style)),
+        )
+        for one, taken, rate in zip(contenders, times, rates, strict=True)
+    ]  # fmt: skip
+
+
+def report(
+    results: list[Result], overheads: dict[str, float], left_out: dict[str, str], options: argparse.Namespace
+) -> None:
+    """A table on stdout; with --json everything in a file."""
+    sys.stdout.write(table(results))
+    for name, share in overheads.items():
+        sys.stdout.write(f"overhead of Stylizer over its bare session, {name}: {share:+.1%}\n")
+    for path, reason in left_out.items():
+        sys.stdout.write(f"not loadable: {path} ({reason})\n")
+    if not options.json:
+        return
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "onnxruntime", "numpy")}
+    figures = {
+        "threads": options.threads, "rounds": options.rounds, "versions": versions,
+        "results": [asdict(one) for one in results], "stylizer_overhead": overheads, "not_loadable": left_out,
+        "judge": options.perceptual, "photos": options.count, "photo_size": options.photo_size,
+    }  # fmt: skip
+    with write_atomically(options.json, overwrite=options.overwrite) as partial:
+        partial.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def table(results: list[Result]) -> str:
+    """The figures in columns."""
+    heads = ("what", "style", "runs on", "size", "ms", "fps", "ratio", "content", "style term", "total")
+    rows = [heads]
+    for one in results:
+        terms = one.objective or {}
+        shown = (f"{terms[term]:.4f}" if term in terms else "" for term in ("content", "style", "total"))
+        rows.append(
+            (
+                one.label,
+                one.style,
+                one.runs_on,
+                one.size,
+                f"{one.median_ms:.1f}",
+                f"{one.fps:.1f}",
+                f"{one.ratio:.1f}",
+                *shown,
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    lines = [
+        "  ".join(
+            f"{cell:<{w}}" if column < 4 else f"{cell:>{w}}"
+            for column, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""The GPU path without a GPU: our logic against a stand-in for onnxruntime, and kept buffers on the real one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from fastnst.errors import ConfigError
+from fastnst.runtime import StyleModel, available_styles, providers
+from fastnst.runtime.binding import BoundSession
+from fastnst.runtime.gpu import attempts, open_gpu
+from fastnst.runtime.sessions import UnavailableError, warn_once
+
+
+class OrtError(Exception):
+    """What onnxruntime raises."""
+
+
+OrtError.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+
+class Value:
+    """An OrtValue."""
+
+    made = 0
+
+    def __init__(self, shape: list[int]) -> None:
+        Value.made += 1
+        self.pixels = np.zeros(shape, np.uint8)
+
+    @classmethod
+    def ortvalue_from_shape_and_type(cls, shape: list[int], element: Any, device: str, index: int) -> Value:
+        assert (element, device, index) == (np.uint8, "cuda", 0)
+        return cls(shape)
+
+    def update_inplace(self, pixels: np.ndarray) -> None:
+        self.pixels[...] = pixels
+
+    def numpy(self) -> np.ndarray:
+        return self.pixels
+
+
+class RunOptions:
+    def __init__(self) -> None:
+        self.entries: dict[str, str] = {}
+
+    def add_run_config_entry(self, name: str, value: str) -> None:
+        self.entries[name] = value
+
+
+class Session:
+    """255 − image, off by some levels as the precision has it."""
+
+    def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
+        self.path, self.wanted = Path(path), providers
+        self.options: dict[str, Any] = {}
+        for entry in providers:
+            if isinstance(entry, tuple):
+                self.options |= entry[1]
+        self.graphs: list[str] = []
+        self.released: list[int] = []
+        self.error = 0
+        self.fails_to_record = False
+
+    def get_providers(self) -> list[str]:
+        return [entry[0] if isinstance(entry, tuple) else entry for entry in self.wanted]
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="image", type="tensor(uint8)", shape=["N", "H", "W", 3])]
+
+    def get_outputs(self) -> list[Any]:
+        return [SimpleNamespace(name="stylized", type="tensor(uint8)", shape=["N", "H", "W", 3])]
+
+    def get_modelmeta(self) -> Any:
+        return SimpleNamespace(custom_metadata_map={"fastnst.format_version": "1", "fastnst.name": "negative"})
+
+    def run(self, _names: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [np.clip(255 - feed["image"].astype(int) + self.error, 0, 255).astype(np.uint8)]
+
+    def io_binding(self) -> Any:
+        binding = SimpleNamespace()
+        binding.bind_ortvalue_input = lambda name, value: setattr(binding, name, value)
+        binding.bind_ortvalue_output = lambda name, value: setattr(binding, name, value)
+        return binding
+
+    def run_with_iobinding(self, binding: Any, options: RunOptions | None) -> None:
+        graph = options.entries["gpu_graph_id"] if options else "none"
+        self.graphs.append(graph)
+        if self.fails_to_record and graph not in ("none", "-1"):
+            raise OrtError("capture failed\nat a line\nand another")
+        binding.stylized.pixels[...] = 255 - binding.image.pixels
+
+    def release_captured_graph(self, graph: int) -> None:
+        self.released.append(graph)
+
+
+class FakeOrt(SimpleNamespace):
+    """An onnxruntime with GPU providers; `broken` says which sessions cannot be opened, `errors` how exact they are."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            __version__="9.9", OrtValue=Value, RunOptions=RunOptions, SessionOptions=onnxruntime.SessionOptions
+        )
+        self.available = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+        self.opened: list[Session] = []
+        self.broken = lambda session: None
+        self.errors = lambda session: 0
+
+    def get_available_providers(self) -> list[str]:
+        return self.available
+
+    def InferenceSession(self, path: str, options: Any, providers: list[Any]) -> Session:  # noqa: N802
+        session = Session(path, options, providers)
+        reason = self.broken(session)
+        if reason:
+            raise OrtError(reason)
+        session.error = self.errors(session)
+        self.opened.append(session)
+        return session
+
+
+@pytest.fixture
+def ort(monkeypatch: pytest.MonkeyPatch) -> FakeOrt:
+    fake = FakeOrt()
+    monkeypatch.setattr(providers, "import_onnxruntime", lambda: fake)
+    monkeypatch.setattr(providers, "_plausible", lambda _: ["tensorrt", "cuda"])
+    warn_once.cache_clear()
+    return fake
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "negative.onnx"
+    path.write_bytes(b"a model")
+    return path
+
+
+def frame(height: int = 20, width: int = 24, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+
+
+def test_cuda_runs_with_kept_buffers_and_records_what_repeats(ort: FakeOrt, model: Path) -> None:
+    opened = StyleModel(model, "cuda")
+    assert (opened.provider, opened.precision) == ("cuda", "tf32")
+    session = ort.opened[-1]
+    assert session.options["enable_cuda_graph"] == 1
+    before = Value.made
+    frames = [frame(seed=seed) for seed in range(4)]
+    results = [opened(one) for one in frames]
+    assert all(np.array_equal(result, 255 - one) for result, one in zip(results, frames, strict=True))
+    assert Value.made - before == 2  # one input and one output for all four frames
+    assert session.graphs == ["-1", "-1", "1", "1"]
+    for _ in range(3):
+        opened(frame(30, 40))
+    assert session.graphs[4:] == ["-1", "-1", "2"]
+    for width in (16, 17, 18):  # one more shape than is kept
+        opened(frame(16, width))
+    assert session.released == [1]
+
+
+def test_a_failed_recording_falls_back_with_one_line(
+    ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = StyleModel(model, "cuda")
+    ort.opened[-1].fails_to_record = True
+    with caplog.at_level(logging.WARNING):
+        for seed in range(5):
+            assert np.array_equal(opened(frame(seed=seed)), 255 - frame(seed=seed))
+    assert [record.message for record in caplog.records] == ["CUDA graphs are not used: capture failed."]
+    assert "enable_cuda_graph" not in ort.opened[-1].options
+    assert set(ort.opened[-1].graphs) == {"none"}
+
+
+def test_without_graphs_from_the_beginning(ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ort.broken = lambda session: "nodes on the CPU" if "enable_cuda_graph" in session.options else None
+    with caplog.at_level(logging.WARNING):
+        opened = StyleModel(model, "cuda")
+    assert np.array_equal(opened(frame()), 255 - frame())
+    assert [record.message for record in caplog.records] == ["CUDA graphs are not used: nodes on the CPU."]
+
+
+def test_precision_below_40_db_is_refused(ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ort.errors = lambda session: 9 if session.options.get("trt_fp16_enable") else 0
+    with caplog.at_level(logging.WARNING):
+        assert StyleModel(model, "tensorrt").precision == "tf32"
+    assert [record.message for record in caplog.records] == [
+        "f16 is not precise enough for negative.onnx on tensorrt: another one is used."
+    ]
+    model.write_bytes(b"another model")  # verdicts are kept by the file
+    ort.errors = lambda session: 9 if session.options and "use_tf32" not in session.options else 0
+    assert StyleModel(model, "cuda").precision == "f32"
+    model.write_bytes(b"a third model")
+    ort.errors = lambda session: 1 if session.options else 0
+    assert StyleModel(model, "tensorrt").precision == "f16"
+
+
+def test_a_half_copy_beside_the_model_is_taken_if_it_is_precise(ort: FakeOrt, model: Path) -> None:
+    half = model.with_suffix(".fp16.onnx")
+    half.write_bytes(b"half of it")
+    assert [way.precision for way in attempts(model, "cuda")] == ["f16", "tf32", "f32"]
+    assert StyleModel(model, "cuda").precision == "f16"
+    assert ort.opened[-1].path == half
+    half.write_bytes(b"a bad half")
+    ort.errors = lambda session: 20 if session.path == half else 0
+    assert StyleModel(model, "cuda").precision == "tf32"
+    assert ort.opened[-1].path == model
+
+
+def test_half_copies_are_no_styles(negative_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one.onnx", "one.fp16.onnx"):
+        (tmp_path / name).write_bytes(negative_model.read_bytes())
+    monkeypatch.setenv("FASTNST_STYLES", str(tmp_path))
+    assert "one" in available_styles()
+    assert "one.fp16" not in available_styles()
+
+
+def test_engines_are_cached_by_precision(ort: FakeOrt, model: Path, tmp_path: Path) -> None:
+    folders = [dict(way.providers)["tensorrt"]["trt_engine_cache_path"] for way in attempts(model, "tensorrt")]
+    assert len(set(folders)) == 3
+    assert all(Path(folder).is_dir() for folder in folders)
+
+
+def test_auto_goes_on_with_one_line_each(ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ort.broken = lambda session: "no libnvinfer\nwall of text" if "trt_fp16_enable" in session.options else None
+    with caplog.at_level(logging.WARNING):
+        assert StyleModel(model).provider == "cuda"
+    assert [record.message for record in caplog.records] == ["tensorrt is not used: no libnvinfer."]
+    caplog.clear()
+    ort.broken = lambda session: "no GPU" if session.options else None
+    with caplog.at_level(logging.WARNING):
+        assert StyleModel(model).provider == "cpu"
+    assert [record.message for record in caplog.records] == [
+        "tensorrt is not used: no GPU.",
+        "cuda is not used: no GPU.",
+    ]
+    with pytest.raises(ConfigError, match=r"'cuda' cannot be used \(no GPU\)"):
+        StyleModel(model, "cuda")
+
+
+def test_failures_with_the_first_picture_count_too(ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Session.run
+
+    def run(self: Session, names: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        if self.options:
+            raise OrtError("cudnn is missing")
+        return real(self, names, feed)
+
+    monkeypatch.setattr(Session, "run", run)
+    reference = ort.InferenceSession(str(model), None, ["CPUExecutionProvider"])
+    with pytest.raises(UnavailableError, match="cudnn is missing"):
+        open_gpu(ort, model, 1, "cuda", reference, bound=True)
+
+
+def test_kept_buffers_on_the_real_onnxruntime(negative_model: Path) -> None:
+    session = onnxruntime.InferenceSession(str(negative_model), providers=["CPUExecutionProvider"])
+    run = BoundSession(onnxruntime, session, "cpu")
+    first = run(frame())
+    second = run(255 - frame())
+    assert np.array_equal(first, 255 - frame())  # not overwritten by the second
+    assert np.array_equal(second, frame())
+    assert run(frame(33, 17)).shape == (1, 33, 17, 3)
+    flipped = frame()[:, ::-1]  # not contiguous
+    assert np.array_equal(run(flipped), 255 - flipped)
