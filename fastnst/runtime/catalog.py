@@ -10,11 +10,10 @@ from pathlib import Path
 
 from fastnst.errors import ConfigError, ModelError, StyleNotFoundError, suggest
 from fastnst.runtime.descriptions import read_description
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.metadata import HALF_SUFFIX, StyleMetadata
 
 log = logging.getLogger(__name__)
 
-HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is no style of its own
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fastnst.download import cache_path
 from fastnst.runtime.binding import BoundSession
-from fastnst.runtime.catalog import HALF_SUFFIX
+from fastnst.runtime.metadata import HALF_SUFFIX
 from fastnst.runtime.precision import is_precise
 from fastnst.runtime.sessions import ORT_NAMES, UnavailableError, open_session, unavailable_on_failure, warn_once
 

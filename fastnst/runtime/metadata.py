@@ -10,6 +10,7 @@ from typing import Any
 from fastnst.errors import ModelError
 
 FORMAT_VERSION = 1
+HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is no style of its own
 _PREFIX = "fastnst."
 _VERSION_KEY = f"{_PREFIX}format_version"
 
