@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser
 
 from fastnst.training.data import PhotoData
+from fastnst.training.guards import Guards
 from fastnst.training.lightning_cli import Progress, TrainingCLI, run_training
 from fastnst.training.module import StyleTraining
 from fastnst.training.previews import Finish, Previews, Throughput
@@ -41,6 +42,7 @@ class StyleCLI(TrainingCLI):
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
         parser.add_argument("--init", type=str | None, default=None, help="start from this trained network")
+        parser.add_lightning_class_args(Guards, "guards")
         super().add_arguments_to_parser(parser)
 
 
