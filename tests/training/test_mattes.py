@@ -17,7 +17,7 @@ from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.data import PhotoData
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.weights import load_network
-from tests.training.test_training import arguments, materials, train  # noqa: F401 (a fixture)
+from tests.training.runs import arguments, train
 
 
 @pytest.fixture(scope="module")
