@@ -94,7 +94,7 @@ def test_missing_mattes_are_named(portraits: tuple[Path, Path], tmp_path: Path) 
 
 
 def test_a_portrait_and_temporal_training_from_a_shipped_file(
-    materials: Path,  # noqa: F811
+    materials: Path,
     portraits: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     assert metadata.loss_weights["temporal"] == 2
 
 
-def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:
     run = train(materials, tmp_path / "runs", "back", 1)
     model = tmp_path / "back.onnx"
     assert cli.main(["export", str(run / "back.safetensors"), "-o", str(model)]) == 0

@@ -137,7 +137,7 @@ def test_the_rate_rises_then_falls() -> None:
 
 
 def test_shipped_configurations_are_valid(materials: Path, tmp_path: Path) -> None:
-    for config in sorted((ROOT / "configs").glob("*.yaml")):
+    for config in sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs" / "styles").glob("*.yaml")]):
         options = ["fit", "--config", str(config), "--painting", "x.jpg", "--print_config"]
         assert cli.run("fastnst.training.cli", options, "train.py") == 0
 
