@@ -170,6 +170,8 @@ class Guards(pl.Callback):
             raise TrainingDivergedError(self._farewell(reason, step, good_step, path, module.learning_rate))
         self.returned += 1
         rate = _lower_rate(trainer, self.rate_drop)
+        if not trainer.is_global_zero:
+            return
         log.warning(
             "Step %d: %s; back to step %d, with a peak learning rate of %.3g from here on (return %d of %d).",
             *(step, reason, good_step, rate, self.returned, self.returns),
