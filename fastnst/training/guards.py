@@ -111,7 +111,11 @@ class Guards(pl.Callback):
         module = cast(StyleTraining, pl_module)
         if isinstance(outputs, dict):
             outputs = outputs["loss"]
-        is_number = _are_numbers([outputs.detach()]) and _are_numbers(list(module.network.parameters()))
+        # One norm over everything: a single number has to come from the device.
+        norm = torch.nn.utils.get_total_norm(
+            [outputs.detach(), *(part.detach() for part in module.network.parameters())]
+        )
+        is_number = bool(torch.isfinite(norm))
         if not trainer.strategy.reduce_boolean_decision(is_number, all=True):
             self._go_back(trainer, module, "the objective became nan")
 
@@ -187,11 +191,6 @@ class Guards(pl.Callback):
             f"{reason} at step {step}{often}: what was good at step {good_step} is kept; go on from it with"
             f" --init {path} and {remedy}."
         )
-
-
-def _are_numbers(tensors: list[Tensor]) -> bool:
-    """Whether all values are finite: one pass over them, and one number from the device."""
-    return bool(torch.isfinite(torch.stack(torch._foreach_norm(tensors))).all())
 
 
 def _snapshot(trainer: pl.Trainer, module: StyleTraining) -> dict[str, Any]:
