@@ -38,7 +38,8 @@ def describe_hardware(device: torch.device, processes: int = 1) -> str:
     """
     times = f"{processes} × " if processes > 1 else ""
     if device.type == "cpu":
-        return f"CPU, {times}{_cpu_name()}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"CPU, {times}{_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
     return f"GPU, {times}{name}"
 
