@@ -31,7 +31,7 @@ EQUIVALENT_ON_CPU = 50  # iterations of L-BFGS (N_eq)
 EQUIVALENT_ON_GPU = 100
 LARGEST_GRID = 4.0  # times the photos' own; at 3.2 a weave can be seen at 200 %, not at 100 %
 LARGEST_BORDER = 1.5  # times the photos' own
-MOST_BLOBS = 0.01  # of the pixels
+MOST_BLOBS = 0.02  # of the pixels
 LARGEST_ZOO = 20e6  # bytes, of all style model files together
 
 

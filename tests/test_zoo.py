@@ -143,5 +143,5 @@ def test_the_gates(zoo: Any) -> None:
     assert zoo.failed_gates({**report, "measures": bad}, on_gpu=False) == [
         "grid energy 10 is above 4 times the photos",
         "border energy 2 is above 1.5 times the photos",
-        "share of blobs 0.2 is above 0.01",
+        "share of blobs 0.2 is above 0.02",
     ]

@@ -52,7 +52,7 @@ def saturated_share(picture: np.ndarray) -> float:
     return float(((picture <= 1).all(axis=-1) | (picture >= 254).all(axis=-1)).mean())
 
 
-def blob_share(picture: np.ndarray, photo: np.ndarray | None = None, side: int = 7) -> float:
+def blob_share(picture: np.ndarray, photo: np.ndarray | None = None, side: int = 7, margin: int = 1) -> float:
     """The share of pixels in clipped areas as large as a blob, 0 to 1, where the photo is not clipped itself.
 
     A pixel is clipped where every channel stands at an end of its range: black, white, pure red and so on. Only areas
@@ -64,16 +64,19 @@ def blob_share(picture: np.ndarray, photo: np.ndarray | None = None, side: int =
         photo: what it was made from, of the same shape. Its own clipped pixels, and those within `side` pixels of
             them, are left out. None counts all.
         side: in pixels.
+        margin: levels from 0 and 255 that count as clipped.
     """
-    corners = _box_sums(_clipped(picture), side) == side**2  # upper left pixels of squares that are clipped all over
+    corners = (
+        _box_sums(_clipped(picture, margin), side) == side**2
+    )  # upper left pixels of squares that are clipped all over
     blobs = _box_sums(np.pad(corners, side - 1), side) > 0
     if photo is not None:
-        blobs &= _box_sums(np.pad(_clipped(photo), side), 2 * side + 1) == 0
+        blobs &= _box_sums(np.pad(_clipped(photo, margin), side), 2 * side + 1) == 0
     return float(blobs.mean())
 
 
-def _clipped(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(((picture <= 1) | (picture >= 254)).all(axis=-1))
+def _clipped(picture: np.ndarray, margin: int) -> np.ndarray:
+    return np.asarray(((picture <= margin) | (picture >= 255 - margin)).all(axis=-1))
 
 
 def _box_sums(mask: np.ndarray, side: int) -> np.ndarray:

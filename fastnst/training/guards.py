@@ -56,7 +56,7 @@ class Guards(pl.Callback):
         returns: int = 3,
         rate_drop: float = 0.5,
         patience: int = 2,
-        warmup: float = 0.1,
+        warmup: float = 0.2,
         photos: int = 4,
         limits: Limits = Limits(),  # noqa: B008 (jsonargparse wants a dataclass default)
     ) -> None:

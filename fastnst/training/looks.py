@@ -14,6 +14,8 @@ from fastnst.images import from_unit_floats
 from fastnst.reference.artifacts import blob_share, border_energy, grid_energy
 from fastnst.training.module import StyleTraining
 
+_NEARLY = 48  # levels from black and white
+
 
 @dataclass
 class Limits:
@@ -25,7 +27,7 @@ class Limits:
     Attributes:
         grid: grid energy as a multiple of the photos' own.
         border: border energy as a multiple of the photos' own.
-        blobs: share of the pixels in clipped areas where the photos have none, above the paintings' own share.
+        blobs: share of the pixels in clipped areas where the photos have none, above the paintings' nearly clipped ones.
         explosion: the objective as a multiple of the best so far, which begins with that of the photos as they are, or
             of plain grey, whichever is worse.
     """
@@ -85,7 +87,8 @@ class Looker:
         # 1 is what a picture without artifacts has: a flat photo with less must not make the limit narrower.
         self._grid = max(1.0, _mean(grid_energy, self._pixels), _mean(grid_energy, paintings))
         self._border = max(1.0, _mean(border_energy, self._pixels), _mean(border_energy, paintings))
-        self._blobs = _mean(blob_share, paintings)
+        # A young network overshoots: what is nearly black or white in the painting is clipped for some hundred steps.
+        self._blobs = float(np.mean([blob_share(painting, margin=_NEARLY) for painting in paintings]))
         unit = photos.float() / 255
         # What doing nothing costs: the worse of the photos as they are (no style) and plain grey (no content).
         self.idle_objective = max(self._objective(unit), self._objective(torch.full_like(unit, 0.5)))

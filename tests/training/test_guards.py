@@ -13,6 +13,7 @@ from fastnst import cli
 from fastnst.training.guards import Guards
 from fastnst.training.looks import Limits, Look, Looker
 from fastnst.training.module import StyleTraining
+from fastnst.training.previews import Previews
 from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
@@ -102,6 +103,23 @@ def test_two_bad_looks_in_a_row_go_back_and_one_does_not(
     train(materials, tmp_path, "looks", 8, *options)
     (message,) = warnings_of(caplog)
     assert message.startswith("Step 7: the share of blobs 0.4 is above 0.05 at 2 looks in a row; back to step 5")
+
+
+def test_the_previews_show_what_the_guards_judge(
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The picture of a step is that of the network that was bad, not of what the guards made of it."""
+    order: list[str] = []
+    original = Previews.on_validation_end
+
+    def drawn(self: Previews, *given: Any) -> None:
+        order.append("previews")
+        original(self, *given)
+
+    monkeypatch.setattr(Previews, "on_validation_end", drawn)
+    monkeypatch.setattr(Looker, "look", lambda _self: order.append("look") or GOOD)
+    train(materials, tmp_path, "order", 1, "--trainer.val_check_interval", "1")
+    assert order == ["previews", "look"]
 
 
 def test_an_exploding_objective_goes_back_at_once(
