@@ -27,7 +27,8 @@ class Limits:
     Attributes:
         grid: grid energy as a multiple of the photos' own.
         border: border energy as a multiple of the photos' own.
-        blobs: share of the pixels in clipped areas where the photos have none, above the paintings' nearly clipped ones.
+        blobs: share of the pixels in clipped areas where the photos have none, above the share of the paintings' pixels
+            in nearly clipped ones.
         explosion: the objective as a multiple of the best so far, which begins with that of the photos as they are, or
             of plain grey, whichever is worse.
     """

@@ -106,7 +106,7 @@ def test_two_bad_looks_in_a_row_go_back_and_one_does_not(
 
 
 def test_the_previews_show_what_the_guards_judge(
-    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The picture of a step is that of the network that was bad, not of what the guards made of it."""
     order: list[str] = []
