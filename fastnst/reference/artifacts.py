@@ -75,6 +75,14 @@ def blob_share(picture: np.ndarray, photo: np.ndarray | None = None, side: int =
     return float(blobs.mean())
 
 
+def dark_and_light_share(painting: np.ndarray) -> float:
+    """The share of a painting, uint8 RGB `[H, W, 3]`, in areas within 48 levels of clipping: what its blobs may be.
+
+    A network overshoots where its painting is nearly black or white, and more so while it is young.
+    """
+    return blob_share(painting, margin=48)
+
+
 def _clipped(picture: np.ndarray, margin: int) -> np.ndarray:
     return np.asarray(((picture <= margin) | (picture >= 255 - margin)).all(axis=-1))
 

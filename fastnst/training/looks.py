@@ -11,10 +11,8 @@ from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.images import from_unit_floats
-from fastnst.reference.artifacts import blob_share, border_energy, grid_energy
+from fastnst.reference.artifacts import blob_share, border_energy, dark_and_light_share, grid_energy
 from fastnst.training.module import StyleTraining
-
-_NEARLY = 48  # levels from black and white
 
 
 @dataclass
@@ -88,8 +86,7 @@ class Looker:
         # 1 is what a picture without artifacts has: a flat photo with less must not make the limit narrower.
         self._grid = max(1.0, _mean(grid_energy, self._pixels), _mean(grid_energy, paintings))
         self._border = max(1.0, _mean(border_energy, self._pixels), _mean(border_energy, paintings))
-        # A young network overshoots: what is nearly black or white in the painting is clipped for some hundred steps.
-        self._blobs = float(np.mean([blob_share(painting, margin=_NEARLY) for painting in paintings]))
+        self._blobs = _mean(dark_and_light_share, paintings)
         unit = photos.float() / 255
         # What doing nothing costs: the worse of the photos as they are (no style) and plain grey (no content).
         self.idle_objective = max(self._objective(unit), self._objective(torch.full_like(unit, 0.5)))
