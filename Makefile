@@ -1,10 +1,19 @@
 # make demo: restyle a photo with every style that ships (PHOTO=mine.jpg for your own).
-# make test: lint, types and tests. Both set up everything they need.
+# make test: lint, types and tests.
+# make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them.
+# All set up everything they need.
 PYTHON ?= python3
 PHOTO ?=
 OUT ?= demo
+PAINTINGS ?=
+PHOTOS ?=
+STYLES ?=
+HELD_OUT ?=
+JUDGE ?=
+WORK ?= runs/zoo
+TRAIN ?=
 
-.PHONY: demo test clean
+.PHONY: demo test zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -14,6 +23,12 @@ test: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
+
+zoo: .venv/ready
+	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
+		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
+		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
+		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)")
 
 # The plugin that uses the bf16 units of recent Intel CPUs has no wheel for some machines: then go on without.
 .venv-demo/ready: pyproject.toml

@@ -1,4 +1,4 @@
-"""Train a style network: `python train.py fit --config configs/starry_night.yaml`. A thin door to `fastnst train`."""
+"""Train a style: `python train.py fit --config configs/styles/starry_night.yaml`. A thin door to `fastnst train`."""
 
 import sys
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "preview": ("fastnst.commands.preview", "show what a training will aim at, before it starts"),
     "bench": ("fastnst.commands.bench", "time styles at several sizes on the engines of this machine"),
     "distill": ("fastnst.distillation.cli", "train the perceptual network that ships, from VGG-19"),
+    "card": ("fastnst.commands.card", "write a style's card from its model file and its comparison"),
     "export": ("fastnst.commands.export", "turn a trained network into a style model file"),
 }
 _TRAINING_PACKAGES = {

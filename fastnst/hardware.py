@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
+from pathlib import Path
 
 import torch
 
@@ -27,6 +29,34 @@ def bf16_is_fast(device: torch.device) -> bool:
     return any(
         getattr(torch.cpu, probe, lambda: False)() for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     )
+
+
+def describe_hardware(device: torch.device, processes: int = 1) -> str:
+    """What a training runs on, for the model file: `GPU, NVIDIA H100` or `CPU, Intel Xeon, 2 threads`.
+
+    With several processes, their number in front of the name.
+    """
+    times = f"{processes} × " if processes > 1 else ""
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"CPU, {times}{_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    return f"GPU, {times}{name}"
+
+
+def _cpu_name() -> str:
+    """The processor's name as far as the system tells it, without trademarks."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2]
+                break
+    except OSError:
+        pass  # no Linux
+    for mark in ("(R)", "(TM)", "(r)", "(tm)"):
+        name = name.replace(mark, "")
+    return " ".join(name.split())
 
 
 def keep_freed_memory() -> None:

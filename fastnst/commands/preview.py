@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
@@ -22,6 +21,7 @@ from fastnst.reference.compare import photo_list
 from fastnst.reference.optimize import OptimizeConfig, optimize
 from fastnst.reference.settings import Settings, prepare, progress_bar
 from fastnst.sheets import Cell, contact_sheet
+from fastnst.training.recipes import read_recipe
 
 _FACTORS = (1 / 3, 1.0, 3.0)
 
@@ -78,7 +78,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     """The objective of a training configuration (or the defaults of a training) for the reference."""
     from fastnst.training.module import StyleTraining
 
-    config = _read(options.config) if options.config else {}
+    config = read_recipe(options.config) if options.config else {}
     model: dict[str, Any] = config.get("model") or {}
     default_size = inspect.signature(StyleTraining).parameters["style_size"].default
     try:
@@ -93,13 +93,3 @@ def _settings(options: argparse.Namespace) -> Settings:
         size=options.size,
         style_size=model.get("style_size", default_size),
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"the configuration {path} cannot be read ({str(error).splitlines()[0]}).") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"the configuration {path} must hold keys and values.")
-    return content

@@ -50,3 +50,44 @@ def border_energy(picture: np.ndarray, width: int = 8) -> float:
 def saturated_share(picture: np.ndarray) -> float:
     """The share of pixels at pure black or white in all channels: blobs and burnt areas."""
     return float(((picture <= 1).all(axis=-1) | (picture >= 254).all(axis=-1)).mean())
+
+
+def blob_share(picture: np.ndarray, photo: np.ndarray | None = None, side: int = 7, margin: int = 1) -> float:
+    """The share of pixels in clipped areas as large as a blob, 0 to 1, where the photo is not clipped itself.
+
+    A pixel is clipped where every channel stands at an end of its range: black, white, pure red and so on. Only areas
+    that hold a square of `side` × `side` clipped pixels count (a morphological opening), so that highlights, outlines
+    and single dots don't.
+
+    Args:
+        picture: uint8 RGB `[H, W, 3]`, both sides at least `side`.
+        photo: what it was made from, of the same shape. Its own clipped pixels, and those within `side` pixels of
+            them, are left out. None counts all.
+        side: in pixels.
+        margin: levels from 0 and 255 that count as clipped.
+    """
+    corners = (
+        _box_sums(_clipped(picture, margin), side) == side**2
+    )  # upper left pixels of squares that are clipped all over
+    blobs = _box_sums(np.pad(corners, side - 1), side) > 0
+    if photo is not None:
+        blobs &= _box_sums(np.pad(_clipped(photo, margin), side), 2 * side + 1) == 0
+    return float(blobs.mean())
+
+
+def dark_and_light_share(painting: np.ndarray) -> float:
+    """The share of a painting, uint8 RGB `[H, W, 3]`, in areas within 48 levels of clipping: what its blobs may be.
+
+    A network overshoots where its painting is nearly black or white, and more so while it is young.
+    """
+    return blob_share(painting, margin=48)
+
+
+def _clipped(picture: np.ndarray, margin: int) -> np.ndarray:
+    return np.asarray(((picture <= margin) | (picture >= 255 - margin)).all(axis=-1))
+
+
+def _box_sums(mask: np.ndarray, side: int) -> np.ndarray:
+    """How many pixels are set in each `side` × `side` square: `[H - side + 1, W - side + 1]`."""
+    sums = np.pad(mask.astype(np.int64), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    return np.asarray(sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fastnst.images import from_unit_floats, to_unit_floats
 from fastnst.objective import Objective, ObjectiveConfig
-from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
+from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize
 from fastnst.runtime.stylizer import Stylizer
 
@@ -158,6 +158,7 @@ def _measures(
         "grid": grid_energy(pixels),
         "border": border_energy(pixels),
         "saturated": saturated_share(pixels),
+        "blobs": blob_share(pixels, None if picture is photo else np.asarray(photo)),
     }
     if second is not None:
         with torch.no_grad():

@@ -26,6 +26,7 @@ _MEASURES = {
     "grid": "grid energy (1 is none)",
     "border": "border energy (about 1 is none)",
     "saturated": "share of saturated pixels",
+    "blobs": "share of saturated areas where the photo has none",
     "second_content": "content distance, second judge",
     "second_style": "Gram distance, second judge",
 }

@@ -28,6 +28,8 @@ class StyleMetadata:
         loss_weights: the objective's configuration.
         steps, batch_size, image_size: of the training.
         data: the photos it learned from.
+        training_seconds: wall-clock time of the training; 0 if not recorded.
+        hardware: what it ran on, as `CPU, …` or `GPU, …`; empty if not recorded.
         objective: its terms on held-out photos, by the judge it was trained with.
         lbfgs_equivalent: iterations of per-image optimization with the same mean objective (N_eq), if measured.
         precision: `fp32` or `fp16`.
@@ -49,6 +51,8 @@ class StyleMetadata:
     batch_size: int = 0
     image_size: int = 0
     data: str = ""
+    training_seconds: float = 0.0
+    hardware: str = ""
     objective: dict[str, float] = field(default_factory=dict)
     lbfgs_equivalent: float | None = None
     precision: str = "fp32"

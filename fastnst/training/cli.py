@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
 
 from fastnst.training.data import PhotoData
+from fastnst.training.guards import Guards
 from fastnst.training.lightning_cli import Progress, TrainingCLI, run_training
 from fastnst.training.module import StyleTraining
 from fastnst.training.previews import Finish, Previews, Throughput
@@ -41,7 +42,14 @@ class StyleCLI(TrainingCLI):
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
         parser.add_argument("--init", type=str | None, default=None, help="start from this trained network")
+        parser.add_lightning_class_args(Guards, "guards")
         super().add_arguments_to_parser(parser)
+
+    def instantiate_trainer(self, **options: Any) -> pl.Trainer:
+        """Guards come after the previews, which show what they judge, and before the checkpoints."""
+        trainer: Any = super().instantiate_trainer(**options)
+        trainer.callbacks.sort(key=lambda one: (isinstance(one, ModelCheckpoint), isinstance(one, Guards)))
+        return cast(pl.Trainer, trainer)
 
 
 def watchers() -> list[pl.Callback]:

@@ -18,6 +18,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from fastnst.errors import ConfigError, suggest
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
+from fastnst.training.recipes import with_bases
 
 
 def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
@@ -68,6 +69,7 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare what all trainings have, and link the top-level options."""
+        parser.add_argument("--base", type=str | None, default=None, help="in a YAML file: the file that it changes")
         parser.add_argument("--checkpoint_every", type=int, default=500, help="steps between two checkpoints")
         for source, target in self.top_options.items():
             parser.link_arguments(source, target)
@@ -91,6 +93,7 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Give every run its own folder and logger, named after what is trained."""
         config = self.config[self.subcommand]
+        config.base = None  # the configuration that the run's folder keeps is whole
         if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
         if config.trainer.logger is None or config.trainer.logger is True:
@@ -125,7 +128,7 @@ def run_training(
         cli(
             module,
             data,
-            args=argv,
+            args=with_bases(argv),
             parser_class=Parser,
             parser_kwargs={"prog": prog},
             save_config_kwargs={"overwrite": True},

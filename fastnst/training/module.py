@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 
 import fastnst
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError
+from fastnst.hardware import describe_hardware
 from fastnst.images import open_image, resize_long_side, to_unit_floats
 from fastnst.networks import build_network
 from fastnst.objective import LossTerms, Objective, ObjectiveConfig
@@ -27,6 +29,8 @@ from fastnst.training.motion import inconsistency
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
+
+_PROGRESS_KEY = "fastnst_progress"  # in a checkpoint
 
 
 @dataclass
@@ -54,10 +58,6 @@ class StyleCredits:
     movement: str = ""
     licence: str = ""
     data: str = ""
-
-
-class TrainingDivergedError(FastNSTError):
-    """The objective is no longer a number."""
 
 
 class StyleTraining(pl.LightningModule):
@@ -119,7 +119,9 @@ class StyleTraining(pl.LightningModule):
         self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
         self.perceptual_name = perceptual.name
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
-        self.earlier_steps = 0  # of the training that this one starts from
+        self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
+        self.lost_steps = 0  # steps that the guards took back
+        self._started: float | None = None
         if init is not None:
             self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
         self.objective = Objective(build_perceptual(perceptual), objective)
@@ -143,15 +145,14 @@ class StyleTraining(pl.LightningModule):
             [torch.from_numpy(painting)[None].to(self.device) for painting in self.paintings], self.painting_weights
         )
 
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
     def training_step(self, photos: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 3, H, W]`, or `[N, 4, H, W]` with mattes: the total to minimize."""
         measured, restyled = self._measure(photos)
         terms = measured.mean()
-        if not bool(torch.isfinite(terms.total)):
-            raise TrainingDivergedError(
-                f"the objective became {float(terms.total.detach())} at step {self.global_step}: go on with"
-                f" --ckpt_path {self._last_checkpoint()} and a lower --model.learning_rate."
-            )
         for term, value in terms._asdict().items():
             self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
         if self.temporal == 0:
@@ -202,6 +203,12 @@ class StyleTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the network inside its checkpoint."""
         checkpoint[CHECKPOINT_KEY] = dataclasses.asdict(self.metadata())
+        checkpoint[_PROGRESS_KEY] = {"lost_steps": self.lost_steps, "seconds": self._seconds()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over what a resumed run has behind it."""
+        progress = checkpoint.get(_PROGRESS_KEY, {})
+        self.lost_steps, self.earlier_seconds = progress.get("lost_steps", 0), progress.get("seconds", 0.0)
 
     def metadata(self) -> StyleMetadata:
         """What the model file will say about this training, as of now."""
@@ -220,12 +227,18 @@ class StyleTraining(pl.LightningModule):
                 "temporal": self.temporal,
                 "mattes": dataclasses.asdict(self.mattes),
             },
-            steps=self.earlier_steps + self.global_step,
+            steps=self.earlier_steps + self.global_step - self.lost_steps,
             batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
             image_size=getattr(data, "image_size", 0),
+            training_seconds=round(self._seconds(), 1),
+            hardware=describe_hardware(self.device, self.trainer.world_size),
             objective=dict(self.validated),
             fastnst_version=fastnst.__version__,
         )
+
+    def _seconds(self) -> float:
+        """Wall-clock time of the training so far, validation included."""
+        return self.earlier_seconds + (time.monotonic() - self._started if self._started is not None else 0.0)
 
     def _measure(self, batch: Tensor) -> tuple[LossTerms, Tensor]:
         images = batch[:, :3].float() / 255
@@ -242,9 +255,6 @@ class StyleTraining(pl.LightningModule):
             self.log(f"{kind}/style_{region}", part.style.mean().detach(), sync_dist=True)
         return terms, restyled
 
-    def _last_checkpoint(self) -> str:
-        return getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "CHECKPOINT"
-
     def _start_from(self, path: Path) -> None:
         network, metadata = load_network(path)
         if type(network) is not type(self.network) or network.options != self.network.options:
@@ -253,7 +263,7 @@ class StyleTraining(pl.LightningModule):
                 f" {self.network.options}: set model.network to match."
             )
         self.network.load_state_dict(network.state_dict())
-        self.earlier_steps = metadata.steps
+        self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds
 
 
 def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:

@@ -11,7 +11,7 @@ from fastnst.errors import ConfigError
 from fastnst.images import from_unit_floats
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
-from fastnst.reference.artifacts import border_energy, grid_energy, saturated_share
+from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.reference.compare import equivalent_iterations
 from fastnst.reference.memory import needed_bytes
 from fastnst.reference.optimize import OptimizeConfig, initial_image, optimize
@@ -138,6 +138,21 @@ def test_artifact_measures_see_what_they_should(photo: Image.Image) -> None:
     blobs = clean.copy()
     blobs[100:200, 100:200] = 255
     assert saturated_share(blobs) - saturated_share(clean) == pytest.approx(1e4 / clean[..., 0].size, rel=0.2)
+
+
+def test_blobs_are_large_clipped_areas_where_the_photo_has_none() -> None:
+    photo = np.full((100, 100, 3), 128, dtype=np.uint8)
+    assert blob_share(photo) == 0
+    blobs = photo.copy()
+    blobs[10:30, 10:60] = (255, 0, 0)  # a colour whose channels are all clipped
+    blobs[50:70, 50] = 0  # a line and
+    blobs[80:84, 80:84] = 255  # a dot are no blobs
+    assert blob_share(blobs, photo) == blob_share(blobs) == 0.1
+    assert blob_share(blobs, blobs) == 0
+    photo[10:30, 10:36] = 255  # the photo is burnt there itself: 7 pixels around it do not count either
+    assert blob_share(blobs, photo) == pytest.approx((60 - 36 - 7) * 20 / 1e4)
+    noise = np.random.default_rng(0).choice(np.array([0, 255], dtype=np.uint8), (100, 100, 3))
+    assert blob_share(noise) == 1  # clipped all over, whatever the pattern
 
 
 def test_memory_grows_with_the_area_and_is_checked_first(objective: Objective, monkeypatch) -> None:

@@ -17,7 +17,7 @@ from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.data import PhotoData
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.weights import load_network
-from tests.training.test_training import arguments, materials, train  # noqa: F401 (a fixture)
+from tests.training.runs import arguments, train
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_missing_mattes_are_named(portraits: tuple[Path, Path], tmp_path: Path) 
 
 
 def test_a_portrait_and_temporal_training_from_a_shipped_file(
-    materials: Path,  # noqa: F811
+    materials: Path,
     portraits: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     assert metadata.loss_weights["temporal"] == 2
 
 
-def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:
     run = train(materials, tmp_path / "runs", "back", 1)
     model = tmp_path / "back.onnx"
     assert cli.main(["export", str(run / "back.safetensors"), "-o", str(model)]) == 0

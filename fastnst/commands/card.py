@@ -1,0 +1,177 @@
+"""`fastnst card MODEL`: a style's card, from what its file says of itself and what `fastnst compare` measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fastnst.commands.parser import Parser
+from fastnst.errors import ConfigError
+from fastnst.images import check_output, open_image, save_image, write_atomically
+from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
+from fastnst.sheets import contact_sheet
+
+_CELL = 320  # pixels, of a picture in the strip
+_PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = Parser(prog=prog, description="Write a style's card, and a strip of pictures beside it.")
+    parser.add_argument("model", metavar="MODEL", help="name of a style, or a style model file (.onnx)")
+    parser.add_argument("--report", type=Path, metavar="JSON", help="the report.json of fastnst compare")
+    parser.add_argument("--photo", type=Path, metavar="FILE", help="for the strip: your own or in the public domain")
+    parser.add_argument("--painting", type=Path, metavar="FILE", help="for the strip: what the style was trained on")
+    parser.add_argument("--notes", type=Path, metavar="FILE", help="text to close the card with (Markdown)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: beside the model, as .md")
+    parser.add_argument("--provider", default="auto", help="what restyles the photo; as for stylize")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst card") -> int:
+    """Run the command; raises `FastNSTError` for what a user can get wrong."""
+    options = build_parser(prog).parse_args(argv)
+    if (options.photo is None) != (options.painting is None):
+        raise ConfigError("a strip needs both --photo and --painting.")
+    model = resolve_style(options.model)
+    output: Path = options.output or model.with_suffix(".md")
+    strip = output.with_suffix(".jpg") if options.photo else None
+    for path in (output, strip):
+        if path is not None:
+            check_output(path, overwrite=options.overwrite)
+    stylizer = Stylizer(model, options.provider)
+    metadata = stylizer.metadata
+    report = read_report(options.report, metadata.name) if options.report else None
+    notes = _read_text(options.notes) if options.notes else ""
+    if strip is not None:
+        photo = open_image(options.photo, max_size=_PHOTO_SIZE)
+        cells: list[tuple[Image.Image | None, str]] = [
+            (photo, "photo"),
+            (open_image(options.painting, max_size=_PHOTO_SIZE), metadata.title or "painting"),
+            (stylizer(photo), metadata.name),
+        ]
+        save_image(contact_sheet([cells], cell=_CELL), strip, overwrite=options.overwrite, quality=90)
+    with write_atomically(output, overwrite=options.overwrite) as partial:
+        partial.write_text(card(metadata, model.stat().st_size, report, notes, strip.name if strip else None))
+    sys.stdout.write(f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}\n")
+    return 0
+
+
+def card(
+    metadata: StyleMetadata, size: int, report: dict[str, Any] | None = None, notes: str = "", strip: str | None = None
+) -> str:
+    """The card's Markdown.
+
+    Args:
+        metadata: what the model file says of itself.
+        size: of the model file in bytes.
+        report: what `read_report` gives, or None.
+        notes: text to close with.
+        strip: the strip's file name beside the card, or None.
+    """
+    rows = {**_described(metadata, size), **(_measured(report) if report else {})}
+    picture = ["", f"![a photo, the painting, and the photo restyled]({strip})"] if strip else []
+    return "\n".join(
+        [
+            f"# {metadata.name}",
+            "",
+            _painting(metadata),
+            *picture,
+            "",
+            f"    python infer.py photo.jpg --style {metadata.name} -o out.jpg",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {label} | {text} |" for label, text in rows.items()),
+            *(["", notes.strip()] if notes.strip() else []),
+            "",
+        ]
+    )
+
+
+def read_report(path: Path, style: str) -> dict[str, Any]:
+    """The JSON of `fastnst compare`. Raises `ConfigError` if it is none, or another style's."""
+    try:
+        report = json.loads(_read_text(path))
+    except ValueError as error:
+        raise ConfigError(f"{path} is no JSON: give --report the report.json of fastnst compare.") from error
+    wanted = {"style", "lbfgs_equivalent", "iterations", "photos", "pixels", "time_ratio", "measures"}
+    if not isinstance(report, dict) or not wanted <= report.keys():
+        raise ConfigError(f"{path} is no comparison of a style: give --report the report.json of fastnst compare.")
+    if report["style"] != style:
+        raise ConfigError(f"{path} is about the style '{report['style']}', not '{style}'.")
+    return report
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'no text'}).") from error
+
+
+def _painting(metadata: StyleMetadata) -> str:
+    """One line that says whose painting it is."""
+    work = ", ".join(text for text in (f"*{metadata.title or 'untitled'}*", metadata.artist, metadata.year) if text)
+    rest = "; ".join(text for text in (metadata.movement, metadata.licence) if text)
+    return f"Painting: {work} ({rest})." if rest else f"Painting: {work}."
+
+
+def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
+    """What the model file says of itself, by label."""
+    weights = metadata.loss_weights
+    layers = {kind: ", ".join(weights.get(f"{kind}_layers", [])) for kind in ("content", "style")}
+    rows = {
+        "file": f"{size / 1e6:.2f} MB, {metadata.precision}",
+        "network": f"{metadata.network} {_pairs(metadata.network_options)}",
+        "judge": f"{metadata.perceptual}: content {layers['content']}, style {layers['style']}",
+        "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
+        f" {weights.get('tv_weight')}, {weights.get('normalization')} terms; painting at"
+        f" {weights.get('style_size')} px",
+        "training": f"{metadata.steps} steps of {metadata.batch_size} crops of {metadata.image_size} px",
+        "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
+        "photos": metadata.data,
+        "held-out objective": _pairs({name: round(value, 4) for name, value in metadata.objective.items()}),
+        "painting's SHA-256": f"`{metadata.painting_sha256}`",
+        "made by": f"fastnst {metadata.fastnst_version}",
+    }
+    unknown = {
+        "time and hardware": not metadata.hardware,  # a file of version 0.1
+        "photos": not metadata.data,
+        "held-out objective": not metadata.objective,
+    }
+    return {label: text for label, text in rows.items() if not unknown.get(label)}
+
+
+def _measured(report: dict[str, Any]) -> dict[str, str]:
+    """What the comparison measured, by label."""
+    equivalent, measures = report["lbfgs_equivalent"], report["measures"]
+    shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {report['iterations']}"
+    rows = {
+        "N_eq": f"{shown} iterations of L-BFGS reach the same objective ({report['photos']} held-out photos,"
+        f" {report['pixels'][0][0]} px)",
+        "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",
+    }
+    labels = {"grid": "grid energy", "border": "border energy", "blobs": "saturated blobs", "ssim": "SSIM to the photo"}
+    for key, label in labels.items():
+        if key in measures["network"]:
+            theirs = "" if key == "ssim" else f" (photos {measures['photo'][key]:.2f})"
+            rows[label] = f"{measures['network'][key]:.2f}{theirs}"
+    return rows
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

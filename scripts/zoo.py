@@ -1,0 +1,270 @@
+"""`make zoo`: make every style of configs/styles from its painting, measure it, and ship it if it passes the gates.
+
+Each style is trained, exported, compared and described by the commands that users have. What is finished is kept in
+the work folder and not made again; an interrupted training goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from demo import sample_photo
+
+from fastnst.errors import ConfigError, FastNSTError, suggest
+from fastnst.images import open_image, write_atomically
+from fastnst.reference.artifacts import dark_and_light_share
+from fastnst.runtime import StyleModel
+from fastnst.training.recipes import read_recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What a style that ships has to reach.
+EQUIVALENT_ON_CPU = 50  # iterations of L-BFGS (N_eq)
+EQUIVALENT_ON_GPU = 100
+LARGEST_GRID = 4.0  # times the photos' own; at 3.2 a weave can be seen at 200 %, not at 100 %
+LARGEST_BORDER = 1.5  # times the photos' own
+MOST_BLOBS = 0.02  # of the pixels, beyond what the painting has of dark and light areas
+LARGEST_ZOO = 20e6  # bytes, of all style model files together
+
+
+class RefusedError(Exception):
+    """A style that does not ship, and why."""
+
+
+@dataclass
+class Made:
+    """One line of the summary."""
+
+    name: str
+    figures: dict[str, str] = field(default_factory=dict)
+    outcome: str = "ships"
+
+
+class Style:
+    """One style on its way from a recipe to `weights/`.
+
+    Args:
+        recipe: its YAML.
+        options: of the command line.
+    """
+
+    def __init__(self, recipe: Path, options: argparse.Namespace) -> None:
+        self.recipe, self.options, self.name = recipe, options, recipe.stem
+        self.folder: Path = options.work / self.name
+        self.network = self.folder / f"{self.name}.safetensors"
+        self.model = self.folder / f"{self.name}.onnx"
+        self.report = self.folder / "report" / "report.json"
+        self.paintings: list[str] = []
+        self.judge = ["--perceptual-weights", options.perceptual_weights] if options.perceptual_weights else []
+
+    def make(self) -> dict[str, str]:
+        """Everything that is not made yet; the figures for the summary. Raises `RefusedError`, `FastNSTError`."""
+        settings = read_recipe(self.recipe)
+        files = settings.get("painting") or []
+        self.paintings = paintings = [
+            str(self.options.paintings / file) for file in ([files] if isinstance(files, str) else files)
+        ]
+        if not paintings:
+            raise ConfigError(f"{self.recipe} names no painting.")
+        if missing := [painting for painting in paintings if not Path(painting).is_file()]:
+            raise ConfigError(f"the painting {missing[0]} does not exist.")
+        self._check_recipe(settings)
+        if not self.network.is_file():
+            self._train(paintings)
+        if not self.model.is_file():
+            self._run("export", self.network, "-o", self.model)
+        if not self.report.is_file():
+            given = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
+            self._run("compare", self.model, *given, *self.judge, *shlex.split(self.options.compare), "--overwrite")
+        notes = self.recipe.with_suffix(".md")
+        strip = ["--photo", self.options.photo or sample_photo(), "--painting", paintings[0]]
+        extra = ["--notes", notes] if notes.is_file() else []
+        self._run("card", self.model, "--report", self.report, *strip, *extra, "--overwrite")
+        return self._figures()
+
+    def ship(self) -> None:
+        """Copy the model, its card and its strip. Raises `RefusedError` with the gates that it does not pass."""
+        others = [path for path in self.options.weights.glob("*.onnx") if path.name != self.model.name]
+        painting = np.asarray(open_image(self.paintings[0], max_size=512))
+        reasons = failed_gates(
+            json.loads(self.report.read_text()),
+            on_gpu=StyleModel(self.model, "cpu").metadata.hardware.startswith("GPU"),
+            most_blobs=MOST_BLOBS + dark_and_light_share(painting),
+        )
+        if sum(path.stat().st_size for path in [*others, self.model]) > LARGEST_ZOO:
+            reasons.append(f"all styles together would be larger than {LARGEST_ZOO / 1e6:.0f} MB")
+        if reasons:
+            raise RefusedError("; ".join(reasons))
+        for path in (self.model, self.model.with_suffix(".md"), self.model.with_suffix(".jpg")):
+            with write_atomically(self.options.weights / path.name, overwrite=True) as partial:
+                shutil.copyfile(path, partial)
+
+    def _check_recipe(self, settings: dict[str, Any]) -> None:
+        """What the folder holds must come from this recipe."""
+        text = yaml.safe_dump({"recipe": settings, "options": self.options.train})
+        kept = self.folder / "recipe.yaml"
+        if kept.is_file() and kept.read_text() != text:
+            raise ConfigError(f"{self.folder} was made by another recipe: remove it, or give another WORK folder.")
+        with write_atomically(kept, overwrite=True) as partial:
+            partial.write_text(text)
+
+    def _train(self, paintings: list[str]) -> None:
+        runs = self.folder / "runs"
+        given = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
+        given += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.judge]
+        latest = newest(runs, "checkpoints/last.ckpt")
+        resume = ["--ckpt_path", latest] if latest else []
+        self._run("train", "fit", *given, *shlex.split(self.options.train), *resume)
+        trained = newest(runs, f"{self.name}.safetensors")
+        if trained is None:
+            raise RefusedError("its training left no network")
+        with write_atomically(self.network) as partial:
+            shutil.copyfile(trained, partial)
+
+    def _run(self, *arguments: object) -> None:
+        sys.stdout.write(f"--- {self.name}: {arguments[0]}\n")
+        sys.stdout.flush()
+        code = run_command([str(argument) for argument in arguments])
+        if code == 130:
+            raise KeyboardInterrupt
+        if code:
+            raise RefusedError(f"{arguments[0]} ended with exit code {code}; its message is above")
+
+    def _figures(self) -> dict[str, str]:
+        report = json.loads(self.report.read_text())
+        measures, photo = report["measures"]["network"], report["measures"]["photo"]
+        equivalent = report["lbfgs_equivalent"]
+        return {
+            "N_eq": f"{equivalent:.0f}" if equivalent is not None else f"> {report['iterations']}",
+            "time ratio": f"{report['time_ratio']:.0f}",
+            "grid": f"{measures['grid'] / photo['grid']:.2f}",
+            "border": f"{measures['border'] / photo['border']:.2f}",
+            "blobs": f"{measures['blobs']:.3f}",
+            "MB": f"{self.model.stat().st_size / 1e6:.2f}",
+        }
+
+
+def failed_gates(report: dict[str, Any], *, on_gpu: bool, most_blobs: float = MOST_BLOBS) -> list[str]:
+    """The gates that a style does not pass, each in words."""
+    wanted = EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU
+    # None: the curve never came down to the network, so that N_eq is more than the iterations that were run.
+    equivalent = report["lbfgs_equivalent"] if report["lbfgs_equivalent"] is not None else report["iterations"]
+    network, photo = report["measures"]["network"], report["measures"]["photo"]
+    reasons = []
+    if equivalent < wanted:
+        reasons.append(f"N_eq {equivalent:.0f} is below {wanted} ({'GPU' if on_gpu else 'CPU'})")
+    for name, label, value, most in (
+        ("grid", "grid energy", network["grid"] / photo["grid"], LARGEST_GRID),
+        ("border", "border energy", network["border"] / photo["border"], LARGEST_BORDER),
+        ("blobs", "share of blobs", network["blobs"], most_blobs),
+    ):
+        if value > most:
+            reasons.append(f"{label} {value:.3g} is above {most:g}{'' if name == 'blobs' else ' times the photos'}")
+    return reasons
+
+
+def newest(runs: Path, file: str) -> Path | None:
+    """The file in the latest version of a run that has it."""
+    found = {
+        int(path.name.partition("_")[2]): path / file for path in runs.glob("*/version_*") if (path / file).is_file()
+    }
+    return found[max(found)] if found else None
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run `fastnst ARGUMENTS` in a process of its own, and return its exit code."""
+    start = "from fastnst.cli import entry_point; entry_point()"
+    command = [sys.executable, "-c", start, *arguments]
+    if arguments[0] == "train":  # several GPUs start this script again
+        command = [sys.executable, str(ROOT / "train.py"), *arguments[1:]]
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # it was told too, and ends when it has kept what it has
+
+
+def table(made: list[Made]) -> str:
+    """The summary, one line a style."""
+    columns = ["style", "N_eq", "time ratio", "grid", "border", "blobs", "MB", ""]
+    rows = [columns]
+    for one in made:
+        rows.append([one.name, *(one.figures.get(column, "-") for column in columns[1:-1]), one.outcome])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns) - 1)]
+    return "".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip() + "\n"
+        for row in rows
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--paintings", type=Path, required=True, help="the folder with the paintings of the recipes")
+    parser.add_argument("--photos", type=Path, required=True, help="training photos, or a folder with train/ and val/")
+    parser.add_argument("--held-out", type=Path, help="photos to measure on (default: PHOTOS/val)")
+    parser.add_argument("--styles", nargs="+", metavar="NAME", help="only these (default: all)")
+    parser.add_argument("--photo", type=Path, help="for the strips (default: a public-domain portrait)")
+    parser.add_argument("--perceptual-weights", help="a local weights file for the judge")
+    parser.add_argument("--recipes", type=Path, default=ROOT / "configs" / "styles")
+    parser.add_argument("--work", type=Path, default=Path("runs/zoo"), help="what is finished (default: runs/zoo)")
+    parser.add_argument("--weights", type=Path, default=ROOT / "weights", help="where styles ship to")
+    parser.add_argument("--train", default="", help="more options for each training, in one text")
+    parser.add_argument("--compare", default="--steps 200 --count 10", help="options for each comparison, in one text")
+    return parser
+
+
+def chosen(options: argparse.Namespace) -> list[Path]:
+    """The recipes to make, and the folders made explicit. Raises `ConfigError`."""
+    known = {path.stem: path for path in sorted(options.recipes.glob("*.yaml"))}
+    for name in options.styles or []:
+        if name not in known:
+            raise ConfigError(f"there is no recipe for the style '{name}'.{suggest(name, known)}")
+    if options.held_out is None:
+        if not ((options.photos / "train").is_dir() and (options.photos / "val").is_dir()):
+            raise ConfigError(
+                f"{options.photos} has no folders train and val: name photos to measure on with HELD_OUT=."
+            )
+        options.photos, options.held_out = options.photos / "train", options.photos / "val"
+    return [known[name] for name in options.styles or known]
+
+
+def main(argv: list[str]) -> int:
+    """Make the zoo: 0, 1 if some styles were refused, 2 for what is wrong with the options."""
+    options = build_parser().parse_args(argv)
+    made: list[Made] = []
+    try:
+        for recipe in chosen(options):
+            style, line = Style(recipe, options), Made(recipe.stem)
+            made.append(line)
+            try:
+                line.figures = style.make()
+                style.ship()
+            except (RefusedError, FastNSTError) as error:
+                line.outcome = f"refused: {str(error).rstrip('.')}"
+    except KeyboardInterrupt:
+        made[-1].outcome = "interrupted"
+        return 130
+    finally:
+        if made:
+            sys.stdout.write(f"\n{table(made)}")
+    return 1 if any(line.outcome != "ships" for line in made) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except FastNSTError as problem:
+        sys.stderr.write(f"fastnst: {problem}\n")
+        sys.exit(2)

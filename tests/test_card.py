@@ -1,0 +1,116 @@
+"""The card of a style: what it says, and what it does not make up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastnst import cli
+from fastnst.images import open_image
+from fastnst.runtime.metadata import StyleMetadata
+from tests.conftest import write_model
+
+METADATA = StyleMetadata(
+    name="negative",
+    title="A Negative",
+    artist="Nobody",
+    year="1900",
+    movement="Photography",
+    licence="public domain",
+    painting_sha256="ab" * 32,
+    network="swift",
+    network_options={"width": 64},
+    perceptual="slim",
+    loss_weights={"content_layers": ["relu4_2"], "style_layers": ["relu1_1", "relu2_1"], "style_weight": 8.0},
+    steps=4000,
+    batch_size=4,
+    image_size=256,
+    training_seconds=4321.0,
+    hardware="CPU, Some Processor, 2 threads",
+    objective={"total": 1.34391},
+)
+REPORT: dict[str, Any] = {
+    "style": "negative",
+    "lbfgs_equivalent": 61.7,
+    "iterations": 200,
+    "photos": 10,
+    "pixels": [[256, 192]],
+    "time_ratio": 1960.2,
+    "measures": {
+        "network": {"grid": 1.5, "border": 0.9, "blobs": 0.01, "ssim": 0.4},
+        "photo": {"grid": 1.1, "border": 0.8, "blobs": 0.0, "ssim": 1.0},
+    },
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "negative.onnx", properties=METADATA.to_properties())
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    code = cli.main(["card", *map(str, arguments), "--provider", "cpu"])
+    return code, capsys.readouterr().err
+
+
+def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path: Path) -> None:
+    report, notes = tmp_path / "report.json", tmp_path / "notes.md"
+    report.write_text(json.dumps(REPORT))
+    notes.write_text("It needed more steps.\n")
+    options = ["--report", report, "--notes", notes, "--photo", photo_file, "--painting", photo_file]
+    assert run(capsys, model, *options) == (0, "")
+    text = (tmp_path / "negative.md").read_text()
+    for line in (
+        "# negative",
+        "Painting: *A Negative*, Nobody, 1900 (Photography; public domain).",
+        "![a photo, the painting, and the photo restyled](negative.jpg)",
+        "| training | 4000 steps of 4 crops of 256 px |",
+        "| time and hardware | 72 min on CPU, Some Processor, 2 threads |",
+        "| N_eq | 62 iterations of L-BFGS reach the same objective (10 held-out photos, 256 px) |",
+        "| time ratio | 1960 times faster than 200 iterations |",
+        "| grid energy | 1.50 (photos 1.10) |",
+        "| saturated blobs | 0.01 (photos 0.00) |",
+        "| held-out objective | total 1.3439 |",
+        "It needed more steps.",
+    ):
+        assert line in text.splitlines()
+    strip = open_image(tmp_path / "negative.jpg")
+    assert strip.width > 3 * 320 > strip.height
+    assert run(capsys, model)[0] == 2  # nothing is overwritten unasked
+
+
+def test_a_file_that_does_not_know_its_training_is_described_without(capsys, negative_model: Path, tmp_path: Path):
+    output = tmp_path / "card.md"
+    assert run(capsys, negative_model, "-o", output)[0] == 0
+    text = output.read_text()
+    assert "Painting: *A Negative*, Nobody." in text
+    for unknown in ("hardware", "N_eq", "held-out", "jpg)"):
+        assert unknown not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--report", "{tmp}/none.json"], "none.json cannot be read"),
+        (["--report", "{tmp}/text.json"], "is no JSON"),
+        (["--report", "{tmp}/other.json"], "is about the style 'other', not 'negative'"),
+        (["--report", "{tmp}/empty.json"], "is no comparison of a style"),
+        (["--photo", "{tmp}/photo.jpg"], "needs both --photo and --painting"),
+        (["--notes", "{tmp}/none.md"], "none.md cannot be read"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    capsys, model: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    (tmp_path / "text.json").write_text("no JSON")
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "other.json").write_text(json.dumps({**REPORT, "style": "other"}))
+    before = sorted(tmp_path.iterdir())
+    code, err = run(capsys, model, *(option.format(tmp=tmp_path) for option in options))
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,67 @@
+"""Recipes that build on others, and those of the styles that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fastnst.errors import ConfigError
+from fastnst.training.recipes import read_recipe, with_bases
+from tests.training.runs import train
+
+STYLES = Path(__file__).parents[2] / "configs" / "styles"
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_the_nearer_file_wins_key_by_key(tmp_path: Path) -> None:
+    write(tmp_path / "root.yaml", "steps: 10\nmodel: {style_size: 96, objective: {tv_weight: 1}}\n")
+    write(tmp_path / "sub" / "middle.yaml", "base: ../root.yaml\nsteps: 20\n")
+    leaf = write(tmp_path / "leaf.yaml", "base: sub/middle.yaml\nmodel: {objective: {tv_weight: 2}}\n")
+    assert read_recipe(leaf) == {"steps": 20, "model": {"style_size": 96, "objective": {"tv_weight": 2}}}
+    files = [str(tmp_path / "sub" / ".." / "root.yaml"), str(tmp_path / "sub" / "middle.yaml"), str(leaf)]
+    expanded = [part for file in files for part in ("--config", file)]
+    for given in (["--config", str(leaf)], [f"--config={leaf}"], ["-c", str(leaf)]):
+        assert with_bases(["fit", *given, "--steps", "5"]) == ["fit", *expanded, "--steps", "5"]
+    assert with_bases(["fit", "--config"]) == ["fit", "--config"]
+    assert with_bases(["--config", "none.yaml"]) == ["--config", "none.yaml"]
+
+
+def test_bases_that_lead_nowhere(tmp_path: Path) -> None:
+    circle = write(tmp_path / "circle.yaml", "base: circle.yaml\n")
+    with pytest.raises(ConfigError, match="builds on itself"):
+        read_recipe(circle)
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
+        read_recipe(write(tmp_path / "a.yaml", "base: nowhere.yaml\n"))
+
+
+def test_a_training_follows_its_recipe_and_keeps_it_whole(materials: Path, tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", "model: {learning_rate: 0.0015}\ncheckpoint_every: 1\n")
+    recipe = write(tmp_path / "style.yaml", "base: base.yaml\nmodel: {credits: {title: A Title}}\n")
+    run = train(materials, tmp_path, "built", 1, "--config", str(recipe))
+    kept = yaml.safe_load((run / "config.yaml").read_text())
+    assert kept["base"] is None
+    assert (kept["model"]["learning_rate"], kept["model"]["credits"]["title"]) == (0.0015, "A Title")
+
+
+def test_the_styles_that_ship_share_one_recipe() -> None:
+    files = sorted(STYLES.glob("*.yaml"))
+    assert len(files) >= 8
+    movements = set()
+    for file in files:
+        own = yaml.safe_load(file.read_text())
+        assert own.keys() == {"base", "name", "painting", "model"}
+        assert own["base"] == "../style.yaml"
+        assert own["name"] == file.stem
+        assert own["model"].keys() == {"credits"}
+        credits = own["model"]["credits"]
+        assert credits.keys() == {"title", "artist", "year", "movement", "licence"}
+        assert all(isinstance(text, str) and text for text in credits.values())
+        movements.add(credits["movement"])
+    assert len(movements) == len(files)  # as different as possible
