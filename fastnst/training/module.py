@@ -77,7 +77,7 @@ class StyleTraining(pl.LightningModule):
         init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
         temporal: weight of the change under small motions and noise (see `training.motion`); 0 leaves it out.
         mattes: weights inside and outside the person, for photos that come with mattes.
-        credits: painting and licence, for the model file.
+        credits: painting and licence, for the model file (default: those of `init` where its painting is the same).
     """
 
     def __init__(
@@ -264,6 +264,9 @@ class StyleTraining(pl.LightningModule):
             )
         self.network.load_state_dict(network.state_dict())
         self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds
+        if self.credits == StyleCredits() and metadata.painting_sha256 == self.painting_sha256:
+            fields = dataclasses.fields(StyleCredits)
+            self.credits = StyleCredits(**{field.name: getattr(metadata, field.name) for field in fields})
 
 
 def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:

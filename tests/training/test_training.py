@@ -90,12 +90,14 @@ def test_two_processes_train_together(materials: Path, tmp_path: Path) -> None:
 
 
 def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> None:
-    first = train(materials, tmp_path, "first", 1) / "first.safetensors"
+    first = train(materials, tmp_path, "first", 1, "--model.credits.artist", "A Painter") / "first.safetensors"
     options = ["--init", str(first), "--model.learning_rate", "1e-12"]
     second = train(materials, tmp_path, "second", 1, *options) / "second.safetensors"
     for name, tensor in load_file(first).items():
         assert torch.allclose(tensor, load_file(second)[name], atol=1e-6)
-    assert load_network(second)[1].steps == 2  # of both trainings
+    metadata = load_network(second)[1]
+    assert metadata.steps == 2  # of both trainings
+    assert metadata.artist == "A Painter"  # of the same painting
 
 
 @pytest.mark.parametrize(
