@@ -16,11 +16,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images import find_images, open_image, open_picture
 
-_UPPER_BODY = 0.6  # share of the samples that show head and shoulders to half a figure
+_UPPER_BODY = 0.6  # share of the samples that show a head to half a figure
 _OTHER_BACKGROUND = 0.6  # share before another photo
 _SECOND_PERSON = 0.12  # share of these whose background is another portrait
 _NOBODY = 0.04  # share without a person
-_SMALLEST_CROP = 96  # pixels of the source; below it a crop is only blur
+_SMALLEST_CROP = 72  # pixels of the source; below it a crop is only blur
 _BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -82,7 +82,7 @@ def random_square(matte: np.ndarray, generator: np.random.Generator) -> tuple[fl
     top, tall, wide = rows[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     if generator.random() < _UPPER_BODY:
         head = np.flatnonzero((matte[top : top + max(1, tall // 6)] > 127).any(axis=0))
-        side = tall * generator.uniform(0.3, 0.85)
+        side = tall * generator.uniform(0.2, 0.85)
         side = max(side, 1.1 * len(head), _SMALLEST_CROP)
         middle = head.mean() + side * generator.uniform(-0.22, 0.22)
         centre = top + side * generator.uniform(0.15, 0.48)
