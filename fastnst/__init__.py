@@ -1,3 +1,3 @@
 """fastnst: one small feed-forward network per painting style; photos, video and the webcam in real time."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
