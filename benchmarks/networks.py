@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from fastnst.errors import FastNSTError
 from fastnst.images import from_unit_floats, save_image, to_unit_floats
 from fastnst.objective import Objective
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
@@ -32,6 +33,7 @@ from fastnst.reference.compare import objective_config, photo_list
 from fastnst.reference.settings import open_tensor
 from fastnst.sheets import contact_sheet
 from fastnst.training.cli import main as train
+from fastnst.training.recipes import read_recipe
 from fastnst.weights import load_network
 
 
@@ -45,6 +47,8 @@ def trained(network: str, painting: Path, options: argparse.Namespace) -> Path:
     arguments = ["fit", "--config", str(options.config), "--painting", str(painting), "--name", name]
     arguments += ["--photos", str(options.photos), "--data.val_photos", str(options.val_photos)]
     arguments += ["--model.network.name", network, "--trainer.default_root_dir", str(options.output)]
+    if options.perceptual_weights and read_recipe(options.config).get("perceptual", "vgg19") == "vgg19":
+        arguments += ["--perceptual-weights", str(options.perceptual_weights)]
     if options.steps:
         arguments += ["--steps", str(options.steps)]
     train(arguments)
@@ -117,4 +121,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FastNSTError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

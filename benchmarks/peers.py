@@ -41,7 +41,7 @@ from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.export import StyleModelGraph, save_graph, trace_graph
 from fastnst.images import check_output, write_atomically
-from fastnst.runtime import Stylizer, available_styles
+from fastnst.runtime import Stylizer, available_styles, resolve_style
 from fastnst.runtime.providers import usable_cores
 from fastnst.weights import load_network
 
@@ -118,10 +118,8 @@ def measure(options: argparse.Namespace) -> int:
         check_output(options.json, overwrite=options.overwrite)
     paintings = named_files(options.paintings)
     torch.set_num_threads(options.threads)
-    stylizers = {
-        Path(style).stem: Stylizer(style, options.provider, options.threads)
-        for style in options.styles or available_styles()
-    }
+    styles = [resolve_style(style) for style in options.styles or available_styles()]
+    stylizers = {style.stem: Stylizer(style, options.provider, options.threads) for style in styles}
     left_out: dict[str, str] = {}
     contenders = [*eager_network(options.johnson, size, options.threads), *ours(stylizers, size, options.threads)]
     if options.peers:

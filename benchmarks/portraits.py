@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fastnst.errors import FastNSTError
 from fastnst.hardware import bf16_is_fast, default_device
 from fastnst.images import save_image, to_unit_floats
 from fastnst.matting.data import centred_square
@@ -115,4 +116,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FastNSTError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

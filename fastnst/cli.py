@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -49,6 +50,9 @@ def main(argv: list[str]) -> int:
 
 def run(module: str, argv: list[str], prog: str) -> int:
     """Run the `main` of a command's module; what a user can get wrong becomes one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is no reason to fail
     try:
         return int(importlib.import_module(module).main(argv, prog))
     except FastNSTError as error:

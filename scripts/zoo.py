@@ -7,6 +7,7 @@ the work folder and not made again; an interrupted training goes on where it was
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import shutil
@@ -76,6 +77,8 @@ class Style:
         ]
         if not paintings:
             raise ConfigError(f"{self.recipe} names no painting.")
+        if settings.get("name") != self.name:
+            raise ConfigError(f"{self.recipe} names its style '{settings.get('name')}': it must be '{self.name}'.")
         if missing := [painting for painting in paintings if not Path(painting).is_file()]:
             raise ConfigError(f"the painting {missing[0]} does not exist.")
         self._check_recipe(settings)
@@ -110,13 +113,25 @@ class Style:
                 shutil.copyfile(path, partial)
 
     def _check_recipe(self, settings: dict[str, Any]) -> None:
-        """What the folder holds must come from this recipe."""
-        text = yaml.safe_dump({"recipe": settings, "options": self.options.train})
+        """What the folder holds must come from this recipe, these paintings and photos, and this judge."""
+        inputs = {
+            "recipe": settings,
+            "options": self.options.train,
+            "compare": self.options.compare,
+            "judge": [str(part) for part in self.judge],
+            "photos": str(self.options.photos.resolve()),
+            "held_out": str(self.options.held_out.resolve()),
+            "paintings": [hashlib.sha256(Path(painting).read_bytes()).hexdigest() for painting in self.paintings],
+        }
+        text = yaml.safe_dump(inputs)
         kept = self.folder / "recipe.yaml"
-        if kept.is_file() and kept.read_text() != text:
-            raise ConfigError(f"{self.folder} was made by another recipe: remove it, or give another WORK folder.")
+        if kept.is_file() and kept.read_text(encoding="utf-8") != text:
+            raise ConfigError(
+                f"{self.folder} was made from another recipe, painting, judge or photos: remove it, or give another"
+                " WORK folder."
+            )
         with write_atomically(kept, overwrite=True) as partial:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
 
     def _train(self, paintings: list[str]) -> None:
         runs = self.folder / "runs"

@@ -100,6 +100,8 @@ def test_a_file_that_does_not_know_its_training_is_described_without(capsys, neg
         (["--report", "{tmp}/empty.json"], "is no comparison of a style"),
         (["--photo", "{tmp}/photo.jpg"], "needs both --photo and --painting"),
         (["--notes", "{tmp}/none.md"], "none.md cannot be read"),
+        (["-o", "{tmp}/negative.onnx"], "no Markdown file"),
+        (["--notes", "{tmp}/negative.md", "--overwrite"], "is an input of this card"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(

@@ -41,9 +41,15 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
         raise ConfigError("a strip needs both --photo and --painting.")
     model = resolve_style(options.model)
     output: Path = options.output or model.with_suffix(".md")
+    if output.suffix.lower() != ".md":
+        raise ConfigError(f"{output} is no Markdown file: name it .md.")
     strip = output.with_suffix(".jpg") if options.photo else None
+    given = (model, options.photo, options.painting, options.report, options.notes)
+    inputs = {path.resolve() for path in given if path}
     for path in (output, strip):
         if path is not None:
+            if path.resolve() in inputs:
+                raise ConfigError(f"{path} is an input of this card: name another output with -o.")
             check_output(path, overwrite=options.overwrite)
     stylizer = Stylizer(model, options.provider)
     metadata = stylizer.metadata
@@ -58,7 +64,8 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
         ]
         save_image(contact_sheet([cells], cell=_CELL), strip, overwrite=options.overwrite, quality=90)
     with write_atomically(output, overwrite=options.overwrite) as partial:
-        partial.write_text(card(metadata, model.stat().st_size, report, notes, strip.name if strip else None))
+        text = card(metadata, model.stat().st_size, report, notes, strip.name if strip else None)
+        partial.write_text(text, encoding="utf-8")
     sys.stdout.write(f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}\n")
     return 0
 
@@ -111,7 +118,7 @@ def read_report(path: Path, style: str) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'no text'}).") from error
 
@@ -155,7 +162,7 @@ def _measured(report: dict[str, Any]) -> dict[str, str]:
     shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {report['iterations']}"
     rows = {
         "N_eq": f"{shown} iterations of L-BFGS reach the same objective ({report['photos']} held-out photos,"
-        f" {report['pixels'][0][0]} px)",
+        f" {max(report['pixels'][0])} px)",
         "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",
     }
     labels = {"grid": "grid energy", "border": "border energy", "blobs": "saturated blobs", "ssim": "SSIM to the photo"}

@@ -210,6 +210,8 @@ def clip_settings(options: argparse.Namespace) -> dict[str, object]:
 def _check_restyling(options: argparse.Namespace) -> None:
     if options.sheet:
         raise ConfigError("--sheet is for photos: leave it out.")
+    if options.tile != "auto":
+        raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
     if options.batch is not None and not 1 <= options.batch <= 64:
         raise ConfigError(f"batch must be between 1 and 64, not {options.batch}.")
 

@@ -37,14 +37,28 @@ def resolve_style(style: str | Path) -> Path:
 
     Raises `StyleNotFoundError`, with the nearest name and the list, for a name that is not there.
     """
-    path = Path(style).expanduser()
-    if path.suffix == ".onnx" or path.is_file():
-        return path
+    if is_file(style) or Path(style).suffix == ".onnx":
+        return _expanded(style)
     styles = available_styles()
     if str(style) not in styles:
         known = f"The styles are: {', '.join(styles)}." if styles else "No style is installed."
         raise StyleNotFoundError(f"unknown style '{style}'.{suggest(str(style), styles)} {known}")
     return styles[str(style)]
+
+
+def is_file(style: str | Path) -> bool:
+    """Whether this is a file's path; False too for what could not be one."""
+    try:
+        return _expanded(style).is_file()
+    except OSError:  # too long for a name
+        return False
+
+
+def _expanded(style: str | Path) -> Path:
+    try:
+        return Path(style).expanduser()
+    except RuntimeError:  # ~ of a user that there is not
+        return Path(style)
 
 
 def described_styles() -> dict[str, StyleMetadata]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.errors import ConfigError
-from fastnst.runtime.catalog import available_styles, described_styles, plain, resolve_style, styles_of
+from fastnst.runtime.catalog import available_styles, described_styles, is_file, plain, resolve_style, styles_of
 
 _FORM = "write a mix as starry_night:0.7,mine.onnx:0.3, or without weights for equal parts"
 
@@ -46,6 +46,9 @@ def choose(style: str | Path | StyleChoice) -> StyleChoice:
         raise ConfigError(f"the mix '{style}' gives only some of its styles a weight: {_FORM}.")
     if len(parts) == 1:
         name, weight = parts[0]
+        if weight is None:  # a file with a colon in its path
+            path = resolve_style(name)
+            return StyleChoice(path.stem, (path,), (1.0,))
         raise ConfigError(
             f"'{style}' is one style with a weight, which mixes nothing: take --style {name} with --strength {weight:g}"
             " for less of it, or name a second style."
@@ -75,6 +78,8 @@ def mix_of(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Sty
     for path, weight in zip(paths, weights or [1.0] * len(paths), strict=True):
         merged[path] = merged.get(path, 0.0) + weight
     total = sum(merged.values())
+    if not math.isfinite(total):
+        raise ConfigError("the weights of a mix are too large: their sum must be a number.")
     shares = tuple(weight / total for weight in merged.values())
     if len(merged) == 1:
         return choose(next(iter(merged)))
@@ -84,7 +89,7 @@ def mix_of(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Sty
 
 def _is_single(text: str) -> bool:
     """Whether a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
-    return not re.search("[,:]", text) or text in available_styles() or Path(text).expanduser().is_file()
+    return not re.search("[,:]", text) or text in available_styles() or is_file(text)
 
 
 def _split_weight(part: str, mix: str) -> tuple[str, float | None]:

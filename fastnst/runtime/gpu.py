@@ -15,7 +15,7 @@ from typing import Any
 from fastnst.download import cache_path
 from fastnst.runtime.binding import BoundSession
 from fastnst.runtime.metadata import HALF_SUFFIX
-from fastnst.runtime.precision import is_precise
+from fastnst.runtime.precision import content_key, is_precise
 from fastnst.runtime.sessions import ORT_NAMES, UnavailableError, open_session, unavailable_on_failure, warn_once
 
 # EXHAUSTIVE, the default, costs up to a second for every new picture size.
@@ -44,11 +44,18 @@ def open_gpu(
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # finds the CUDA libraries that pip installed
     half = dict(reference.get_modelmeta().custom_metadata_map).get("fastnst.precision") == "fp16"
-    ways = [Attempt(path, "f16", _providers(provider, _CUDA))] if half else attempts(path, provider)
+    ways = [Attempt(path, "f16", _providers(path, provider, _CUDA))] if half else attempts(path, provider)
     for way in ways:
-        session = open_session(ort, way.path, threads, provider, way.providers)
-        with unavailable_on_failure():  # engines are built, and libraries found missing, when a picture comes
-            precise = is_precise(way.path, f"{provider}-{way.precision}-{ort.__version__}", session, reference)
+        engine = f"{provider}-{way.precision}-{ort.__version__}"
+        try:
+            session = open_session(ort, way.path, threads, provider, way.providers)
+            with unavailable_on_failure():  # engines are built, and libraries found missing, when a picture comes
+                precise = is_precise((path, way.path), engine, session, reference)
+        except UnavailableError as error:
+            if way.path == path:
+                raise
+            warn_once(f"{way.path.name} is not used: {error}.")  # a copy is no more than a chance
+            continue
         if precise or way is ways[-1]:
             break
         warn_once(f"{way.precision} is not precise enough for {way.path.name} on {provider}: another one is used.")
@@ -60,19 +67,29 @@ def open_gpu(
 
 def attempts(path: Path, provider: str) -> list[Attempt]:
     """The precisions of a float32 model, the fastest first."""
-    full = [Attempt(path, "tf32", _providers(provider, _CUDA)), Attempt(path, "f32", _providers(provider, _EXACT))]
+    full = [
+        Attempt(path, "tf32", _providers(path, provider, _CUDA)),
+        Attempt(path, "f32", _providers(path, provider, _EXACT)),
+    ]
     if provider == "tensorrt":
-        return [Attempt(path, "f16", _providers(provider, _CUDA, half=True)), *full]
+        return [Attempt(path, "f16", _providers(path, provider, _CUDA, half=True)), *full]
     copy = path.with_suffix(HALF_SUFFIX)
-    return [Attempt(copy, "f16", _providers(provider, _CUDA)), *full] if copy.is_file() else full
+    return [Attempt(copy, "f16", _providers(copy, provider, _CUDA)), *full] if copy.is_file() else full
 
 
-def _providers(provider: str, cuda: dict[str, Any], *, half: bool = False) -> list[tuple[str, dict[str, Any]]]:
+def _providers(
+    path: Path, provider: str, cuda: dict[str, Any], *, half: bool = False
+) -> list[tuple[str, dict[str, Any]]]:
     if provider == "cuda":
         return [("cuda", cuda)]
-    # Building an engine takes minutes. Every precision has a folder of its own: the names of engines do not tell.
-    folder = cache_path() / "tensorrt" / ("f16" if half else "tf32" if cuda is _CUDA else "f32")
-    folder.mkdir(parents=True, exist_ok=True)
+    # Building an engine takes minutes. Every model and precision has a folder of its own: onnxruntime names engines
+    # after the model file and its nodes, not after weights or precision.
+    precision = "f16" if half else "tf32" if cuda is _CUDA else "f32"
+    folder = cache_path() / "tensorrt" / content_key(path) / precision
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"its engines cannot be kept in {folder} ({error.strerror})") from error
     tensorrt: dict[str, Any] = {
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(folder),

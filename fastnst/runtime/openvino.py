@@ -35,7 +35,7 @@ def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Any) -> 
     device = _device(ort)
     if "BF16" in str(device.ep_metadata.get("OPTIMIZATION_CAPABILITIES", "")):
         session = _session(ort, path, threads, device, "bf16")
-        if is_precise(path, str(plugin_version()), session, reference):
+        if is_precise((path,), str(plugin_version()), session, reference):
             return session, "bf16"
         warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
     return _session(ort, path, threads, device, "f32"), "f32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ log = logging.getLogger(__name__)
 LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could be seen
 
 
-def is_precise(path: Path, engine: str, session: Any, reference: Any) -> bool:
+def is_precise(paths: Sequence[Path], engine: str, session: Any, reference: Any) -> bool:
     """Whether a session stays within 40 dB of float32; the verdict is kept in the user's cache.
 
     Args:
-        path: the model's file, which with `engine` tells verdicts apart.
+        paths: the files that are compared (the model, and a copy of it if that is what runs); their contents and
+            `engine` tell verdicts apart.
         engine: provider, precision and version of what computes.
         session, reference: the model in reduced precision and in float32.
     """
-    key = hashlib.sha256(path.read_bytes()).hexdigest()[:24]
+    key = content_key(*dict.fromkeys(paths))
     verdict = cache_path() / "precision" / f"{key}-{engine}.json"
     try:
         return bool(json.loads(verdict.read_text())["psnr"] >= LEAST_PSNR)
@@ -38,6 +40,14 @@ def is_precise(path: Path, engine: str, session: Any, reference: Any) -> bool:
     except OSError as error:
         log.debug("the verdict is not kept: %s", error)
     return psnr >= LEAST_PSNR
+
+
+def content_key(*paths: Path) -> str:
+    """A name for what files hold, whatever they are called."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
 
 
 def peak_signal_to_noise(session: Any, reference: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -52,7 +53,7 @@ class Look:
         grid, border: multiples, 1 is no artifact at all.
         blobs: a share, 0 to 1.
         objective: its total on the previews, a mean.
-        finite: whether all pixels are numbers; if not, the rest means nothing.
+        finite: whether all pixels and the objective are numbers; if not, the rest means nothing.
     """
 
     grid: float
@@ -103,11 +104,13 @@ class Looker:
             return Look(0.0, 0.0, 0.0, 0.0, finite=False)
         pictures = [np.asarray(from_unit_floats(picture.numpy())) for picture in restyled]
         blobs = [blob_share(picture, photo) for picture, photo in zip(pictures, self._pixels, strict=True)]
+        objective = self._objective(restyled)
         return Look(
             grid=_mean(grid_energy, pictures) / self._grid,
             border=_mean(border_energy, pictures) / self._border,
             blobs=max(0.0, float(np.mean(blobs)) - self._blobs),
-            objective=self._objective(restyled),
+            objective=objective,
+            finite=math.isfinite(objective),
         )
 
     @torch.no_grad()

@@ -212,6 +212,26 @@ def test_a_half_copy_beside_the_model_is_taken_if_it_is_precise(ort: FakeOrt, mo
     assert ort.opened[-1].path == model
 
 
+def test_a_half_copy_is_judged_against_the_model_that_it_lies_beside(ort: FakeOrt, model: Path) -> None:
+    half = model.with_suffix(".fp16.onnx")
+    half.write_bytes(b"half of it")
+    assert StyleModel(model, "cuda").precision == "f16"
+    model.write_bytes(b"trained anew")
+    ort.errors = lambda session: 20 if session.path == half else 0
+    assert StyleModel(model, "cuda").precision == "tf32"
+
+
+def test_a_damaged_half_copy_is_left_out_with_one_line(
+    ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = model.with_suffix(".fp16.onnx")
+    half.write_bytes(b"half of")
+    ort.broken = lambda session: "cut short" if session.path == half else None
+    with caplog.at_level(logging.WARNING):
+        assert StyleModel(model, "cuda").precision == "tf32"
+    assert [record.message for record in caplog.records] == ["negative.fp16.onnx is not used: cut short."]
+
+
 def test_half_copies_are_no_styles(negative_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one.onnx", "one.fp16.onnx"):
         (tmp_path / name).write_bytes(negative_model.read_bytes())
@@ -224,6 +244,16 @@ def test_engines_are_cached_by_precision(ort: FakeOrt, model: Path, tmp_path: Pa
     folders = [dict(way.providers)["tensorrt"]["trt_engine_cache_path"] for way in attempts(model, "tensorrt")]
     assert len(set(folders)) == 3
     assert all(Path(folder).is_dir() for folder in folders)
+    model.write_bytes(b"trained anew")
+    assert folders[0] != dict(attempts(model, "tensorrt")[0].providers)["tensorrt"]["trt_engine_cache_path"]
+
+
+def test_auto_goes_on_where_the_cache_cannot_be_written(
+    ort: FakeOrt, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("fastnst.runtime.gpu.cache_path", lambda: tmp_path / "file" / "cache")
+    assert StyleModel(model).provider == "cuda"
 
 
 def test_auto_goes_on_with_one_line_each(ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture) -> None:

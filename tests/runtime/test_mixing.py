@@ -67,11 +67,17 @@ def test_files_mix_with_names_and_may_have_commas_and_colons(tmp_path: Path) -> 
         ("wave,", ConfigError, "has a part without a style"),
         (":1,wave:1", ConfigError, "has a part without a style"),
         (",", ConfigError, "has a part without a style"),
+        ("wave:1e308,sunrise:1e308", ConfigError, "too large"),
+        ("~nobody-here/a,wave", StyleNotFoundError, "unknown style '~nobody-here/a'"),
     ],
 )
 def test_mixes_that_mean_nothing(text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         choose(text)
+
+
+def test_a_mix_may_be_longer_than_a_file_name() -> None:
+    assert len(choose(",".join(["wave", "sunrise"] * 40)).paths) == 2
 
 
 def test_a_movement_is_its_style_or_all_of_them_in_equal_parts() -> None:
@@ -171,6 +177,7 @@ def test_photos_folders_and_backgrounds_take_mixes(capsys, photo_file: Path, tmp
         (["--style", "wave", "--movement", "cubism"], "not allowed with argument --style"),
         (["--movement", "cubism"], "no style has the movement 'cubism'"),
         (["--style", "wave:1,waves:1"], "Did you mean 'wave'"),
+        (["--style", "C:\\styles\\missing.onnx"], "missing.onnx does not exist"),
     ],
 )
 def test_wrong_styles_are_one_sentence(capsys, photo_file: Path, tmp_path: Path, arguments, message: str) -> None:
@@ -193,6 +200,8 @@ def test_clips_take_mixes_and_movements(capsys, tmp_path: Path) -> None:
         np.asarray(open_image(next(iter(sorted((tmp_path / name).iterdir())))))[5, 5, 0] for name in ("made0", "made1")
     ]
     assert np.abs(np.subtract(levels, (83.75, 127.5)).astype(float)).max() <= 1
+    given = ("stylize", frames, "--fps", "10", "--style", "wave", "-o", tmp_path / "x", "--tile", "2")
+    assert run(capsys, *given)[::2] == (2, "fastnst: --tile is for photos: reduce a clip with --max-size.\n")
     code, _, err = run(capsys, "stylize", frames, "--fps", "10", "--style", "wave", "lilies", "-o", tmp_path / "x")
     assert code == 2
     assert "a clip is restyled with one style" in err
