@@ -57,13 +57,17 @@ def choose(style: str | Path | StyleChoice) -> StyleChoice:
 
 
 def choose_movement(movement: str) -> StyleChoice:
-    """The installed style of a movement, or all of its styles in equal parts.
+    """The installed style of a movement, or all of its styles in equal parts; of one painting's several only the first.
 
     A whole name goes before a part of one; case and accents do not count. Raises `ConfigError`, with the movements
     that there are, where none fits.
     """
     found = styles_of("movement", movement, described_styles())
     installed = available_styles()
+    by_painting: dict[str, str] = {}
+    for name, metadata in found.items():
+        by_painting.setdefault(metadata.painting_sha256 or name, name)
+    found = {name: found[name] for name in by_painting.values()}
     if len(found) == 1:
         return choose(installed[next(iter(found))])
     mix = mix_of([installed[name] for name in found])

@@ -15,7 +15,7 @@ from fastnst.images import open_image
 from fastnst.runtime import Stylizer
 from fastnst.runtime.choice import choose, choose_movement
 from fastnst.runtime.mixing import mixed
-from tests.style_models import write_gallery, write_style
+from tests.style_models import write_gallery, write_style, write_style
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,15 @@ def test_a_movement_is_its_style_or_all_of_them_in_equal_parts() -> None:
         choose_movement("Impresionism")
     with pytest.raises(ConfigError, match="no style has the movement ''"):
         choose_movement("")
+
+
+def test_variants_of_one_painting_are_one_style_of_its_movement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, painting in (("night", "ab"), ("night_portrait", "ab"), ("sunflowers", "cd")):
+        write_style(tmp_path / f"{name}.onnx", movement="Post-Impressionism", painting_sha256=painting)
+    monkeypatch.setattr("fastnst.runtime.catalog.style_folders", lambda: [tmp_path])
+    assert [path.stem for path in choose_movement("post").paths] == ["night", "sunflowers"]
 
 
 def test_flat_colours_are_averaged_and_equal_pictures_stay() -> None:
