@@ -15,7 +15,7 @@ from fastnst.images import open_image
 from fastnst.runtime import Stylizer
 from fastnst.runtime.choice import choose, choose_movement
 from fastnst.runtime.mixing import mixed
-from tests.style_models import write_gallery, write_style, write_style
+from tests.style_models import write_gallery, write_style
 
 
 @pytest.fixture(scope="module")
