@@ -21,12 +21,16 @@ from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
 from tests.runtime.clips import NTSC, look, make_clip, pictures
 
 _LONGEST = 20  # seconds that anything here may take before it counts as hung
-# The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in.
+# The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in, and more towards the
+# end, so that a busy machine does not miss it.
 _SLOW = """
-import sys, time
+import itertools, sys, time
 from fastnst.runtime.video import stylist
-restyle = stylist.FrameStylist.restyle
-stylist.FrameStylist.restyle = lambda self, frames: (time.sleep(0.05), restyle(self, frames))[1]
+restyle, count = stylist.FrameStylist.restyle, itertools.count()
+def slowly(self, frames):
+    time.sleep(0.05 if next(count) < 130 else 0.3)
+    return restyle(self, frames)
+stylist.FrameStylist.restyle = slowly
 from fastnst import cli
 sys.exit(cli.main(sys.argv[1:]))
 """
