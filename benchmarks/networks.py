@@ -6,8 +6,8 @@
 Every network sees the same photos in the same order (the seed is the recipe's). What is reported is measured on
 held-out photos by VGG-19, whichever network judged the training: the mean objective, with the ratio of the first
 network's to the second's; the grid's and the border's energy beside those of the photos; the seconds of the training.
-The runs are kept under --output, with a sheet of pictures a painting, and a finished one is not trained again.
-Prints a JSON.
+The runs are kept under --output, with a sheet of pictures a painting and the figures as networks.json, and a finished
+one is not trained again.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def main() -> int:
         report["paintings"][painting.stem] = {**rows, "ratio": first / second}
     ratios = [one["ratio"] for one in report["paintings"].values()]
     report["mean_ratio"] = statistics.mean(ratios)
-    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    text = json.dumps(report, indent=2)
+    (options.output / "networks.json").write_text(text)
+    sys.stdout.write(text + "\n")
     return 0
 
 
