@@ -141,7 +141,7 @@ class Objective(nn.Module):
             self.config.style_layers, self.config.style_layer_weights, averages=averages
         )
         self._statistic = STATISTICS[self.config.statistic]
-        # The read-out of a Gram matrix is a product of small matrices; that of the features it is made of is not.
+        # Statistics that can be read out themselves, which is a product of small matrices where maps are large.
         quadratic = self.config.style_layers if self.config.statistic in ("gram", "covariance") else []
         self._raw = tuple(layer for layer in quadratic if layer not in self.config.content_layers)
         for layer in self.config.style_layers:
@@ -249,8 +249,11 @@ class Objective(nn.Module):
         return LossTerms(content, style, tv, total)
 
     def _style_statistic(self, layer: str, features: Tensor, mask: Tensor | None) -> Tensor:
+        raw, positions = layer in self._raw, features.shape[2] * features.shape[3]
+        if raw and positions < 2 * features.shape[1]:
+            raw, features = False, self.perceptual.read_out_features(layer, features)
         statistic = self._statistic(features, _at(mask, features))
-        return self.perceptual.read_out(layer, statistic) if layer in self._raw else statistic
+        return self.perceptual.read_out_moments(layer, statistic) if raw else statistic
 
     def _content_term(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         distance = squared_distance(features, target, mask)

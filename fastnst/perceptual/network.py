@@ -216,11 +216,16 @@ class PerceptualNetwork(nn.Module):
             else:
                 x = self._pool(x, spec, images)
             if name in wanted:
-                found[name] = self.readouts[name](x) if name in self.readouts and name not in raw else x
+                found[name] = x if name in raw else self.read_out_features(name, x)
         return found
 
-    def read_out(self, name: str, second_moments: Tensor) -> Tensor:
-        """R G Rᵀ: what second moments G `[N, C, C]` of raw features are after the layer's read-out R, if it has one."""
+    def read_out_features(self, name: str, features: Tensor) -> Tensor:
+        """R F: raw features `[N, C, h, w]` after the layer's read-out R, if it has one."""
+        read: Tensor = self.readouts[name](features) if name in self.readouts else features
+        return read
+
+    def read_out_moments(self, name: str, second_moments: Tensor) -> Tensor:
+        """R G Rᵀ: the same of second moments G `[N, C, C]` of raw features."""
         if name not in self.readouts:
             return second_moments
         weight = self.readouts[name].weight
