@@ -21,16 +21,14 @@ from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
 from tests.runtime.clips import NTSC, look, make_clip, pictures
 
 _LONGEST = 20  # seconds that anything here may take before it counts as hung
-# The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in, and more towards the
-# end, so that a busy machine does not miss it.
+# The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in. What is started by a
+# shell in the background inherits that Ctrl-C is ignored; here it is not.
 _SLOW = """
-import itertools, sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from fastnst.runtime.video import stylist
-restyle, count = stylist.FrameStylist.restyle, itertools.count()
-def slowly(self, frames):
-    time.sleep(0.05 if next(count) < 130 else 0.3)
-    return restyle(self, frames)
-stylist.FrameStylist.restyle = slowly
+restyle = stylist.FrameStylist.restyle
+stylist.FrameStylist.restyle = lambda self, frames: (time.sleep(0.05), restyle(self, frames))[1]
 from fastnst import cli
 sys.exit(cli.main(sys.argv[1:]))
 """
