@@ -218,11 +218,6 @@ def _write_sheet(
     for photo in dict.fromkeys(job.photo for job in jobs if job.photo not in failed):
         original = open_picture(photo, max_size=640, allow_huge=options.allow_huge).rgb
         mine = [job for job in jobs if job.photo == photo]
-        made = [(open_picture(job.output, max_size=640).rgb, _caption(stylizers[job.style])) for job in mine]
+        made = [(open_picture(job.output, max_size=640).rgb, stylizers[job.style].metadata.name) for job in mine]
         rows.append([(original, photo.name), *made])
     save_image(contact_sheet(rows), options.sheet, overwrite=options.overwrite)
-
-
-def _caption(stylizer: Stylizer) -> str:
-    metadata = stylizer.metadata
-    return ", ".join(part for part in (metadata.title, metadata.artist) if part) or metadata.name
