@@ -30,7 +30,7 @@ zoo: .venv/ready
 		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
 		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)")
 
-# The plugin that uses the bf16 units of recent Intel CPUs has no wheel for some machines: then go on without.
+# OpenVINO, which uses the bf16 units of recent CPUs, has no wheel for some machines: then go on without.
 .venv-demo/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install --quiet --upgrade pip

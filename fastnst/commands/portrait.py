@@ -16,6 +16,7 @@ from fastnst.images import SUFFIXES, Picture, open_picture
 from fastnst.runtime.choice import choose
 from fastnst.runtime.matting import MattingModel, resolve_matting_model
 from fastnst.runtime.portrait import MODES, STYLE_PREFIX, Portrait, PortraitOptions
+from fastnst.runtime.providers import usable_cores
 from fastnst.runtime.stylizer import Stylizer
 
 Finish = Callable[[Picture, Image.Image], Picture]  # the photo and its restyled pixels to the picture to save
@@ -77,7 +78,7 @@ def open_portrait(options: argparse.Namespace, *, video: bool = False, look: Loo
     restyle = None
     if wanted.background is not None and wanted.background.startswith(STYLE_PREFIX):
         restyle = _restyler(wanted.background.removeprefix(STYLE_PREFIX), options, look)
-    return Portrait(wanted, open_matting(options), restyle=restyle, video=video)
+    return Portrait(wanted, open_matting(options, beside=video), restyle=restyle, video=video)
 
 
 def refuse_matte_file(options: argparse.Namespace) -> None:
@@ -101,12 +102,13 @@ def portrait_settings(portrait: Portrait | None) -> dict[str, object]:
     return {"portrait": settings.pop("mode"), **settings, "matting": matting}
 
 
-def open_matting(options: argparse.Namespace) -> MattingModel | None:
-    """The matting model asked for; None if a matte is given instead."""
+def open_matting(options: argparse.Namespace, *, beside: bool = False) -> MattingModel | None:
+    """The matting model asked for; None if a matte is given instead. `beside` a style it takes half of the threads."""
     if options.matte is not None:
         return None
     path = resolve_matting_model(options.matting, options.matting_model)
-    return MattingModel(path, options.provider, options.threads)
+    threads = max(1, (options.threads or usable_cores()) // 2) if beside else options.threads
+    return MattingModel(path, options.provider, threads)
 
 
 def transparent_format(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ class StyleMetadata:
         perceptual: the network that judged.
         loss_weights: the objective's configuration.
         steps, batch_size, image_size: of the training.
+        started_from: the style of another painting whose network this training began with; empty for none.
         data: the photos it learned from.
         training_seconds: wall-clock time of the training; 0 if not recorded.
         hardware: what it ran on, as `CPU, …` or `GPU, …`; empty if not recorded.
@@ -50,6 +51,7 @@ class StyleMetadata:
     steps: int = 0
     batch_size: int = 0
     image_size: int = 0
+    started_from: str = ""
     data: str = ""
     training_seconds: float = 0.0
     hardware: str = ""

@@ -1,76 +1,104 @@
-"""The OpenVINO plugin provider: bfloat16 on CPUs with AMX, float32 elsewhere."""
+"""OpenVINO on CPUs: bfloat16 where the processor has units for it (AMX, AVX-512 BF16), float32 elsewhere.
+
+Its own package is taken if it is installed, else onnxruntime's plugin provider, which serves Intel's processors only.
+"""
 
 from __future__ import annotations
 
-import functools
-import json
+import logging
+import threading
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from fastnst.runtime.openvino_plugin import PLUGIN, open_plugin
 from fastnst.runtime.precision import is_precise
-from fastnst.runtime.sessions import (
-    UnavailableError,
-    check_started,
-    first_line,
-    session_options,
-    unavailable_on_failure,
-    warn_once,
-)
+from fastnst.runtime.sessions import UnavailableError, first_line
 
-_PLUGIN_NAME = "fastnst_openvino"
+log = logging.getLogger(__name__)
+
+_PACKAGE = "openvino"
 
 
-def plugin_version() -> str | None:
-    """The installed plugin's version, or None."""
-    try:
-        return metadata.version("onnxruntime-ep-openvino")
-    except metadata.PackageNotFoundError:
-        return None
+class OpenVINOSession:
+    """A model compiled by OpenVINO, with the part of onnxruntime's session interface that fastnst uses.
+
+    One request is kept, so that buffers are reused from frame to frame; calls take turns.
+
+    Args:
+        compiled: OpenVINO's compiled model, of one input and one output.
+        reference: onnxruntime's session of the same file, which describes inputs, outputs and metadata.
+    """
+
+    def __init__(self, compiled: Any, reference: Any) -> None:
+        self._request, self._reference = compiled.create_infer_request(), reference
+        self._lock = threading.Lock()
+        self.get_inputs, self.get_outputs = reference.get_inputs, reference.get_outputs
+        self.get_modelmeta = reference.get_modelmeta
+
+    def run(self, _outputs: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """All outputs for the one input in `feeds`, in memory of their own."""
+        (images,) = feeds.values()
+        with self._lock:
+            found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
+            return [np.asarray(found[0])]
+
+    def get_providers(self) -> list[str]:
+        """What runs the model, as onnxruntime's sessions say it."""
+        return ["OpenVINO"]
+
+
+def openvino_version() -> str | None:
+    """Which OpenVINO is installed, package and version; None without one."""
+    for package in (_PACKAGE, PLUGIN):
+        try:
+            return f"{package}-{metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Any) -> tuple[Any, str]:
     """A session and its precision, `bf16` or `f32`. Raises `UnavailableError`."""
-    device = _device(ort)
-    if "BF16" in str(device.ep_metadata.get("OPTIMIZATION_CAPABILITIES", "")):
-        session = _session(ort, path, threads, device, "bf16")
-        if is_precise((path,), str(plugin_version()), session, reference):
+    version = openvino_version()
+    if version is None:
+        raise UnavailableError("OpenVINO is not installed")
+    if version.startswith(PLUGIN):
+        has_bf16, open_session = open_plugin(ort, path, threads)
+    else:
+        has_bf16, open_session = _open_package(path, threads, reference)
+    if has_bf16:
+        session = open_session("bf16")
+        if is_precise((path,), version, session, reference):
             return session, "bf16"
-        warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
-    return _session(ort, path, threads, device, "f32"), "f32"
+        log.info("bf16 is not precise enough for %s: f32 is used.", path.name)
+    return open_session("f32"), "f32"
 
 
-def _device(ort: ModuleType) -> Any:
+def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Callable[[str], OpenVINOSession]]:
+    """Whether the CPU computes in bfloat16, and what opens the model in a precision."""
     try:
-        import onnxruntime_ep_openvino as plugin
-    except ImportError as error:
-        raise UnavailableError("the plugin onnxruntime-ep-openvino is not installed") from error
+        import openvino
 
-    def devices() -> list[Any]:
-        found = [device for device in ort.get_ep_devices() if device.ep_name == plugin.get_ep_name()]
-        return [device for device in found if device.ep_metadata.get("ov_device") == "CPU"]
-
-    try:
-        with unavailable_on_failure():
-            if not devices():
-                _register_plugin(ort, plugin.get_library_path())
-            return devices()[0]
-    except IndexError:
-        raise UnavailableError("it finds no CPU device") from None
-    except (RuntimeError, OSError, AttributeError) as error:
+        core = openvino.Core()
+        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        model = core.read_model(str(path))
+    except (ImportError, RuntimeError, OSError) as error:
         raise UnavailableError(first_line(error)) from error
 
+    def open_session(precision: str) -> OpenVINOSession:
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            return OpenVINOSession(core.compile_model(model, "CPU", settings), reference)
+        except RuntimeError as error:
+            raise UnavailableError(first_line(error)) from error
 
-@functools.cache  # registering twice in one process is an error
-def _register_plugin(ort: ModuleType, library: str) -> None:
-    ort.register_execution_provider_library(_PLUGIN_NAME, library)
-
-
-def _session(ort: ModuleType, path: Path, threads: int, device: Any, precision: str) -> Any:
-    settings = {"CPU": {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": str(threads)}}
-    options = session_options(ort, threads)
-    options.add_provider_for_devices([device], {"load_config": json.dumps(settings)})
-    with unavailable_on_failure():
-        session = ort.InferenceSession(str(path), options)
-    return check_started(session, "openvino")
+    return has_bf16, open_session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ import numpy as np
 from fastnst.errors import ConfigError, MissingDependencyError, ModelError, suggest
 from fastnst.runtime.binding import BoundSession
 from fastnst.runtime.gpu import open_gpu
-from fastnst.runtime.openvino import open_openvino, plugin_version
+from fastnst.runtime.openvino import open_openvino, openvino_version
 from fastnst.runtime.sessions import (
     ORT_NAMES,
     QUIET,
@@ -51,7 +52,14 @@ class Engine:
         return found
 
 
-def open_engine(path: Path, provider: str = "auto", threads: int | None = None, *, bound: bool = False) -> Engine:
+def open_engine(
+    path: Path,
+    provider: str = "auto",
+    threads: int | None = None,
+    *,
+    bound: bool = False,
+    unsuited: Sequence[str] = (),
+) -> Engine:
     """Open a model on the provider asked for, or on the fastest that works.
 
     Args:
@@ -59,6 +67,7 @@ def open_engine(path: Path, provider: str = "auto", threads: int | None = None, 
         provider: one of `PROVIDERS`.
         threads: CPU threads, at most the cores that this process may use; None takes all of these.
         bound: keep buffers on a GPU; for models of one uint8 input and one output of its shape, run by `Engine.run`.
+        unsuited: providers that `auto` leaves out.
 
     Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is no model.
     """
@@ -76,6 +85,8 @@ def open_engine(path: Path, provider: str = "auto", threads: int | None = None, 
         return reference
     candidates = [provider] if provider != "auto" else _plausible(ort)
     for candidate in candidates:
+        if provider == "auto" and candidate in unsuited:
+            continue
         try:
             return _open(ort, path, threads, candidate, reference, bound)
         except UnavailableError as error:
@@ -92,7 +103,7 @@ def import_onnxruntime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
-            'no onnxruntime is installed: pip install "fastnst[cpu]", or "fastnst[fastcpu]" for Intel CPUs,'
+            'no onnxruntime is installed: pip install "fastnst[cpu]", or "fastnst[fastcpu]" for recent CPUs,'
             ' or "fastnst[gpu]" for NVIDIA GPUs.'
         ) from error
     onnxruntime.set_default_logger_severity(QUIET)
@@ -114,7 +125,7 @@ def _plausible(ort: ModuleType) -> list[str]:
     listed = ort.get_available_providers()
     has_gpu = Path("/dev/nvidiactl").exists() or os.name == "nt"
     candidates = [name for name in ("tensorrt", "cuda") if has_gpu and ORT_NAMES[name] in listed]
-    if plugin_version() is not None:
+    if openvino_version() is not None:
         candidates.append("openvino")
     return candidates
 

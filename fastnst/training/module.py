@@ -26,6 +26,7 @@ from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.training.motion import inconsistency
+from fastnst.training.optimizers import build_optimizer
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,21 @@ class NetworkConfig:
     name: str = "swift"
     width: int | None = None
     blocks: int | None = None
+
+
+@dataclass
+class FirstJudge:
+    """A cheaper judge that a training begins with: most of what is to be learned it teaches as well.
+
+    Attributes:
+        name: `slim`, or another perceptual network; None leaves it out.
+        share: of the steps.
+        weights_file: local weights, where it does not ship.
+    """
+
+    name: str | None = None
+    share: float = 0.7
+    weights_file: str | None = None
 
 
 @dataclass
@@ -71,7 +87,9 @@ class StyleTraining(pl.LightningModule):
         network: the style network.
         perceptual: the frozen judge.
         objective: what it asks for.
-        learning_rate: the peak, after the warm-up.
+        first_judge: a cheaper judge for the beginning of the training.
+        optimizer: `adam` or `muon`, see `training.optimizers`.
+        learning_rate: the peak, after the warm-up; about 2e-3 for `adam`, 1e-2 for `muon`.
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
         init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
@@ -89,6 +107,8 @@ class StyleTraining(pl.LightningModule):
         network: NetworkConfig = NetworkConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
         perceptual: PerceptualConfig = PerceptualConfig(),  # noqa: B008
         objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
+        first_judge: FirstJudge = FirstJudge(),  # noqa: B008
+        optimizer: str = "adam",
         learning_rate: float = 2e-3,
         warmup: float = 0.05,
         final_rate: float = 0.01,
@@ -105,7 +125,9 @@ class StyleTraining(pl.LightningModule):
         for option, value in (("learning_rate", learning_rate), ("style_size", style_size)):
             if not value > 0:
                 raise ConfigError(f"{option} must be above 0, not {value}.")
-        for option, value in (("warmup", warmup), ("final_rate", final_rate)):
+        for option, value in (
+            ("warmup", warmup), ("final_rate", final_rate), ("first_judge.share", first_judge.share)
+        ):  # fmt: skip
             if not 0 <= value <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
         if not temporal >= 0:
@@ -114,17 +136,24 @@ class StyleTraining(pl.LightningModule):
         self.temporal, self.mattes = temporal, mattes
         self.style_name, self.credits = name, credits
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
+        self.optimizer, self.first_judge = optimizer, first_judge
         self.paintings = [_open_painting(path, style_size) for path in paintings]
         self.painting_weights = painting_weights
         self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
         self.perceptual_name = perceptual.name
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
         self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
+        self.started_from = ""  # the style of another painting that this one grew out of
         self.lost_steps = 0  # steps that the guards took back
         self._started: float | None = None
         if init is not None:
             self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
+        build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
+        self.first_objective: Objective | None = None
+        if first_judge.name is not None and first_judge.share > 0:
+            cheaper = PerceptualConfig(first_judge.name, weights_file=first_judge.weights_file)
+            self.first_objective = Objective(build_perceptual(cheaper), objective)
         self.style_size = style_size
         self.validated: dict[str, float] = {}
         self._validation_sums: list[tuple[int, dict[str, float]]] = []
@@ -137,13 +166,14 @@ class StyleTraining(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Choose the judge's precision and let it see the paintings."""
         reduced = str(self.trainer.precision).startswith(("bf16", "16"))
-        self.objective.perceptual.set_precision(torch.bfloat16 if reduced else torch.float32)
+        for objective in self._objectives():
+            objective.perceptual.set_precision(torch.bfloat16 if reduced else torch.float32)
 
     def on_fit_start(self) -> None:
-        """Compute the style target, once, where the judge now lives."""
-        self.objective.set_style(
-            [torch.from_numpy(painting)[None].to(self.device) for painting in self.paintings], self.painting_weights
-        )
+        """Compute the style target, once, where the judges now live."""
+        paintings = [torch.from_numpy(painting)[None].to(self.device) for painting in self.paintings]
+        for objective in self._objectives():
+            objective.set_style(paintings, self.painting_weights)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -188,8 +218,8 @@ class StyleTraining(pl.LightningModule):
         self.log_dict({f"val/{name}": value for name, value in self.validated.items()}, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam with a linear warm-up and a cosine decay over the run's steps."""
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
+        """The optimizer with a linear warm-up and a cosine decay over the run's steps."""
+        optimizer = build_optimizer(self.optimizer, self.network, self.learning_rate)
         steps = self.trainer.max_steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_factor(step, steps, self.warmup, self.final_rate)
@@ -225,9 +255,11 @@ class StyleTraining(pl.LightningModule):
                 **dataclasses.asdict(config),
                 "style_size": self.style_size,
                 "temporal": self.temporal,
+                "first_judge": dataclasses.asdict(self.first_judge) if self.first_objective else None,
                 "mattes": dataclasses.asdict(self.mattes),
             },
             steps=self.earlier_steps + self.global_step - self.lost_steps,
+            started_from=self.started_from,
             batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
             image_size=getattr(data, "image_size", 0),
             training_seconds=round(self._seconds(), 1),
@@ -240,15 +272,26 @@ class StyleTraining(pl.LightningModule):
         """Wall-clock time of the training so far, validation included."""
         return self.earlier_seconds + (time.monotonic() - self._started if self._started is not None else 0.0)
 
+    def _objectives(self) -> list[Objective]:
+        return [self.objective] if self.first_objective is None else [self.first_objective, self.objective]
+
+    def _judging(self) -> Objective:
+        """Who judges this step; held-out photos are always judged by the last judge."""
+        if self.first_objective is None or not self.training:
+            return self.objective
+        is_beginning = self.global_step < self.first_judge.share * self.trainer.max_steps
+        return self.first_objective if is_beginning else self.objective
+
     def _measure(self, batch: Tensor) -> tuple[LossTerms, Tensor]:
         images = batch[:, :3].float() / 255
         restyled = self(images)
-        target = self.objective.content_target(images)
+        objective = self._judging()
+        target = objective.content_target(images)
         if batch.shape[1] == 3:
-            return self.objective(restyled, target), restyled
+            return objective(restyled, target), restyled
         matte = batch[:, 3:].float() / 255
         with torch.autocast(self.device.type, enabled=False):
-            terms, inside, outside = matte_terms(self.objective, restyled, target, matte, self.mattes)
+            terms, inside, outside = matte_terms(objective, restyled, target, matte, self.mattes)
         kind = "train" if self.training else "val"
         for region, part in (("inside", inside), ("outside", outside)):
             self.log(f"{kind}/content_{region}", part.content.mean().detach(), sync_dist=True)
@@ -263,8 +306,12 @@ class StyleTraining(pl.LightningModule):
                 f" {self.network.options}: set model.network to match."
             )
         self.network.load_state_dict(network.state_dict())
+        if metadata.painting_sha256 != self.painting_sha256:
+            self.started_from = metadata.name
+            return
+        self.started_from = metadata.started_from
         self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds
-        if self.credits == StyleCredits() and metadata.painting_sha256 == self.painting_sha256:
+        if self.credits == StyleCredits():
             fields = dataclasses.fields(StyleCredits)
             self.credits = StyleCredits(**{field.name: getattr(metadata, field.name) for field in fields})
 

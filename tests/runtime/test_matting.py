@@ -22,6 +22,7 @@ from fastnst.runtime.matting import (
     has_person,
     paper_size,
     resolve_matting_model,
+    settled,
     working_size,
 )
 from fastnst.runtime.metadata import MattingMetadata
@@ -128,6 +129,15 @@ def test_the_outline_goes_to_the_photos_edges() -> None:
 def test_texture_inside_a_person_does_not_show() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     assert (refine(np.ones((32, 32), np.float32), noise[::4, ::4], noise) == 1).all()
+
+
+def test_what_is_nearly_sure_is_taken_as_sure_without_a_step() -> None:
+    alpha = np.linspace(0, 1, 512, dtype=np.float32)
+    found = settled(alpha)
+    assert (found[alpha < 0.019] == 0).all()
+    assert (found[alpha > 0.981] == 1).all()
+    assert np.abs(found - alpha).max() < 0.021
+    assert 0 <= np.diff(found).min() <= np.diff(found).max() < 1 / 400
 
 
 def test_smoothing_calms_flicker_and_follows_motion() -> None:

@@ -1,0 +1,107 @@
+"""OpenVINO: the same pictures, faster; a plain sentence where it cannot be had."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst.errors import ConfigError
+from fastnst.images import open_image, resize_long_side
+from fastnst.runtime import StyleModel, openvino, sessions
+from fastnst.runtime.catalog import resolve_style
+
+PHOTO = Path(__file__).parents[2] / "fastnst" / "sample.jpg"
+
+needs_openvino = pytest.mark.skipif(openvino.openvino_version() is None, reason="OpenVINO has no wheel here")
+
+
+@pytest.fixture(autouse=True)
+def _forget_warnings() -> None:
+    sessions.warn_once.cache_clear()
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return np.asarray(resize_long_side(open_image(PHOTO), 240))[None]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.square(a.astype(float) - b).mean()))
+
+
+@needs_openvino
+def test_it_restyles_as_onnxruntime_does(photo: np.ndarray) -> None:
+    style = resolve_style("starry_night")
+    model, reference = StyleModel(style, "openvino"), StyleModel(style, "cpu")
+    assert model.provider == "openvino"
+    assert model.precision in ("bf16", "f32")
+    other = np.asarray(Image.fromarray(photo[0]).resize((133, 70)))[None]
+    for picture in (photo, other, photo, np.concatenate((photo, photo[:, :, ::-1]))):
+        restyled = model(picture)
+        assert psnr(restyled, reference(picture)) >= 40
+        assert psnr(restyled, picture) < 20  # it did something
+
+
+@needs_openvino
+def test_results_are_the_callers_own_and_threads_take_turns(photo: np.ndarray) -> None:
+    model = StyleModel(resolve_style("starry_night"), "openvino")
+    pictures = [np.roll(photo, 40 * number, axis=2) for number in range(4)]
+    expected = [model(picture).copy() for picture in pictures]
+    kept = model(pictures[0])
+    found: dict[int, np.ndarray] = {}
+    threads = [
+        threading.Thread(target=lambda number=number: found.update({number: model(pictures[number])}))
+        for number in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[number], expected[number]) for number in range(4))
+    assert np.array_equal(kept, expected[0])
+
+
+@needs_openvino
+def test_bf16_that_could_be_seen_is_refused(
+    photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(openvino, "is_precise", lambda *_: False)
+    with caplog.at_level(logging.WARNING):
+        model = StyleModel(resolve_style("starry_night"), "openvino")
+    assert model.precision == "f32"
+    assert len(caplog.messages) <= 1  # none where the CPU has no bf16
+    assert psnr(model(photo), StyleModel(resolve_style("starry_night"), "cpu")(photo)) > 50
+
+
+def test_without_it_the_extra_is_named(negative_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(openvino.metadata, "version", missing)
+    with pytest.raises(ConfigError, match=r"'openvino' cannot be used.*not installed.*fastnst\[fastcpu\]"):
+        StyleModel(negative_model, "openvino")
+    assert StyleModel(negative_model, "auto").provider == "cpu"
+
+
+@needs_openvino
+def test_a_start_that_fails_is_one_line_and_the_cpu_goes_on(
+    negative_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise sessions.UnavailableError("the library is damaged")
+
+    monkeypatch.setattr(openvino, "_open_package", broken)
+    monkeypatch.setattr(openvino, "open_plugin", broken)
+    with caplog.at_level(logging.WARNING):
+        assert StyleModel(negative_model, "auto").provider == "cpu"
+        assert StyleModel(negative_model, "auto").provider == "cpu"
+    assert caplog.messages == ["openvino is not used: the library is damaged."]
+    with pytest.raises(ConfigError, match="the library is damaged"):
+        StyleModel(negative_model, "openvino")
