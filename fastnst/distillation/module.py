@@ -25,7 +25,7 @@ from fastnst.distillation.terms import (
 from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.bundled import load_slim
-from fastnst.training.module import rate_factor
+from fastnst.training.optimizers import rate_factor
 
 log = logging.getLogger(__name__)
 

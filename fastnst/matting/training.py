@@ -18,7 +18,7 @@ from fastnst.matting.measures import measure
 from fastnst.matting.network import MattingNetwork, MattingOptions
 from fastnst.matting.weights import CHECKPOINT_KEY, load_matting
 from fastnst.runtime.metadata import MattingMetadata
-from fastnst.training.module import rate_factor
+from fastnst.training.optimizers import rate_factor
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,54 +24,13 @@ from fastnst.runtime.catalog import resolve_style
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.training.motion import inconsistency
-from fastnst.training.optimizers import build_optimizer
+from fastnst.training.optimizers import build_optimizer, rate_factor
+from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
 
 _PROGRESS_KEY = "fastnst_progress"  # in a checkpoint
-
-
-@dataclass
-class NetworkConfig:
-    """Which style network learns.
-
-    Attributes:
-        name: `swift`, `swift-s`, `johnson` or `cyclegan`.
-        width: channels; None takes the network's default.
-        blocks: residual blocks; None takes the network's default.
-    """
-
-    name: str = "swift"
-    width: int | None = None
-    blocks: int | None = None
-
-
-@dataclass
-class FirstJudge:
-    """A cheaper judge that a training begins with: most of what is to be learned it teaches as well.
-
-    Attributes:
-        name: `slim`, or another perceptual network; None leaves it out.
-        share: of the steps.
-        weights_file: local weights, where it does not ship.
-    """
-
-    name: str | None = None
-    share: float = 0.7
-    weights_file: str | None = None
-
-
-@dataclass
-class StyleCredits:
-    """What the model file says of its painting. All free text."""
-
-    title: str = ""
-    artist: str = ""
-    year: str = ""
-    movement: str = ""
-    licence: str = ""
-    data: str = ""
 
 
 class StyleTraining(pl.LightningModule):
@@ -314,15 +271,6 @@ class StyleTraining(pl.LightningModule):
         if self.credits == StyleCredits():
             fields = dataclasses.fields(StyleCredits)
             self.credits = StyleCredits(**{field.name: getattr(metadata, field.name) for field in fields})
-
-
-def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:
-    """The learning rate at `step` as a share of its peak: linear warm-up, then half a cosine down to `final`."""
-    warmup_steps = max(1, round(warmup * steps))
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
-    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _open_painting(path: str, size: int) -> Any:

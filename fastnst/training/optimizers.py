@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,9 +37,16 @@ def build_optimizer(name: str, network: nn.Module, rate: float) -> torch.optim.O
         *inner, _last = [parameter for parameter in parameters if parameter.ndim == 4]
         chosen = {id(parameter) for parameter in inner}
         return Muon(inner, [one for one in parameters if id(one) not in chosen], rate)
-    raise ConfigError(
-        f"unknown optimizer '{name}'.{suggest(name, OPTIMIZERS)} Choose one of: {', '.join(OPTIMIZERS)}."
-    )
+    raise ConfigError(f"unknown optimizer '{name}'.{suggest(name, OPTIMIZERS)} Choose one of: {', '.join(OPTIMIZERS)}.")
+
+
+def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:
+    """The learning rate at `step` as a share of its peak: linear warm-up, then half a cosine down to `final`."""
+    warmup_steps = max(1, round(warmup * steps))
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Muon(torch.optim.Optimizer):
@@ -61,40 +69,43 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": rate})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move all parameters that have gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            direction = self._orthogonal if group["orthogonal"] else self._adaptive
+            direction = _orthogonal if group["orthogonal"] else _adaptive
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    parameter.add_(direction(parameter), alpha=-group["lr"])
+                    parameter.add_(direction(parameter.grad, self.state[parameter]), alpha=-group["lr"])
         return loss
 
-    def _orthogonal(self, parameter: Tensor) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"]
-        momentum.lerp_(parameter.grad, 1 - _MOMENTUM)
-        ahead = parameter.grad.lerp(momentum, _MOMENTUM)  # Nesterov's look ahead
-        matrix = orthogonalized(ahead.flatten(1))
-        rows, columns = matrix.shape
-        return matrix.reshape(parameter.shape) * max(1.0, rows / columns) ** 0.5
 
-    def _adaptive(self, parameter: Tensor) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
-        first, second = (1 - beta ** float(state["step"]) for beta in _BETAS)
-        state["mean"].lerp_(parameter.grad, 1 - _BETAS[0])
-        state["square"].mul_(_BETAS[1]).addcmul_(parameter.grad, parameter.grad, value=1 - _BETAS[1])
-        return (state["mean"] / first) / ((state["square"] / second).sqrt() + _EPSILON)
+def _orthogonal(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Muon's direction for one convolution."""
+    if not state:
+        state["momentum"] = torch.zeros_like(gradient)
+    state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+    ahead = gradient.lerp(state["momentum"], _MOMENTUM)  # Nesterov's look ahead
+    matrix = orthogonalized(ahead.flatten(1))
+    rows, columns = matrix.shape
+    scaled: Tensor = matrix.reshape(gradient.shape) * max(1.0, rows / columns) ** 0.5
+    return scaled
+
+
+def _adaptive(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Adam's direction for one parameter (Kingma and Ba 2015, algorithm 1)."""
+    if not state:
+        state["step"] = torch.zeros(())
+        state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
+    state["step"] += 1
+    first, second = (1 - beta ** float(state["step"]) for beta in _BETAS)
+    state["mean"].lerp_(gradient, 1 - _BETAS[0])
+    state["square"].mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
+    direction: Tensor = (state["mean"] / first) / ((state["square"] / second).sqrt() + _EPSILON)
+    return direction
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
@@ -107,4 +118,5 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         gram = wide @ wide.T
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    return (wide.T if tall else wide).to(matrix.dtype)
+    orthogonal: Tensor = wide.T if tall else wide
+    return orthogonal.to(matrix.dtype)

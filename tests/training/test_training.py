@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fastnst import cli
+from fastnst.objective import Objective
 from fastnst.runtime import Stylizer
-from fastnst.training.module import StyleTraining, rate_factor
+from fastnst.training.module import StyleTraining
+from fastnst.training.optimizers import rate_factor
 from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
@@ -54,11 +57,16 @@ def test_two_steps_export_and_a_restyled_photo(
     assert str(ROOT).encode() not in content
 
 
-def test_a_resumed_training_is_the_uninterrupted_one(materials: Path, tmp_path: Path) -> None:
-    whole = train(materials, tmp_path, "whole", 5)
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--model.optimizer", "muon", "--model.first_judge.name", "slim", "--model.first_judge.share", "0.6"]],
+)
+def test_a_resumed_training_is_the_uninterrupted_one(materials: Path, tmp_path: Path, options: list[str]) -> None:
+    whole = train(materials, tmp_path, "whole", 5, *options)
     # Interrupted after two of five steps: the schedule still knows about five.
-    part = train(materials, tmp_path, "part", 5, "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1")
-    rest = train(materials, tmp_path, "rest", 5, "--ckpt_path", str(part / "checkpoints" / "last.ckpt"))
+    cut = ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1"]
+    part = train(materials, tmp_path, "part", 5, *cut, *options)
+    rest = train(materials, tmp_path, "rest", 5, "--ckpt_path", str(part / "checkpoints" / "last.ckpt"), *options)
     expected, found = load_file(whole / "whole.safetensors"), load_file(rest / "rest.safetensors")
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
@@ -98,6 +106,52 @@ def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> N
     metadata = load_network(second)[1]
     assert metadata.steps == 2  # of both trainings
     assert metadata.artist == "A Painter"  # of the same painting
+    assert metadata.started_from == ""
+
+
+def test_a_style_may_grow_out_of_another_paintings(materials: Path, tmp_path: Path) -> None:
+    first = train(materials, tmp_path, "first", 1, "--model.credits.artist", "A Painter") / "first.safetensors"
+    Image.effect_mandelbrot((96, 80), (-2, -1, 1, 1), 40).save(tmp_path / "other.png")
+    other = ["--painting", str(tmp_path / "other.png")]
+    second = train(materials, tmp_path, "second", 1, "--init", str(first), *other) / "second.safetensors"
+    third = train(materials, tmp_path, "third", 1, "--init", str(second), *other) / "third.safetensors"
+    found = [load_network(path)[1] for path in (second, third)]
+    assert [one.steps for one in found] == [1, 2]  # on this painting
+    assert [one.started_from for one in found] == ["first", "first"]
+    assert [one.artist for one in found] == ["", ""]
+
+
+class _Judged(StyleTraining):
+    """Counts whose opinion was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def _judging(self) -> Objective:
+        judge = super()._judging()
+        self.asked.append(
+            ("first" if judge is self.first_objective else "last") + ("" if self.training else " held-out")
+        )
+        return judge
+
+
+def test_the_first_judge_has_its_share_of_the_steps(
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastnst.training.cli.StyleTraining", _Judged)
+    options = [
+        "--model.first_judge.name",
+        "slim",
+        "--model.first_judge.share",
+        "0.5",
+        "--trainer.val_check_interval",
+        "4",
+    ]
+    run = train(materials, tmp_path, "judged", 4, *options, "--data.val_limit", "1")
+    steps = [one for one in _Judged.asked if "held-out" not in one]
+    assert steps == ["first", "first", "last", "last"]
+    assert set(_Judged.asked) - set(steps) == {"last held-out"}
+    metadata = load_network(run / "judged.safetensors")[1]
+    assert metadata.loss_weights["first_judge"] == {"name": "slim", "share": 0.5, "weights_file": None}
 
 
 @pytest.mark.parametrize(
@@ -116,6 +170,9 @@ def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> N
         (["--perceptual", "vgg91"], "Did you mean 'vgg19'"),
         (["--ckpt_path", "{tmp}/none.ckpt"], "to resume from does not exist"),
         (["--data.image_size", "63"], "multiple of 4"),
+        (["--model.optimizer", "mouon"], "Did you mean 'muon'"),
+        (["--model.first_judge.name", "slm"], "Did you mean 'slim'"),
+        (["--model.first_judge.share", "2"], "first_judge.share must be between 0 and 1"),
         (["--init", "{tmp}/misspelt.yaml"], "is not a fastnst checkpoint"),
     ],
 )
