@@ -1,7 +1,7 @@
 """Two style networks trained with one recipe on the same paintings, side by side: quality, artifacts and time.
 
     python benchmarks/networks.py PAINTING [PAINTING …] --photos DIR --val-photos DIR
-        [--networks swift johnson] [--config configs/quickstart.yaml] [--steps N] [--perceptual-weights FILE]
+        [--networks swift johnson] [--config configs/scratch.yaml] [--steps N] [--perceptual-weights FILE]
 
 Every network sees the same photos in the same order (the seed is the recipe's). What is reported is measured on
 held-out photos by VGG-19, whichever network judged the training: the mean objective, with the ratio of the first
@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--val-photos", type=Path, required=True)
     parser.add_argument("--networks", nargs=2, default=["swift", "johnson"])
-    parser.add_argument("--config", type=Path, default=Path("configs/quickstart.yaml"))
+    parser.add_argument("--config", type=Path, default=Path("configs/scratch.yaml"))
     parser.add_argument("--steps", type=int)
     parser.add_argument("--count", type=int, default=16, help="held-out photos")
     parser.add_argument("--size", type=int, default=384, help="their side in pixels")

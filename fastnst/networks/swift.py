@@ -42,12 +42,14 @@ class Swift(StyleNetwork):
 
     stride = 4
     smallest_input = 16
+    _reduces_early = False  # to the last channels before the last upsampling, not after it
 
     def __init__(self, width: int = 64, blocks: int = 5) -> None:
         if width % 32 or width <= 0:
             raise ConfigError(f"the swift network's width must be a multiple of 32, not {width}.")
         super().__init__(width=width, blocks=blocks)
         half, full = width // 2, width // 4
+        last = full if self._reduces_early else half
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(4),
             ConvBlock(48, width),
@@ -56,8 +58,8 @@ class Swift(StyleNetwork):
             InstanceNorm(width),
             nn.ReLU(),
             UpsampleBlock(width, half, mode="bilinear"),
-            ConvBlock(half, half),
-            UpsampleBlock(half, full, mode="bilinear", norm=False),
+            ConvBlock(half, last),
+            UpsampleBlock(last, full, mode="bilinear", norm=False),
             ConvBlock(full, 3, norm=False, relu=False),
         )
 
@@ -67,7 +69,12 @@ class Swift(StyleNetwork):
 
 
 class SwiftS(Swift):
-    """`swift` for weak machines and browsers: half the width, a model file below 500 kB."""
+    """`swift` for weak machines and browsers: half the width, a model file below 500 kB.
+
+    Its channels are halved before the last upsampling: at this width the full resolution costs more than the rest.
+    """
+
+    _reduces_early = True
 
     def __init__(self, width: int = 32, blocks: int = 4) -> None:
         super().__init__(width, blocks)

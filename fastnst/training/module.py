@@ -26,6 +26,7 @@ from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.training.motion import inconsistency
 from fastnst.training.optimizers import build_optimizer, rate_factor
 from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits
+from fastnst.training.weave import weave
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class StyleTraining(pl.LightningModule):
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
         init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
+        weave_weight: of what repeats with the network's stride (see `training.weave`); 0 leaves it out.
         temporal: weight of the change under small motions and noise (see `training.motion`); 0 leaves it out.
         mattes: weights inside and outside the person, for photos that come with mattes.
         credits: painting and licence, for the model file (default: those of `init` where its painting is the same).
@@ -70,6 +72,7 @@ class StyleTraining(pl.LightningModule):
         warmup: float = 0.05,
         final_rate: float = 0.01,
         init: str | None = None,
+        weave_weight: float = 0.0,
         temporal: float = 0.0,
         mattes: MatteWeights = MatteWeights(),  # noqa: B008
         credits: StyleCredits = StyleCredits(),  # noqa: B008
@@ -87,10 +90,11 @@ class StyleTraining(pl.LightningModule):
         ):  # fmt: skip
             if not 0 <= value <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
-        if not temporal >= 0:
-            raise ConfigError(f"temporal must be at least 0, not {temporal}.")
+        for option, value in (("weave_weight", weave_weight), ("temporal", temporal)):
+            if not value >= 0:
+                raise ConfigError(f"{option} must be at least 0, not {value}.")
         mattes.validate()
-        self.temporal, self.mattes = temporal, mattes
+        self.weave_weight, self.temporal, self.mattes = weave_weight, temporal, mattes
         self.style_name, self.credits = name, credits
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
         self.optimizer, self.first_judge = optimizer, first_judge
@@ -142,13 +146,18 @@ class StyleTraining(pl.LightningModule):
         terms = measured.mean()
         for term, value in terms._asdict().items():
             self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
-        if self.temporal == 0:
-            return terms.total
-        # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
-        generator = torch.Generator().manual_seed(self.global_step)
-        change = inconsistency(self, photos[:, :3].float() / 255, restyled, generator)
-        self.log("train/temporal", change.detach(), prog_bar=True)
-        return terms.total + self.temporal * change
+        total = terms.total
+        if self.weave_weight:
+            woven = weave(restyled.float(), self.network.stride).mean()
+            self.log("train/weave", woven.detach())
+            total = total + self.weave_weight * woven
+        if self.temporal:
+            # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
+            generator = torch.Generator().manual_seed(self.global_step)
+            change = inconsistency(self, photos[:, :3].float() / 255, restyled, generator)
+            self.log("train/temporal", change.detach(), prog_bar=True)
+            total = total + self.temporal * change
+        return total
 
     def validation_step(self, photos: Tensor, _batch_index: int) -> None:
         """The same objective on held-out photos."""
@@ -211,6 +220,7 @@ class StyleTraining(pl.LightningModule):
             loss_weights={
                 **dataclasses.asdict(config),
                 "style_size": self.style_size,
+                "weave_weight": self.weave_weight,
                 "temporal": self.temporal,
                 "first_judge": dataclasses.asdict(self.first_judge) if self.first_objective else None,
                 "mattes": dataclasses.asdict(self.mattes),
@@ -260,7 +270,7 @@ class StyleTraining(pl.LightningModule):
         if type(network) is not type(self.network) or network.options != self.network.options:
             raise ConfigError(
                 f"{path} holds a {metadata.network} network with {network.options}, but this configuration asks for"
-                f" {self.network.options}: set model.network to match."
+                f" {self.network.options}: set model.network to match, or start afresh with --init null."
             )
         self.network.load_state_dict(network.state_dict())
         if metadata.painting_sha256 != self.painting_sha256:

@@ -1,0 +1,31 @@
+"""The weave that a network's upsampling leaves in flat areas, as a term that a training can lower."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+_REPEATS = 8  # of the period in one window
+
+
+def weave(images: Tensor, period: int) -> Tensor:
+    """How much repeats with a period, window by window: the energy of each window's mean cell.
+
+    A window of 8 × 8 cells of `period` × `period` pixels is averaged over its cells, after all that is wider than two
+    cells was taken away. What is left of textures and noise is a 64th of their energy; a weave stays whole. Without
+    such a term networks weave: the judge sees texture, wherever it comes from.
+
+    Args:
+        images: float `[N, C, H, W]` in [0, 1], H and W at least 8 periods; what does not fill a window is left out.
+        period: of the upsampling, in pixels: the network's stride.
+
+    Returns `[N]`: the mean square of the cells' deviations. Photos have about 5e-5, a weave that can be seen 2e-4.
+    """
+    reach = period  # a mean of an odd number of pixels leaves ramps as they are
+    around = F.avg_pool2d(F.pad(images, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
+    count, channels, height, width = images.shape
+    rows, columns = height // (period * _REPEATS), width // (period * _REPEATS)
+    fine = (images - around)[:, :, : rows * period * _REPEATS, : columns * period * _REPEATS]
+    cells = fine.reshape(count, channels, rows, _REPEATS, period, columns, _REPEATS, period).mean((3, 6))
+    found: Tensor = (cells - cells.mean((3, 5), keepdim=True)).square().mean((1, 2, 3, 4, 5))
+    return found
