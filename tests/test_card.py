@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ REPORT: dict[str, Any] = {
 }
 
 
+GROWN = replace(
+    METADATA, batch_size=1, started_from="other", loss_weights={"first_judge": {"name": "slim", "share": 0.7}}
+)
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_model(tmp_path / "negative.onnx", properties=METADATA.to_properties())
@@ -69,7 +75,7 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
         "![a photo, the painting, and the photo restyled](negative.jpg)",
         "| training | 4000 steps of 4 crops of 256 px |",
         "| time and hardware | 72 min on CPU, Some Processor, 2 threads |",
-        "| N_eq | 62 iterations of L-BFGS reach the same objective (10 held-out photos, 256 px) |",
+        "| N_eq | 62 iterations of L-BFGS from the photo reach the same objective (10 held-out photos, 256 px) |",
         "| time ratio | 1960 times faster than 200 iterations |",
         "| grid energy | 1.50 (photos 1.10) |",
         "| saturated blobs | 0.01 (photos 0.00) |",
@@ -80,6 +86,16 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
     strip = open_image(tmp_path / "negative.jpg")
     assert strip.width > 3 * 320 > strip.height
     assert run(capsys, model)[0] == 2  # nothing is overwritten unasked
+
+
+def test_where_a_style_comes_from(capsys, tmp_path: Path) -> None:
+    model, report = write_model(tmp_path / "grown.onnx", properties=GROWN.to_properties()), tmp_path / "report.json"
+    report.write_text(json.dumps(REPORT | {"start": "noise"}))
+    assert run(capsys, model, "--report", report) == (0, "")
+    text = (tmp_path / "grown.md").read_text()
+    line = "4000 steps of one crop of 256 px, the first 70% judged by slim; grown out of other"
+    assert f"| training | {line} |" in text.splitlines()
+    assert "62 iterations of L-BFGS from noise reach" in text
 
 
 def test_a_file_that_does_not_know_its_training_is_described_without(capsys, negative_model: Path, tmp_path: Path):

@@ -141,7 +141,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
         f" {weights.get('tv_weight')}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px",
-        "training": f"{metadata.steps} steps of {metadata.batch_size} crops of {metadata.image_size} px",
+        "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
         "photos": metadata.data,
         "held-out objective": _pairs({name: round(value, 4) for name, value in metadata.objective.items()}),
@@ -156,13 +156,23 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
     return {label: text for label, text in rows.items() if not unknown.get(label)}
 
 
+def _training(metadata: StyleMetadata) -> str:
+    crops = "one crop" if metadata.batch_size == 1 else f"{metadata.batch_size} crops"
+    text = f"{metadata.steps} steps of {crops} of {metadata.image_size} px"
+    first = metadata.loss_weights.get("first_judge")
+    if first:
+        text += f", the first {first['share']:.0%} judged by {first['name']}"
+    return f"{text}; grown out of {metadata.started_from}" if metadata.started_from else text
+
+
 def _measured(report: dict[str, Any]) -> dict[str, str]:
     """What the comparison measured, by label."""
     equivalent, measures = report["lbfgs_equivalent"], report["measures"]
     shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {report['iterations']}"
+    start = "noise" if report.get("start") == "noise" else "the photo"
     rows = {
-        "N_eq": f"{shown} iterations of L-BFGS reach the same objective ({report['photos']} held-out photos,"
-        f" {max(report['pixels'][0])} px)",
+        "N_eq": f"{shown} iterations of L-BFGS from {start} reach the same objective ({report['photos']} held-out"
+        f" photos, {max(report['pixels'][0])} px)",
         "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",
     }
     labels = {"grid": "grid energy", "border": "border energy", "blobs": "saturated blobs", "ssim": "SSIM to the photo"}

@@ -46,6 +46,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, default=5, help="photos (default: 5)")
     parser.add_argument("--size", type=int, help="long side of the photos in pixels (default: 256)")
     parser.add_argument("--steps", type=int, help="iterations of L-BFGS (default: 500)")
+    parser.add_argument(
+        "--start", choices=("content", "noise"), default="content",
+        help="where L-BFGS starts: the photo, or noise, as in Johnson et al. (default: content, which is stricter)",
+    )  # fmt: skip
     parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for the model's judge")
     parser.add_argument("--second", default="alexnet", help="a judge that training did not use, or none")
     parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second judge")
@@ -92,8 +96,10 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     compared: list[Compared] = []
     with progress_bar(options.steps * len(photos), "comparing") as bar:
         for name, photo in photos:
-            compared.append(compare_photo(name, photo, stylizer, objective, options.steps, second, bar))
-    summary = summarize(compared) | {"style": metadata.name, "second_judge": second_name}
+            compared.append(
+                compare_photo(name, photo, stylizer, objective, options.steps, second, bar, init=options.start)
+            )
+    summary = summarize(compared) | {"style": metadata.name, "second_judge": second_name, "start": options.start}
     painting = resize_long_side(open_image(options.painting[0]), 400)
     title = f"{metadata.title or metadata.name}: network and optimization"
     for path, text in (

@@ -56,15 +56,19 @@ def compare_photo(
     steps: int,
     second: Objective | None = None,
     watcher: Callable[[Step, torch.Tensor], None] | None = None,
+    *,
+    init: str = "content",
 ) -> Compared:
     """Restyle one photo both ways and measure both.
 
     Args:
         photo: mode RGB, at the size of the comparison.
         objective: what the network was trained on, its style set.
-        steps: iterations of L-BFGS, which starts from the photo.
+        steps: iterations of L-BFGS.
         second: the same objective on a judge that the training did not use, or None.
         watcher: called at each iteration.
+        init: where L-BFGS starts: `content`, the photo, is further on at each iteration than `noise`, which Johnson et
+            al. (2016) started from.
     """
     device = next(objective.perceptual.convolutions.parameters()).device
     stylizer(photo)  # the first call for a size allocates
@@ -84,7 +88,7 @@ def compare_photo(
         if watcher is not None:
             watcher(step, image)
 
-    run = optimize(tensor, objective, OptimizeConfig(steps=steps), watcher=keep)
+    run = optimize(tensor, objective, OptimizeConfig(steps=steps, init=init), watcher=keep)
     if run.interrupted:
         raise KeyboardInterrupt
     # A step that diverged is set back: what counts is the best so far.

@@ -37,10 +37,11 @@ def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared]
     equivalent = summary["lbfgs_equivalent"]
     shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {summary['iterations']}"
     second = summary.get("second_judge") or "not measured"
+    start = "noise" if summary.get("start") == "noise" else "the photo"
     return f"""<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>
 <h1>{html.escape(title)}</h1>
-<p>The trained network against per-image optimization (L-BFGS from the photo) on the objective that it was trained on,
-over {summary["photos"]} held-out photos of about {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels.</p>
+<p>The trained network against per-image optimization (L-BFGS from {start}) on the objective that it was trained
+on, over {summary["photos"]} held-out photos of about {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels.</p>
 <div class="figures">
 {_figure(shown, "L-BFGS iterations reach the network's objective (N<sub>eq</sub>)")}
 {_figure(f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations")}

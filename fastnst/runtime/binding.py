@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnst.runtime.sessions import first_line, is_onnxruntime_error, warn_once
+from fastnst.runtime.sessions import first_line, is_engine_error, warn_once
 
 _KEPT_SHAPES = 4  # whose buffers stay
 _RECORD_FROM = 3  # th frame of a shape
@@ -61,7 +61,7 @@ class BoundSession:
             try:
                 return self._run(images)
             except Exception as error:
-                if self._without_graphs is None or not is_onnxruntime_error(error):
+                if self._without_graphs is None or not is_engine_error(error):
                     raise
                 warn_once(f"CUDA graphs are not used: {first_line(error)}.")
                 self._kept.clear()

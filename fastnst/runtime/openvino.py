@@ -17,7 +17,7 @@ import numpy as np
 
 from fastnst.runtime.openvino_plugin import PLUGIN, open_plugin
 from fastnst.runtime.precision import is_precise
-from fastnst.runtime.sessions import UnavailableError, first_line
+from fastnst.runtime.sessions import EngineFailure, UnavailableError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,13 @@ class OpenVINOSession:
         self.get_modelmeta = reference.get_modelmeta
 
     def run(self, _outputs: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """All outputs for the one input in `feeds`, in memory of their own."""
+        """The one output for the one input in `feeds`, in memory of its own. Raises `EngineFailure`."""
         (images,) = feeds.values()
         with self._lock:
-            found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
+            try:
+                found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
+            except RuntimeError as error:
+                raise EngineFailure(first_line(error)) from error
             return [np.asarray(found[0])]
 
     def get_providers(self) -> list[str]:

@@ -19,7 +19,7 @@ from fastnst.runtime.sessions import (
     ORT_NAMES,
     QUIET,
     UnavailableError,
-    is_onnxruntime_error,
+    is_engine_error,
     session_options,
     warn_once,
 )
@@ -134,7 +134,7 @@ def _cpu_session(ort: ModuleType, path: Path, threads: int) -> Any:
     try:
         return ort.InferenceSession(str(path), session_options(ort, threads), providers=["CPUExecutionProvider"])
     except Exception as error:
-        if is_onnxruntime_error(error):
+        if is_engine_error(error):
             raise ModelError(f"{path} is not an ONNX model, or it is damaged or cut short.") from error
         raise
 

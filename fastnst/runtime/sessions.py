@@ -25,15 +25,19 @@ class UnavailableError(Exception):
     """A provider does not start here; the text says why."""
 
 
+class EngineFailure(RuntimeError):  # noqa: N818 - told to users as ModelError or ImageError
+    """An engine that is not onnxruntime failed while it ran."""
+
+
 @functools.cache  # several models in one run meet the same obstacle
 def warn_once(message: str) -> None:
     """One line for the user, once in a process."""
     log.warning(message)
 
 
-def is_onnxruntime_error(error: Exception) -> bool:
-    """Whether onnxruntime raised it; its exceptions share no base below Exception."""
-    return type(error).__module__.startswith("onnxruntime")
+def is_engine_error(error: Exception) -> bool:
+    """Whether an engine raised it; onnxruntime's exceptions share no base below Exception."""
+    return isinstance(error, EngineFailure) or type(error).__module__.startswith("onnxruntime")
 
 
 def first_line(error: Exception) -> str:
@@ -47,7 +51,7 @@ def unavailable_on_failure() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_onnxruntime_error(error):
+        if is_engine_error(error):
             raise UnavailableError(first_line(error)) from error
         raise
 

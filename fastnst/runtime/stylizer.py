@@ -13,7 +13,7 @@ from fastnst.runtime.choice import StyleChoice, choose
 from fastnst.runtime.color import blend, transfer_luminance
 from fastnst.runtime.metadata import StyleMetadata
 from fastnst.runtime.mixing import open_style
-from fastnst.runtime.sessions import is_onnxruntime_error
+from fastnst.runtime.sessions import is_engine_error
 from fastnst.runtime.stroke import at_stroke, check_stroke
 from fastnst.runtime.style_model import SMALLEST_SIDE
 from fastnst.runtime.tiles import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
@@ -115,7 +115,7 @@ class Stylizer:
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether an engine (or numpy) could not get the memory; onnxruntime has no exception of its own for it."""
     text = str(error).lower()
-    engines = is_onnxruntime_error(error) or isinstance(error, RuntimeError)
+    engines = is_engine_error(error) or isinstance(error, RuntimeError)
     return isinstance(error, MemoryError) or (engines and ("alloc" in text or "out of memory" in text))
 
 

@@ -198,9 +198,16 @@ def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, ph
     if crossing:
         assert crossing - 1 <= numbers["lbfgs_equivalent"] <= crossing
     page = (inputs / "report" / "report.html").read_text()
+    assert "L-BFGS from the photo" in page
     assert page.count("data:image/jpeg;base64") >= 8
     assert "http://" not in page
     assert "https://" not in page
+    arguments += ["--start", "noise", "--steps", 2, "--overwrite"]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    from_noise = json.loads((inputs / "report" / "report.json").read_text())
+    assert (numbers["start"], from_noise["start"]) == ("content", "noise")
+    assert from_noise["curve"][0] > numbers["curve"][0]
+    assert "L-BFGS from noise" in (inputs / "report" / "report.html").read_text()
 
 
 def test_compare_shows_portraits_with_and_without_background(capsys, inputs: Path, photo: Image.Image) -> None:

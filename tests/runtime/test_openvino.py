@@ -105,3 +105,12 @@ def test_a_start_that_fails_is_one_line_and_the_cpu_goes_on(
     assert caplog.messages == ["openvino is not used: the library is damaged."]
     with pytest.raises(ConfigError, match="the library is damaged"):
         StyleModel(negative_model, "openvino")
+
+
+@needs_openvino
+def test_a_failing_run_is_the_engines_failure(photo: np.ndarray) -> None:
+    engine = StyleModel(resolve_style("starry_night"), "openvino")
+    with pytest.raises(sessions.EngineFailure) as failure:
+        engine.session.run(None, {"image": photo[..., :2]})
+    assert sessions.is_engine_error(failure.value)
+    assert "\n" not in str(failure.value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnst.errors import ModelError
 from fastnst.runtime.portrait import Portrait
+from fastnst.runtime.sessions import is_engine_error
 from fastnst.runtime.video.clip import Frame
 from fastnst.runtime.video.pipeline import Stage
 
@@ -75,10 +76,10 @@ class FrameMattes:
 
 @contextlib.contextmanager
 def engine_failures(what: str) -> Iterator[None]:
-    """Tell onnxruntime's failures as `ModelError`, in one sentence."""
+    """Tell an engine's failures as `ModelError`, in one sentence."""
     try:
         yield
-    except Exception as error:  # onnxruntime's exceptions share no base below Exception
-        if not type(error).__module__.startswith("onnxruntime"):
+    except Exception as error:
+        if not is_engine_error(error):
             raise
         raise ModelError(f"the {what} failed ({str(error).splitlines()[0][:160]}).") from error
