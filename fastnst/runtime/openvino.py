@@ -22,6 +22,9 @@ from fastnst.runtime.sessions import EngineFailure, UnavailableError, first_line
 log = logging.getLogger(__name__)
 
 _PACKAGE = "openvino"
+# It keeps what it prepared for each picture size, three quarters of a megabyte, for thousands of sizes. A folder of
+# photos may well have that many.
+_KEPT_SIZES = 64
 
 
 class OpenVINOSession:
@@ -30,12 +33,13 @@ class OpenVINOSession:
     One request is kept, so that buffers are reused from frame to frame; calls take turns.
 
     Args:
-        compiled: OpenVINO's compiled model, of one input and one output.
+        compile_model: makes OpenVINO's compiled model, of one input and one output; called anew now and then.
         reference: onnxruntime's session of the same file, which describes inputs, outputs and metadata.
     """
 
-    def __init__(self, compiled: Any, reference: Any) -> None:
-        self._request, self._reference = compiled.create_infer_request(), reference
+    def __init__(self, compile_model: Callable[[], Any], reference: Any) -> None:
+        self._compile = compile_model
+        self._request, self._sizes = compile_model().create_infer_request(), set[tuple[int, ...]]()
         self._lock = threading.Lock()
         self.get_inputs, self.get_outputs = reference.get_inputs, reference.get_outputs
         self.get_modelmeta = reference.get_modelmeta
@@ -45,10 +49,17 @@ class OpenVINOSession:
         (images,) = feeds.values()
         with self._lock:
             try:
+                self._forget_sizes(images.shape)
                 found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
             except RuntimeError as error:
                 raise EngineFailure(first_line(error)) from error
             return [np.asarray(found[0])]
+
+    def _forget_sizes(self, shape: tuple[int, ...]) -> None:
+        """Begin again, for a seventh of a second, when too many sizes were seen."""
+        self._sizes.add(shape)
+        if len(self._sizes) > _KEPT_SIZES:
+            self._request, self._sizes = self._compile().create_infer_request(), {shape}
 
     def get_providers(self) -> list[str]:
         """What runs the model, as onnxruntime's sessions say it."""
@@ -100,7 +111,7 @@ def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Calla
             "PERFORMANCE_HINT": "LATENCY",
         }
         try:
-            return OpenVINOSession(core.compile_model(model, "CPU", settings), reference)
+            return OpenVINOSession(lambda: core.compile_model(model, "CPU", settings), reference)
         except RuntimeError as error:
             raise UnavailableError(first_line(error)) from error
 

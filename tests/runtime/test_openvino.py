@@ -114,3 +114,17 @@ def test_a_failing_run_is_the_engines_failure(photo: np.ndarray) -> None:
         engine.session.run(None, {"image": photo[..., :2]})
     assert sessions.is_engine_error(failure.value)
     assert "\n" not in str(failure.value)
+
+
+@needs_openvino
+def test_folders_of_many_sizes_do_not_fill_the_memory(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "_KEPT_SIZES", 2)
+    model = StyleModel(resolve_style("starry_night"), "openvino")
+    expected = {side: model(photo[:, :side]) for side in (64, 72)}
+    first = model.session._request
+    assert np.array_equal(model(photo[:, :64]), expected[64])
+    assert model.session._request is first
+    model(photo[:, :80])  # the third
+    assert model.session._request is not first
+    for side, picture in expected.items():
+        assert np.array_equal(model(photo[:, :side]), picture)
