@@ -164,6 +164,18 @@ def test_cuda_runs_with_kept_buffers_and_records_what_repeats(ort: FakeOrt, mode
     assert session.released == [1]
 
 
+def test_a_resident_run_replays_without_transfers(ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = StyleModel(model, "cuda")
+    run = opened.resident(frame())
+    session = ort.opened[-1]
+    monkeypatch.setattr(Value, "update_inplace", None)
+    monkeypatch.setattr(Value, "numpy", None)
+    before = len(session.graphs)
+    for _ in range(3):
+        run()
+    assert session.graphs[before - 1 :] == ["1"] * 4
+
+
 def test_a_failed_recording_falls_back_with_one_line(
     ort: FakeOrt, model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
