@@ -64,7 +64,7 @@ def compare_photo(
     Args:
         photo: mode RGB, at the size of the comparison.
         objective: what the network was trained on, its style set.
-        steps: iterations of L-BFGS.
+        steps: iterations of L-BFGS, its pictures clipped to [0, 1] at each as the network's are.
         second: the same objective on a judge that the training did not use, or None.
         watcher: called at each iteration.
         init: where L-BFGS starts: `content`, the photo, is further on at each iteration than `noise`, which Johnson et
@@ -88,7 +88,7 @@ def compare_photo(
         if watcher is not None:
             watcher(step, image)
 
-    run = optimize(tensor, objective, OptimizeConfig(steps=steps, init=init), watcher=keep)
+    run = optimize(tensor, objective, OptimizeConfig(steps=steps, init=init, projected=True), watcher=keep)
     if run.interrupted:
         raise KeyboardInterrupt
     # A step that diverged is set back: what counts is the best so far.

@@ -38,6 +38,8 @@ class OptimizeConfig:
         blend: the photo's share in a mix.
         scales: coarse-to-fine: 3 begins at a quarter of the size, goes on at half of it and ends at the full size.
         seed: of the noise.
+        projected: clip the picture to [0, 1] at every iteration, as Johnson et al. (2016, section 4.1) did where a
+            network, which cannot leave that range, was compared with it; else it is clipped at the end.
     """
 
     optimizer: str = "lbfgs"
@@ -47,6 +49,7 @@ class OptimizeConfig:
     blend: float = 0.6
     scales: int = 1
     seed: int = 0
+    projected: bool = False
 
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
@@ -183,6 +186,8 @@ class _Descent:
             try:
                 before = image.detach().clone()
                 terms = self._step(optimizer, image)
+                if self.config.projected:
+                    image.data.clamp_(0, 1)
             except KeyboardInterrupt:
                 result.interrupted = True
                 break
