@@ -78,7 +78,7 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
         _fetch(file, partial)
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise DownloadError(f"{file.location} cannot be downloaded ({reason}): {offline_advice}") from error
+        raise DownloadError(f"{file.location} cannot be downloaded ({reason})", offline_advice) from error
     algorithm, expected = file.checksum.split(":")
     with partial.open("rb") as stream:
         found = (
@@ -89,8 +89,8 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
     if not found.startswith(expected):
         partial.unlink()
         raise DownloadError(
-            f"{file.location} is not the published file (its {algorithm} is {found[:16]}…, not {expected[:16]}…):"
-            f" try again, {offline_advice}"
+            f"{file.location} is not the published file (its {algorithm} is {found[:16]}…, not {expected[:16]}…)",
+            f"try again, {offline_advice}",
         )
     partial.replace(target)
     return target

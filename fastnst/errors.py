@@ -35,7 +35,16 @@ class StyleNotFoundError(ModelError):
 
 
 class DownloadError(FastNSTError):
-    """A file that cannot be fetched, or is not the published one."""
+    """A file that cannot be fetched, or is not the published one.
+
+    Args:
+        fact: what went wrong.
+        remedy: what its user can do; callers who know better take `fact` alone.
+    """
+
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        self.fact = fact
+        super().__init__(f"{fact}: {remedy}" if remedy else fact)
 
 
 class OutputError(FastNSTError):

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from fastnst.commands.parser import Parser
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError, DownloadError, FastNSTError
 from fastnst.images import check_output, open_image, resize_long_side, to_unit_floats, write_atomically
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
@@ -134,7 +134,10 @@ def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective 
     except FastNSTError as error:
         if options.second_weights:
             raise
-        sys.stderr.write(f"fastnst: without a second judge: {error}\n")
+        reason = (
+            f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
+        )
+        sys.stderr.write(f"fastnst: without a second judge: {reason}\n")
         return None, None
 
 

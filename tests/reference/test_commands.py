@@ -166,7 +166,9 @@ def test_shipped_recipes_are_valid(inputs: Path) -> None:
             )
 
 
-def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, photo: Image.Image) -> None:
+def test_compare_measures_a_model_against_the_reference(
+    capsys, inputs: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fastnst.runtime.metadata import StyleMetadata
 
     metadata = StyleMetadata(
@@ -181,8 +183,9 @@ def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, ph
     arguments += ["-o", inputs / "report", "--size", 96, "--steps", 6, "--provider", "cpu"]
     save_file(random_state("vgg16"), inputs / "vgg16.safetensors")
     arguments += ["--perceptual-weights", inputs / "alexnet.safetensors"]
-    arguments += ["--second", "vgg16", "--second-weights", inputs / "vgg16.safetensors"]
-    assert cli.main([str(argument) for argument in arguments]) == 0
+    weights = ["--second-weights", inputs / "vgg16.safetensors"]
+    arguments += ["--second", "vgg16"]
+    assert cli.main([str(argument) for argument in (*arguments, *weights)]) == 0
     assert "about" in capsys.readouterr().err
     numbers = json.loads((inputs / "report" / "report.json").read_text())
     assert len(numbers["curve"]) == 6
@@ -203,7 +206,12 @@ def test_compare_measures_a_model_against_the_reference(capsys, inputs: Path, ph
     assert "http://" not in page
     assert "https://" not in page
     arguments += ["--start", "noise", "--steps", 2, "--overwrite"]
+    monkeypatch.setenv("FASTNST_MIRROR", str(inputs))  # which has no such file
     assert cli.main([str(argument) for argument in arguments]) == 0
+    note = capsys.readouterr().err
+    assert "without a second judge" in note
+    assert "--second-weights FILE" in note
+    assert "--perceptual slim" not in note  # that would be the first judge
     from_noise = json.loads((inputs / "report" / "report.json").read_text())
     assert (numbers["start"], from_noise["start"]) == ("content", "noise")
     assert from_noise["curve"][0] > numbers["curve"][0]
