@@ -12,6 +12,7 @@ HELD_OUT ?=
 JUDGE ?=
 WORK ?= runs/zoo
 TRAIN ?=
+LEAST ?=
 
 .PHONY: demo test zoo clean
 
@@ -28,7 +29,8 @@ zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
 		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
-		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)")
+		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)") \
+		$(if $(LEAST),--least-equivalent $(LEAST))
 
 # OpenVINO, which uses the bf16 units of recent CPUs, has no wheel for some machines: then go on without.
 .venv-demo/ready: pyproject.toml

@@ -103,6 +103,7 @@ class Style:
             json.loads(self.report.read_text()),
             on_gpu=StyleModel(self.model, "cpu").metadata.hardware.startswith("GPU"),
             most_blobs=MOST_BLOBS + dark_and_light_share(painting),
+            least_equivalent=self.options.least_equivalent,
         )
         if sum(path.stat().st_size for path in [*others, self.model]) > LARGEST_ZOO:
             reasons.append(f"all styles together would be larger than {LARGEST_ZOO / 1e6:.0f} MB")
@@ -169,15 +170,17 @@ class Style:
         }
 
 
-def failed_gates(report: dict[str, Any], *, on_gpu: bool, most_blobs: float = MOST_BLOBS) -> list[str]:
-    """The gates that a style does not pass, each in words."""
-    wanted = EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU
+def failed_gates(
+    report: dict[str, Any], *, on_gpu: bool, most_blobs: float = MOST_BLOBS, least_equivalent: float | None = None
+) -> list[str]:
+    """The gates that a style does not pass, each in words; `least_equivalent` takes the place of N_eq's gate."""
+    wanted = least_equivalent or (EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU)
     # None: the curve never came down to the network, so that N_eq is more than the iterations that were run.
     equivalent = report["lbfgs_equivalent"] if report["lbfgs_equivalent"] is not None else report["iterations"]
     network, photo = report["measures"]["network"], report["measures"]["photo"]
     reasons = []
     if equivalent < wanted:
-        reasons.append(f"N_eq {equivalent:.0f} is below {wanted} ({'GPU' if on_gpu else 'CPU'})")
+        reasons.append(f"N_eq {equivalent:.0f} is below {wanted:g} ({'GPU' if on_gpu else 'CPU'})")
     for name, label, value, most in (
         ("grid", "grid energy", network["grid"] / photo["grid"], LARGEST_GRID),
         ("border", "border energy", network["border"] / photo["border"], LARGEST_BORDER),
@@ -235,6 +238,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipes", type=Path, default=ROOT / "configs" / "styles")
     parser.add_argument("--work", type=Path, default=Path("runs/zoo"), help="what is finished (default: runs/zoo)")
     parser.add_argument("--weights", type=Path, default=ROOT / "weights", help="where styles ship to")
+    parser.add_argument(
+        "--least-equivalent", type=float, help=f"ship from this N_eq on, not from {EQUIVALENT_ON_CPU} (CPU) or"
+        f" {EQUIVALENT_ON_GPU} (GPU): what was looked at and pleases may ship with less; its card says how much it has",
+    )  # fmt: skip
     parser.add_argument("--train", default="", help="more options for each training, in one text")
     parser.add_argument("--compare", default="--steps 200 --count 10", help="options for each comparison, in one text")
     return parser

@@ -139,6 +139,8 @@ def test_the_gates(zoo: Any) -> None:
     assert zoo.failed_gates(report, on_gpu=False) == []
     assert zoo.failed_gates(report, on_gpu=True) == ["N_eq 60 is below 100 (GPU)"]
     assert zoo.failed_gates({**report, "lbfgs_equivalent": None}, on_gpu=True) == []
+    assert zoo.failed_gates({**report, "lbfgs_equivalent": 17}, on_gpu=False, least_equivalent=15) == []
+    assert zoo.failed_gates(report, on_gpu=False, least_equivalent=70) == ["N_eq 60 is below 70 (CPU)"]
     bad = {"network": {"grid": 11.0, "border": 1.6, "blobs": 0.2}, "photo": photo}
     assert zoo.failed_gates({**report, "measures": bad}, on_gpu=False) == [
         "grid energy 10 is above 4 times the photos",
