@@ -1,11 +1,12 @@
 """Matting models side by side on held-out portraits: errors of their mattes, and time.
 
     python benchmarks/matting.py PORTRAITS --models ours modnet my.onnx [--upper] [--limit 50] [-o report/]
+    python benchmarks/matting.py PORTRAITS --nobody PHOTO_OR_FOLDER…
 
 PORTRAITS holds pairs, image/ and matte/ of the same base names. Every model is measured on every portrait, one after
 the other, so that all see the same machine; each twice: as the network says it (enlarged, as MODNet's demos do), and
 refined to the photo's edges. Errors are the papers' (MSE, MAD, gradient error × 1000, IoU at one half), at the photos'
-size.
+size. With --nobody it also counts the photos without people in which each finds somebody.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from fastnst.errors import FastNSTError
-from fastnst.images import save_image
+from fastnst.images import find_images, open_image, save_image
 from fastnst.matting.data import centred_square
 from fastnst.matting.measures import measure
 from fastnst.matting.pairs import PortraitPairs
-from fastnst.runtime.matting import MODELS, MattingModel, resolve_matting_model
+from fastnst.runtime.matting import MODELS, MattingModel, has_person, resolve_matting_model
 from fastnst.sheets import contact_sheet
 
 _MEASURES = ("mse", "mad", "gradient", "iou")
@@ -47,6 +49,16 @@ def timed(model: MattingModel, photo: np.ndarray, *, refined: bool) -> tuple[np.
     return alpha, 1000 * (time.perf_counter() - started)
 
 
+def false_alarms(models: dict[str, MattingModel], photos: list[Path]) -> dict[str, int]:
+    """In how many of the photos each model finds somebody."""
+    found = dict.fromkeys(models, 0)
+    for path in photos:
+        photo = np.asarray(open_image(path))
+        for name, model in models.items():
+            found[name] += has_person(model(photo))
+    return found
+
+
 def table(rows: dict[str, dict[str, float]]) -> str:
     """One line a model."""
     width = max(map(len, rows))
@@ -66,13 +78,14 @@ def main() -> int:
     parser.add_argument("portraits", type=Path)
     parser.add_argument("--models", nargs="+", default=["ours"], help="ours, modnet, or .onnx files")
     parser.add_argument("--upper", action="store_true", help="measure on squares around the upper bodies")
+    parser.add_argument("--nobody", type=Path, nargs="+", default=[], help="photos without people, or folders of them")
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--provider", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("-o", "--output", type=Path, help="a folder for matting.json and matting.jpg")
     options = parser.parse_args()
     try:
-        pairs = PortraitPairs(options.portraits)
+        pairs, empty = PortraitPairs(options.portraits), find_images(options.nobody)
         paths = {name: resolve_matting_model(name) if name in MODELS else Path(name) for name in options.models}
         models = {  # files go by their names: where they lie is nobody's business in a report
             name if name in MODELS else Path(name).stem: MattingModel(path, options.provider, options.threads)
@@ -103,10 +116,15 @@ def main() -> int:
     }
     sys.stdout.write(f"{len(chosen)} portraits of {options.portraits}{', upper bodies' if options.upper else ''}\n")
     sys.stdout.write(table(means))
+    alarms = false_alarms(models, empty)
+    for name, count in alarms.items() if empty else ():
+        sys.stdout.write(f"{name} finds somebody in {count} of {len(empty)} photos without people\n")
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
         engines = {name: model.provider for name, model in models.items()}
-        result = {"portraits": len(chosen), "upper": options.upper, "engines": engines, "models": means}
+        result: dict[str, Any] = {"portraits": len(chosen), "upper": options.upper, "engines": engines, "models": means}
+        if empty:
+            result["nobody"] = {"photos": len(empty), "found": alarms}
         (options.output / "matting.json").write_text(json.dumps(result, indent=2) + "\n")
         save_image(contact_sheet(sheet, cell=200), options.output / "matting.jpg", overwrite=True)
     return 0

@@ -39,6 +39,9 @@ def card(metadata: MattingMetadata, model: Path, reports: list[dict[str, Any]], 
     ]
     for report in reports:
         lines += [*_table(report), ""]
+        if nobody := report.get("nobody"):
+            counts = ", ".join(f"{name} finds somebody in {count}" for name, count in nobody["found"].items())
+            lines += [f"Of {nobody['photos']} held-out photos without people {counts}.", ""]
     return "\n".join([*lines, notes, ""]) if notes else "\n".join(lines)
 
 
