@@ -24,7 +24,7 @@ from demo import sample_photo
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images import open_image, write_atomically
 from fastnst.reference.artifacts import dark_and_light_share
-from fastnst.runtime import StyleModel
+from fastnst.runtime import StyleModel, resolve_style
 from fastnst.training.recipes import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,8 +115,10 @@ class Style:
 
     def _check_recipe(self, settings: dict[str, Any]) -> None:
         """What the folder holds must come from this recipe, these paintings and photos, and this judge."""
+        init = settings.get("init")
         inputs = {
             "recipe": settings,
+            "init": hashlib.sha256(init_file(init).read_bytes()).hexdigest() if init else None,
             "options": self.options.train,
             "compare": self.options.compare,
             "judge": [str(part) for part in self.judge],
@@ -174,7 +176,9 @@ def failed_gates(
     report: dict[str, Any], *, on_gpu: bool, most_blobs: float = MOST_BLOBS, least_equivalent: float | None = None
 ) -> list[str]:
     """The gates that a style does not pass, each in words; `least_equivalent` takes the place of N_eq's gate."""
-    wanted = least_equivalent or (EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU)
+    wanted: float = EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU
+    if least_equivalent is not None:
+        wanted = least_equivalent
     # None: the curve never came down to the network, so that N_eq is more than the iterations that were run.
     equivalent = report["lbfgs_equivalent"] if report["lbfgs_equivalent"] is not None else report["iterations"]
     network, photo = report["measures"]["network"], report["measures"]["photo"]
@@ -189,6 +193,11 @@ def failed_gates(
         if value > most:
             reasons.append(f"{label} {value:.3g} is above {most:g}{'' if name == 'blobs' else ' times the photos'}")
     return reasons
+
+
+def init_file(init: str) -> Path:
+    """The model that a training goes on from. Raises `StyleNotFoundError`."""
+    return Path(init).expanduser() if Path(init).suffix else resolve_style(init)
 
 
 def newest(runs: Path, file: str) -> Path | None:
@@ -259,7 +268,8 @@ def chosen(options: argparse.Namespace) -> list[Path]:
                 f"{options.photos} has no folders train and val: name photos to measure on with HELD_OUT=."
             )
         options.photos, options.held_out = options.photos / "train", options.photos / "val"
-    return [known[name] for name in options.styles or known]
+    # Those that start from nothing come first: others may go on from them.
+    return sorted((known[name] for name in options.styles or known), key=lambda one: bool(read_recipe(one).get("init")))
 
 
 def main(argv: list[str]) -> int:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
+from fastnst.errors import ConfigError
 from fastnst.runtime import StyleModel
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +122,21 @@ def test_what_cannot_be_made_is_told_and_the_rest_goes_on(
     assert "was made from another recipe, painting, judge or photos: remove it" in capsys.readouterr().out
 
 
+def test_styles_that_start_from_nothing_come_first(zoo: Any, given: list[str], tmp_path: Path) -> None:
+    recipe = tmp_path / "configs" / "styles" / "a.yaml"
+    recipe.write_text(recipe.read_text() + "init: b\n")
+    options = zoo.build_parser().parse_args(given)
+    assert [path.stem for path in zoo.chosen(options)] == ["b", "a"]
+    options.work.mkdir()
+    first, second = (tmp_path / name for name in ("first.onnx", "second.onnx"))
+    first.write_bytes(b"one network")
+    second.write_bytes(b"another")
+    style = zoo.Style(recipe, options)
+    style._check_recipe({"init": str(first)})
+    with pytest.raises(ConfigError, match="was made from another recipe"):
+        style._check_recipe({"init": str(second)})
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--styles", "aa"], "Did you mean 'a'"), (["--photos", "{tmp}/photos/val"], "has no folders train and val")],
@@ -140,6 +156,7 @@ def test_the_gates(zoo: Any) -> None:
     assert zoo.failed_gates(report, on_gpu=True) == ["N_eq 60 is below 100 (GPU)"]
     assert zoo.failed_gates({**report, "lbfgs_equivalent": None}, on_gpu=True) == []
     assert zoo.failed_gates({**report, "lbfgs_equivalent": 17}, on_gpu=False, least_equivalent=15) == []
+    assert zoo.failed_gates({**report, "lbfgs_equivalent": 1}, on_gpu=False, least_equivalent=0) == []
     assert zoo.failed_gates(report, on_gpu=False, least_equivalent=70) == ["N_eq 60 is below 70 (CPU)"]
     bad = {"network": {"grid": 11.0, "border": 1.6, "blobs": 0.2}, "photo": photo}
     assert zoo.failed_gates({**report, "measures": bad}, on_gpu=False) == [

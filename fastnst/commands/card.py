@@ -139,7 +139,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "network": f"{metadata.network} {_pairs(metadata.network_options)}",
         "judge": f"{metadata.perceptual}: content {layers['content']}, style {layers['style']}",
         "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
-        f" {weights.get('tv_weight')}, {weights.get('normalization')} terms; painting at"
+        f" {weights.get('tv_weight')}{_others(weights)}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px",
         "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
@@ -154,6 +154,12 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "held-out objective": not metadata.objective,
     }
     return {label: text for label, text in rows.items() if not unknown.get(label)}
+
+
+def _others(weights: dict[str, Any]) -> str:
+    """The terms that only some trainings have."""
+    named = {"weave_weight": "weave", "temporal": "steadiness"}
+    return "".join(f", {label} {weights[key]}" for key, label in named.items() if weights.get(key))
 
 
 def _training(metadata: StyleMetadata) -> str:

@@ -70,6 +70,8 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
     if options.portrait:
+        if options.start != "content":
+            raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
         from fastnst.commands import compare_portrait
 
         return compare_portrait.main(options)

@@ -18,6 +18,8 @@ from fastnst.images import find_images, open_image, open_picture
 
 _UPPER_BODY = 0.6  # share of the samples that show a head to half a figure
 _OTHER_BACKGROUND = 0.6  # share before another photo
+_WHOLE_FIGURE = 0.3  # share of these that show all of the pair's picture, reduced
+_SMALLEST_FIGURE = 0.4  # its height, of the sample's
 _SECOND_PERSON = 0.12  # share of these whose background is another portrait
 _NOBODY = 0.22  # share without a person: a network that seldom sees none takes whatever stands out for one
 _SMALLEST_CROP = 72  # pixels of the source; below it a crop is only blur
@@ -69,6 +71,21 @@ def crop_pair(
     if generator.random() < 0.5:
         image, matte = (each.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for each in (image, matte))
     return image, matte
+
+
+def reduce_pair(
+    image: Image.Image, matte: Image.Image, size: int, generator: np.random.Generator
+) -> tuple[Image.Image, Image.Image]:
+    """The whole pair somewhere on an empty square of `size`: figures too tall for a square of their own picture."""
+    height = round(size * generator.uniform(_SMALLEST_FIGURE, 1))
+    width = max(1, round(image.width * height / image.height))
+    left, top = round(generator.uniform(-0.2 * width, size - 0.8 * width)), round(generator.uniform(0, size - height))
+    placed = Image.new("RGB", (size, size)), Image.new("L", (size, size))
+    mirrored = generator.random() < 0.5
+    for canvas, part in zip(placed, (image, matte), strict=True):
+        reduced = part.resize((width, height), _BILINEAR)
+        canvas.paste(reduced.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else reduced, (left, top))
+    return placed
 
 
 def random_square(matte: np.ndarray, generator: np.random.Generator) -> tuple[float, float, float, float]:
@@ -136,8 +153,11 @@ def make_sample(
     pairs: PortraitPairs, backgrounds: list[Path], index: int, size: int, generator: np.random.Generator
 ) -> np.ndarray:
     """One sample: uint8 `[4, size, size]`, a photo's RGB and its alpha. Raises `ImageError` for unreadable files."""
-    image, matte = crop_pair(*pairs.open(index), size, generator)
-    if not backgrounds or generator.random() >= _OTHER_BACKGROUND:
+    pair = pairs.open(index)
+    before_another = bool(backgrounds) and generator.random() < _OTHER_BACKGROUND
+    is_whole = before_another and generator.random() < _WHOLE_FIGURE
+    image, matte = reduce_pair(*pair, size, generator) if is_whole else crop_pair(*pair, size, generator)
+    if not before_another:
         pixels, alpha = np.asarray(image, np.float32), soften(matte, generator, tighten=0)
         if generator.random() < 0.5:
             pixels = light(pixels, generator)

@@ -67,8 +67,8 @@ def compare_photo(
         steps: iterations of L-BFGS, its pictures clipped to [0, 1] at each as the network's are.
         second: the same objective on a judge that the training did not use, or None.
         watcher: called at each iteration.
-        init: where L-BFGS starts: `content`, the photo, is further on at each iteration than `noise`, which Johnson et
-            al. (2016) started from.
+        init: where L-BFGS starts: `content`, the photo, which gets further in as many iterations than `noise`, which
+            Johnson et al. (2016) started from.
     """
     device = next(objective.perceptual.convolutions.parameters()).device
     stylizer(photo)  # the first call for a size allocates

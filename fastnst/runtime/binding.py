@@ -72,7 +72,13 @@ class BoundSession:
         """Runs these images again and again where they are, without transfers: for those who time the device alone."""
         for _ in range(_RECORD_FROM):  # what repeats is recorded
             self(images)
-        return lambda: self._compute(self._buffers(images.shape))
+        kept = self._buffers(images.shape)
+
+        def run() -> None:
+            with self._lock:
+                self._compute(kept)
+
+        return run
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         buffers = self._buffers(images.shape)

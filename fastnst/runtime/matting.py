@@ -18,7 +18,6 @@ from fastnst.runtime.resampling import area_resize
 MODELS = ("ours", "modnet")
 STRIDE = 32
 _LEAST_PERSON = 0.004  # share of the picture; below it the matte is empty but for specks
-_SURENESS = 0.5  # share of what is more than a trace that must be nearly 1
 _LONGEST = 4  # long side in short sides up to which a picture is scaled by its short side
 _PAPER_SIZE = 512  # MODNet's reference size
 _SMALLEST_SIDE = 16
@@ -166,9 +165,8 @@ def settled(alpha: np.ndarray) -> np.ndarray:
 
 
 def has_person(alpha: np.ndarray) -> bool:
-    """Whether a matte holds more than specks, and is mostly sure of it: where nobody is, networks waver."""
-    touched = float((alpha > 0.1).mean())
-    return float((alpha > 0.5).mean()) >= _LEAST_PERSON and float((alpha > 0.9).mean()) >= _SURENESS * touched
+    """Whether a matte holds more than specks."""
+    return float((alpha > 0.5).mean()) >= _LEAST_PERSON
 
 
 class TemporalSmoothing:

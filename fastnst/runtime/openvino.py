@@ -5,7 +5,6 @@ Its own package is taken if it is installed, else onnxruntime's plugin provider,
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from importlib import metadata
@@ -17,9 +16,13 @@ import numpy as np
 
 from fastnst.runtime.openvino_plugin import PLUGIN, open_plugin
 from fastnst.runtime.precision import is_precise
-from fastnst.runtime.sessions import EngineFailure, UnavailableError, first_line
-
-log = logging.getLogger(__name__)
+from fastnst.runtime.sessions import (
+    EngineFailure,
+    UnavailableError,
+    first_line,
+    unavailable_on_failure,
+    warn_once,
+)
 
 _PACKAGE = "openvino"
 # It keeps what it prepared for each picture size, three quarters of a megabyte, for thousands of sizes. A folder of
@@ -52,7 +55,7 @@ class OpenVINOSession:
                 self._forget_sizes(images.shape)
                 found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
             except RuntimeError as error:
-                raise EngineFailure(first_line(error)) from error
+                raise EngineFailure(told(error)) from error
             return [np.asarray(found[0])]
 
     def _forget_sizes(self, shape: tuple[int, ...]) -> None:
@@ -66,31 +69,54 @@ class OpenVINOSession:
         return ["OpenVINO"]
 
 
-def openvino_version() -> str | None:
-    """Which OpenVINO is installed, package and version; None without one."""
-    for package in (_PACKAGE, PLUGIN):
-        try:
-            return f"{package}-{metadata.version(package)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
 def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Any) -> tuple[Any, str]:
     """A session and its precision, `bf16` or `f32`. Raises `UnavailableError`."""
-    version = openvino_version()
-    if version is None:
-        raise UnavailableError("OpenVINO is not installed")
-    if version.startswith(PLUGIN):
-        has_bf16, open_session = open_plugin(ort, path, threads)
-    else:
-        has_bf16, open_session = _open_package(path, threads, reference)
-    if has_bf16:
-        session = open_session("bf16")
-        if is_precise((path,), version, session, reference):
-            return session, "bf16"
-        log.info("bf16 is not precise enough for %s: f32 is used.", path.name)
-    return open_session("f32"), "f32"
+    failure = UnavailableError("OpenVINO is not installed")
+    for package, opened in (
+        (_PACKAGE, lambda: _open_package(path, threads, reference)),
+        (PLUGIN, lambda: open_plugin(ort, path, threads)),
+    ):
+        version = _version(package)
+        if version is None:
+            continue
+        try:
+            has_bf16, open_session = opened()
+            return _precise_session(path, f"{package}-{version}", has_bf16, open_session, reference)
+        except UnavailableError as error:
+            failure = error
+    raise failure
+
+
+def _precise_session(
+    path: Path, engine: str, has_bf16: bool, open_session: Callable[[str], Any], reference: Any
+) -> tuple[Any, str]:
+    """The fastest precision that is exact enough. Raises `UnavailableError` if the engine fails at its first pictures.
+
+    Kernels are made when pictures come, so that float32 is tried, too.
+    """
+    with unavailable_on_failure():
+        if has_bf16:
+            session = open_session("bf16")
+            if is_precise((path,), f"{engine}-bf16", session, reference):
+                return session, "bf16"
+            warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
+        session = open_session("f32")
+        if not is_precise((path,), f"{engine}-f32", session, reference):
+            raise UnavailableError("its float32 is not that of onnxruntime")
+        return session, "f32"
+
+
+def openvino_version() -> str | None:
+    """Which OpenVINO is installed, package and version; None without one."""
+    found = {package: _version(package) for package in (_PACKAGE, PLUGIN)}
+    return next((f"{package}-{version}" for package, version in found.items() if version is not None), None)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Callable[[str], OpenVINOSession]]:
@@ -102,7 +128,7 @@ def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Calla
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         model = core.read_model(str(path))
     except (ImportError, RuntimeError, OSError) as error:
-        raise UnavailableError(first_line(error)) from error
+        raise UnavailableError(told(error)) from error
 
     def open_session(precision: str) -> OpenVINOSession:
         settings = {
@@ -113,6 +139,13 @@ def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Calla
         try:
             return OpenVINOSession(lambda: core.compile_model(model, "CPU", settings), reference)
         except RuntimeError as error:
-            raise UnavailableError(first_line(error)) from error
+            raise UnavailableError(told(error)) from error
 
     return has_bf16, open_session
+
+
+def told(error: Exception) -> str:
+    """The line of OpenVINO's error that says what happened; those before it say where in its source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return telling[-1][:120] if telling else first_line(error)

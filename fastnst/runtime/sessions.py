@@ -47,7 +47,7 @@ def first_line(error: Exception) -> str:
 
 @contextmanager
 def unavailable_on_failure() -> Iterator[None]:
-    """Turn onnxruntime's exceptions into `UnavailableError`."""
+    """Turn engines' exceptions into `UnavailableError`."""
     try:
         yield
     except Exception as error:

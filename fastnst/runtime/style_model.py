@@ -46,7 +46,7 @@ class StyleModel:
 
     @property
     def session(self) -> Any:
-        """The onnxruntime session, for those who time it alone; on a GPU it may want its buffers bound."""
+        """The engine's session, for those who time it alone; on a GPU it may want its buffers bound."""
         return self._engine.session
 
     def resident(self, images: np.ndarray) -> Callable[[], object]:

@@ -25,7 +25,7 @@ from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.training.motion import inconsistency
 from fastnst.training.optimizers import build_optimizer, rate_factor
-from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits
+from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits, check_at_least, check_shares
 from fastnst.training.weave import weave
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
@@ -82,17 +82,9 @@ class StyleTraining(pl.LightningModule):
         objective.validate()
         if not paintings:
             raise ConfigError("no painting was given: name its file with --painting FILE.")
-        for option, value in (("learning_rate", learning_rate), ("style_size", style_size)):
-            if not value > 0:
-                raise ConfigError(f"{option} must be above 0, not {value}.")
-        for option, value in (
-            ("warmup", warmup), ("final_rate", final_rate), ("first_judge.share", first_judge.share)
-        ):  # fmt: skip
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
-        for option, value in (("weave_weight", weave_weight), ("temporal", temporal)):
-            if not value >= 0:
-                raise ConfigError(f"{option} must be at least 0, not {value}.")
+        check_at_least({"learning_rate": learning_rate, "style_size": style_size}, 0, above=True)
+        check_at_least({"weave_weight": weave_weight, "temporal": temporal}, 0)
+        check_shares({"warmup": warmup, "final_rate": final_rate, "first_judge.share": first_judge.share})
         mattes.validate()
         self.weave_weight, self.temporal, self.mattes = weave_weight, temporal, mattes
         self.style_name, self.credits = name, credits
@@ -111,10 +103,7 @@ class StyleTraining(pl.LightningModule):
             self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
         build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
-        self.first_objective: Objective | None = None
-        if first_judge.name is not None and first_judge.share > 0:
-            cheaper = PerceptualConfig(first_judge.name, weights_file=first_judge.weights_file)
-            self.first_objective = Objective(build_perceptual(cheaper), objective)
+        self.first_objective = first_judge.objective(perceptual, objective)
         self.style_size = style_size
         self.validated: dict[str, float] = {}
         self._validation_sums: list[tuple[int, dict[str, float]]] = []
@@ -199,11 +188,18 @@ class StyleTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the network inside its checkpoint."""
         checkpoint[CHECKPOINT_KEY] = dataclasses.asdict(self.metadata())
-        checkpoint[_PROGRESS_KEY] = {"lost_steps": self.lost_steps, "seconds": self._seconds()}
+        progress = {"lost_steps": self.lost_steps, "seconds": self._seconds(), "optimizer": self.optimizer}
+        checkpoint[_PROGRESS_KEY] = progress
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over what a resumed run has behind it."""
+        """Take over what a resumed run has behind it. Raises `ConfigError` if another optimizer moved it."""
         progress = checkpoint.get(_PROGRESS_KEY, {})
+        before = progress.get("optimizer", "adam")
+        if before != self.optimizer:
+            raise ConfigError(
+                f"the checkpoint was trained with {before}, this configuration asks for {self.optimizer}: go on with"
+                f" --model.optimizer {before}, or start a new run from it with --init."
+            )
         self.lost_steps, self.earlier_seconds = progress.get("lost_steps", 0), progress.get("seconds", 0.0)
 
     def metadata(self) -> StyleMetadata:
@@ -222,7 +218,7 @@ class StyleTraining(pl.LightningModule):
                 "style_size": self.style_size,
                 "weave_weight": self.weave_weight,
                 "temporal": self.temporal,
-                "first_judge": dataclasses.asdict(self.first_judge) if self.first_objective else None,
+                "first_judge": self._first_judge(),
                 "mattes": dataclasses.asdict(self.mattes),
             },
             steps=self.earlier_steps + self.global_step - self.lost_steps,
@@ -238,6 +234,10 @@ class StyleTraining(pl.LightningModule):
     def _seconds(self) -> float:
         """Wall-clock time of the training so far, validation included."""
         return self.earlier_seconds + (time.monotonic() - self._started if self._started is not None else 0.0)
+
+    def _first_judge(self) -> dict[str, Any] | None:
+        """For the model file; where its weights lie is nobody's business there."""
+        return {"name": self.first_judge.name, "share": self.first_judge.share} if self.first_objective else None
 
     def _objectives(self) -> list[Objective]:
         return [self.objective] if self.first_objective is None else [self.first_objective, self.objective]
@@ -270,11 +270,13 @@ class StyleTraining(pl.LightningModule):
         if type(network) is not type(self.network) or network.options != self.network.options:
             raise ConfigError(
                 f"{path} holds a {metadata.network} network with {network.options}, but this configuration asks for"
-                f" {self.network.options}: set model.network to match, or start afresh with --init null."
+                f" {network_name(self.network)} with {self.network.options}: set model.network to match, or"
+                " start afresh (--config configs/scratch.yaml)."
             )
         self.network.load_state_dict(network.state_dict())
         if metadata.painting_sha256 != self.painting_sha256:
             self.started_from = metadata.name
+            log.info("The network goes on from %s, the style of another painting.", metadata.name)
             return
         self.started_from = metadata.started_from
         self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds

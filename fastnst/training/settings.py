@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnst.errors import ConfigError, DownloadError
+from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.perceptual import PerceptualConfig, build_perceptual
+
 
 @dataclass
 class NetworkConfig:
@@ -34,6 +38,21 @@ class FirstJudge:
     share: float = 0.7
     weights_file: str | None = None
 
+    def objective(self, last: PerceptualConfig, config: ObjectiveConfig) -> Objective | None:
+        """The same objective on this judge; None if there is none, or if it is the last one as well.
+
+        Raises `DownloadError`, or `ConfigError` for a judge that lacks the objective's layers, naming these options.
+        """
+        if self.name is None or self.share == 0 or (self.name, self.weights_file) == (last.name, last.weights_file):
+            return None
+        try:
+            return Objective(build_perceptual(PerceptualConfig(self.name, weights_file=self.weights_file)), config)
+        except DownloadError as error:
+            remedy = "pass --model.first_judge.weights_file FILE, or go without: --model.first_judge.name null."
+            raise DownloadError(error.fact, remedy) from error
+        except ConfigError as error:
+            raise ConfigError(f"the first judge (--model.first_judge.*): {error}") from error
+
 
 @dataclass
 class StyleCredits:
@@ -45,3 +64,17 @@ class StyleCredits:
     movement: str = ""
     licence: str = ""
     data: str = ""
+
+
+def check_at_least(values: dict[str, float], least: float, *, above: bool = False) -> None:
+    """Raise `ConfigError` for the first of these options that is below `least`, or not above it."""
+    for name, value in values.items():
+        if not (value > least if above else value >= least):
+            raise ConfigError(f"{name} must be {'above' if above else 'at least'} {least:g}, not {value}.")
+
+
+def check_shares(values: dict[str, float]) -> None:
+    """Raise `ConfigError` for the first of these options that is no share."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} must be between 0 and 1, not {value}.")

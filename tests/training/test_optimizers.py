@@ -40,6 +40,22 @@ def test_what_is_no_inner_convolution_is_moved_as_adam_does() -> None:
             assert torch.allclose(mine, their, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (40, 2, 3, 3)])
+def test_first_and_second_step_by_hand(shape: tuple[int, ...]) -> None:
+    weight = nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    gradients = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    optimizer = Muon([weight], [], 0.1)
+    expected, momentum = weight.detach().clone(), torch.zeros(shape)
+    wide = max(1.0, shape[0] / (shape[1] * 9)) ** 0.5
+    for gradient in gradients:
+        weight.grad = gradient.clone()
+        optimizer.step()
+        momentum = 0.95 * momentum + 0.05 * gradient
+        ahead = 0.05 * gradient + 0.95 * momentum
+        expected -= 0.1 * wide * orthogonalized(ahead.flatten(1)).reshape(shape)
+        assert torch.allclose(weight, expected, atol=1e-5)
+
+
 def test_an_unknown_one_is_refused() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'muon'"):
         build_optimizer("moun", nn.Conv2d(1, 1, 1), 1e-3)

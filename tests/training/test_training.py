@@ -22,6 +22,9 @@ from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
 ROOT = Path(__file__).parents[2]
+# The judge that ships once more: by its file, since the same judge twice would be one.
+SLIM = ROOT / "fastnst" / "perceptual" / "slim.safetensors"
+FIRST_JUDGE = ["--model.first_judge.name", "slim", "--model.first_judge.weights_file", str(SLIM)]
 
 
 def test_two_steps_export_and_a_restyled_photo(
@@ -59,7 +62,7 @@ def test_two_steps_export_and_a_restyled_photo(
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["--model.optimizer", "muon", "--model.first_judge.name", "slim", "--model.first_judge.share", "0.6"]],
+    [[], ["--model.optimizer", "muon", *FIRST_JUDGE, "--model.first_judge.share", "0.6"]],
 )
 def test_a_resumed_training_is_the_uninterrupted_one(materials: Path, tmp_path: Path, options: list[str]) -> None:
     whole = train(materials, tmp_path, "whole", 5, *options)
@@ -138,20 +141,32 @@ def test_the_first_judge_has_its_share_of_the_steps(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastnst.training.cli.StyleTraining", _Judged)
-    options = [
-        "--model.first_judge.name",
-        "slim",
-        "--model.first_judge.share",
-        "0.5",
-        "--trainer.val_check_interval",
-        "4",
-    ]
+    options = [*FIRST_JUDGE, "--model.first_judge.share", "0.5", "--trainer.val_check_interval", "4"]
     run = train(materials, tmp_path, "judged", 4, *options, "--data.val_limit", "1")
     steps = [one for one in _Judged.asked if "held-out" not in one]
     assert steps == ["first", "first", "last", "last"]
     assert set(_Judged.asked) - set(steps) == {"last held-out"}
     metadata = load_network(run / "judged.safetensors")[1]
-    assert metadata.loss_weights["first_judge"] == {"name": "slim", "share": 0.5, "weights_file": None}
+    assert metadata.loss_weights["first_judge"] == {"name": "slim", "share": 0.5}
+
+
+def test_a_resumed_training_keeps_its_optimizer(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = ["--trainer.limit_train_batches", "1", "--trainer.max_epochs", "1"]
+    checkpoint = train(materials, tmp_path, "part", 3, *cut) / "checkpoints" / "last.ckpt"
+    options = ["--ckpt_path", str(checkpoint), "--model.optimizer", "muon"]
+    assert cli.run("fastnst.training.cli", arguments(materials, tmp_path, "rest", 3, *options), "train.py") == 2
+    assert "go on with --model.optimizer adam" in capsys.readouterr().err
+
+
+def test_a_first_judge_that_cannot_be_had_names_its_own_options(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTNST_MIRROR", str(tmp_path))  # which has no such file
+    given = arguments(materials, tmp_path, "bad", 1, "--model.first_judge.name", "vgg16")
+    assert cli.run("fastnst.training.cli", given, "train.py") == 2
+    assert "--model.first_judge.weights_file FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnst.errors import ModelError
 from fastnst.runtime.portrait import Portrait
-from fastnst.runtime.sessions import is_engine_error
+from fastnst.runtime.sessions import first_line, is_engine_error
 from fastnst.runtime.video.clip import Frame
 from fastnst.runtime.video.pipeline import Stage
 
@@ -82,4 +82,4 @@ def engine_failures(what: str) -> Iterator[None]:
     except Exception as error:
         if not is_engine_error(error):
             raise
-        raise ModelError(f"the {what} failed ({str(error).splitlines()[0][:160]}).") from error
+        raise ModelError(f"the {what} failed ({first_line(error)}).") from error
