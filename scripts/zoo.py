@@ -195,6 +195,15 @@ def failed_gates(
     return reasons
 
 
+def generation(name: str, recipes: dict[str, Path]) -> int:
+    """How many of these recipes a style goes back to, one after the other."""
+    ancestors: list[str] = []
+    while name in recipes and name not in ancestors:
+        ancestors.append(name)
+        name = str(read_recipe(recipes[name]).get("init"))
+    return len(ancestors)
+
+
 def init_file(init: str) -> Path:
     """The model that a training goes on from. Raises `StyleNotFoundError`."""
     return Path(init).expanduser() if Path(init).suffix else resolve_style(init)
@@ -268,8 +277,8 @@ def chosen(options: argparse.Namespace) -> list[Path]:
                 f"{options.photos} has no folders train and val: name photos to measure on with HELD_OUT=."
             )
         options.photos, options.held_out = options.photos / "train", options.photos / "val"
-    # Those that start from nothing come first: others may go on from them.
-    return sorted((known[name] for name in options.styles or known), key=lambda one: bool(read_recipe(one).get("init")))
+    # What others go on from comes before them.
+    return [known[name] for name in sorted(options.styles or known, key=lambda name: generation(name, known))]
 
 
 def main(argv: list[str]) -> int:

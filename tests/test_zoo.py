@@ -127,6 +127,9 @@ def test_styles_that_start_from_nothing_come_first(zoo: Any, given: list[str], t
     recipe.write_text(recipe.read_text() + "init: b\n")
     options = zoo.build_parser().parse_args(given)
     assert [path.stem for path in zoo.chosen(options)] == ["b", "a"]
+    (recipe.parent / "c.yaml").write_text("name: c\ninit: a\n")
+    (recipe.parent / "d.yaml").write_text("name: d\ninit: d\n")
+    assert [path.stem for path in zoo.chosen(options)] == ["b", "d", "a", "c"]
     options.work.mkdir()
     first, second = (tmp_path / name for name in ("first.onnx", "second.onnx"))
     first.write_bytes(b"one network")
