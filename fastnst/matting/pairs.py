@@ -79,7 +79,9 @@ def reduce_pair(
     """The whole pair somewhere on an empty square of `size`: figures too tall for a square of their own picture."""
     height = round(size * generator.uniform(_SMALLEST_FIGURE, 1))
     width = max(1, round(image.width * height / image.height))
-    left, top = round(generator.uniform(-0.2 * width, size - 0.8 * width)), round(generator.uniform(0, size - height))
+    leftmost = -0.2 * width
+    left = round(generator.uniform(leftmost, max(leftmost, size - 0.8 * width)))
+    top = round(generator.uniform(0, size - height))
     placed = Image.new("RGB", (size, size)), Image.new("L", (size, size))
     mirrored = generator.random() < 0.5
     for canvas, part in zip(placed, (image, matte), strict=True):

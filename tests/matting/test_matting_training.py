@@ -14,7 +14,7 @@ from fastnst import cli
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images import find_images
 from fastnst.matting.data import PortraitData, Samples, centred_square
-from fastnst.matting.pairs import PortraitPairs, clean_foreground, random_square, soften
+from fastnst.matting.pairs import PortraitPairs, clean_foreground, random_square, reduce_pair, soften
 from fastnst.matting.weights import load_matting
 from tests.conftest import gradient
 from tests.matting_models import disc
@@ -151,3 +151,18 @@ def test_settings_that_make_no_data() -> None:
     for options in ({"image_size": 48}, {"batch_size": 1}, {"workers": -1}, {"val_limit": 0}):
         with pytest.raises(ConfigError, match=next(iter(options))):
             PortraitData("a", "b", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(40, 120), (120, 40), (64, 64)])
+def test_whole_pictures_are_placed_on_an_empty_square(shape: tuple[int, int]) -> None:
+    size = shape[::-1]
+    for seed in range(30):
+        image, matte = reduce_pair(
+            Image.new("RGB", size, (200, 0, 0)), Image.new("L", size, 255), 96, np.random.default_rng(seed)
+        )
+        pixels, alpha = np.asarray(image), np.asarray(matte)
+        assert pixels.shape == (96, 96, 3)
+        assert alpha.shape == (96, 96)
+        assert ((pixels[..., 0] > 100) == (alpha > 127)).all()
+        rows = (alpha > 127).any(axis=1).sum()
+        assert 0.39 * 96 <= rows <= 96
