@@ -55,7 +55,7 @@ def false_alarms(models: dict[str, MattingModel], photos: list[Path]) -> dict[st
     for path in photos:
         photo = np.asarray(open_image(path))
         for name, model in models.items():
-            found[name] += has_person(model(photo))
+            found[name] += has_person(model.people(photo))
     return found
 
 

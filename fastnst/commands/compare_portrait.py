@@ -92,7 +92,7 @@ def matte_of(name: str, photo: Image.Image, options: argparse.Namespace) -> np.n
     Raises `ConfigError` if the matte is missing, or shows nobody.
     """
     if options.mattes is None:
-        alpha = MattingModel(resolve_matting_model())(np.asarray(photo))
+        alpha = MattingModel(resolve_matting_model()).people(np.asarray(photo))
     else:
         files = {path.stem: path for path in find_images([options.mattes])}
         if Path(name).stem not in files:

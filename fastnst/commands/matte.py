@@ -177,7 +177,7 @@ def _run(
 def _make(job: Job, matting: MattingModel | None, portrait: Portrait | None, options: argparse.Namespace) -> None:
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
     photo = np.asarray(picture.rgb)
-    alpha = matting(photo) if matting else read_matte(options.matte, picture.rgb.size, options.max_size)
+    alpha = matting.people(photo) if matting else read_matte(options.matte, picture.rgb.size, options.max_size)
     if options.write == "alpha":
         if not has_person(alpha):
             logging.getLogger(__name__).warning("no person was found in %s: its matte is nearly empty.", job.photo)

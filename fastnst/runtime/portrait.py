@@ -135,7 +135,7 @@ class Portrait:
         if self.matting is None:
             raise ConfigError("no matting model was given, and no matte.")
         if not self.video:
-            return self.matting(photo)
+            return self.matting.people(photo)
         alpha = self._smoothing(self.matting(photo, colour=False, short_side=_VIDEO_SHORT_SIDE))
         self.met_people = self.met_people or has_person(alpha)
         return alpha

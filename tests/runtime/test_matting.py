@@ -20,6 +20,7 @@ from fastnst.runtime.matting import (
     MattingModel,
     TemporalSmoothing,
     has_person,
+    is_sure,
     paper_size,
     resolve_matting_model,
     settled,
@@ -166,6 +167,16 @@ def test_precision_is_judged_on_either_kind_of_model(tmp_path: Path, write: obje
     assert peak_signal_to_noise(session, session) == pytest.approx(120)
     # Rounding to tenths has an error of 0.1 / √12: 20 dB + 10.8 dB.
     assert peak_signal_to_noise(Coarse(), session) == pytest.approx(30.8, abs=1)
+
+
+def test_a_matte_that_wavers_shows_nobody(tmp_path: Path) -> None:
+    model = MattingModel(write_ours(tmp_path / "m.onnx", reference_size=96), "cpu")  # the red channel is the matte
+    sure, wavering = scene(disc(96, 128)), scene(0.7 * disc(96, 128))
+    assert has_person(model(sure))
+    assert np.array_equal(model.people(sure), model(sure))
+    assert has_person(model(wavering))
+    assert not has_person(model.people(wavering))
+    assert is_sure(np.zeros((8, 8)))
 
 
 def test_who_is_a_person() -> None:
