@@ -27,9 +27,9 @@ from PIL import Image
 from fastnst.errors import FastNSTError
 from fastnst.images import from_unit_floats, save_image, to_unit_floats
 from fastnst.objective import Objective
-from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
+from fastnst.perceptual import build_perceptual
 from fastnst.reference.artifacts import border_energy, grid_energy
-from fastnst.reference.compare import objective_config, photo_list
+from fastnst.reference.compare import judge_config, objective_config, photo_list
 from fastnst.reference.settings import open_tensor
 from fastnst.sheets import contact_sheet
 from fastnst.training.cli import main as train
@@ -58,10 +58,11 @@ def trained(network: str, painting: Path, options: argparse.Namespace) -> Path:
     return (latest / f"{name}.safetensors").rename(finished)
 
 
-def measure(weights: Path, painting: Path, photos: list[Image.Image], judge: PerceptualNetwork) -> dict[str, Any]:
+def measure(weights: Path, painting: Path, photos: list[Image.Image], judge_file: Path | None) -> dict[str, Any]:
     """The objective and the artifacts of a trained network's pictures, and the pictures."""
     network, metadata = load_network(weights)
-    objective = Objective(judge, objective_config(metadata.loss_weights))
+    judge = judge_config("vgg19", metadata.loss_weights, str(judge_file) if judge_file else None)
+    objective = Objective(build_perceptual(judge), objective_config(metadata.loss_weights))
     objective.set_style([open_tensor(painting, metadata.loss_weights["style_size"])])
     totals, pictures = [], []
     with torch.no_grad():
@@ -100,10 +101,9 @@ def main() -> int:
     found = photo_list(options.val_photos, options.count, options.size)
     photos = [photo.crop((0, 0, photo.width // 4 * 4, photo.height // 4 * 4)) for _, photo in found]
     report: dict[str, Any] = {"photos": artifacts(photos), "paintings": {}}
-    judge = build_perceptual(PerceptualConfig(weights_file=options.perceptual_weights))
     for painting in options.paintings:
         rows = {
-            network: measure(trained(network, painting, options), painting, photos, judge)
+            network: measure(trained(network, painting, options), painting, photos, options.perceptual_weights)
             for network in options.networks
         }
         pictures = {network: row.pop("pictures") for network, row in rows.items()}

@@ -17,8 +17,7 @@ from fastnst.errors import ConfigError
 from fastnst.hardware import default_device
 from fastnst.images import to_unit_floats
 from fastnst.objective import Objective
-from fastnst.perceptual import PerceptualConfig
-from fastnst.reference.compare import objective_config, photo_list
+from fastnst.reference.compare import judge_config, objective_config, photo_list
 from fastnst.reference.settings import Settings, prepare
 
 Key = tuple[str, str]  # what it is, and its style
@@ -49,7 +48,7 @@ def objectives(
     """
     settings = Settings(
         objective_config(weights),
-        PerceptualConfig(options.perceptual, weights_file=options.perceptual_weights),
+        judge_config(options.perceptual, weights, options.perceptual_weights),
         size=options.photo_size,
         style_size=weights.get("style_size"),
         precision="f32",

@@ -27,8 +27,8 @@ from fastnst.images import save_image, to_unit_floats
 from fastnst.matting.data import centred_square
 from fastnst.matting.pairs import PortraitPairs
 from fastnst.objective import Objective
-from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.reference.compare import objective_config
+from fastnst.perceptual import build_perceptual
+from fastnst.reference.compare import judge_config, objective_config
 from fastnst.reference.settings import open_tensor
 from fastnst.runtime import Stylizer
 from fastnst.sheets import contact_sheet
@@ -85,7 +85,7 @@ def main() -> int:
     device = default_device()
     stylizers = {"plain": Stylizer(options.plain), "portrait": Stylizer(options.portrait)}
     weights = stylizers["plain"].metadata.loss_weights
-    judge = build_perceptual(PerceptualConfig(weights_file=options.perceptual_weights)).to(device)
+    judge = build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)).to(device)
     judge.set_precision(torch.bfloat16 if bf16_is_fast(device) else torch.float32)
     objective = Objective(judge, objective_config(weights))
     objective.set_style([open_tensor(options.painting, weights.get("style_size", 512)).to(device)])

@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.images import find_images, open_image
-from fastnst.objective import Objective, ObjectiveConfig
-from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.objective import Objective
+from fastnst.perceptual import build_perceptual
+from fastnst.reference.compare import judge_config, objective_config
 from fastnst.reference.settings import open_tensor
 from fastnst.runtime import Stylizer
 from fastnst.runtime.video.smooth import Smoother
@@ -190,9 +191,8 @@ def rms(sums: list[tuple[float, float]]) -> float:
 def objectives(stylizers: dict[str, Stylizer], photos: list[Path], options: argparse.Namespace) -> dict[str, float]:
     """The mean objective of the photos' pictures, with the loss weights of the plain model."""
     weights = stylizers["plain"].metadata.loss_weights
-    known = {name: weights[name] for name in ObjectiveConfig.__dataclass_fields__ if name in weights}
     objective = Objective(
-        build_perceptual(PerceptualConfig(weights_file=options.perceptual_weights)), ObjectiveConfig(**known)
+        build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)), objective_config(weights)
     )
     objective.set_style([open_tensor(options.painting, weights.get("style_size", 512))])
     totals: dict[str, list[float]] = {name: [] for name in stylizers}

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import yaml
 from demo import sample_photo
+from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images import open_image, write_atomically
@@ -28,14 +29,6 @@ from fastnst.runtime import StyleModel, resolve_style
 from fastnst.training.recipes import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# What a style that ships has to reach.
-EQUIVALENT_ON_CPU = 50  # iterations of L-BFGS (N_eq)
-EQUIVALENT_ON_GPU = 100
-LARGEST_GRID = 4.0  # times the photos' own; at 3.2 a weave can be seen at 200 %, not at 100 %
-LARGEST_BORDER = 1.5  # times the photos' own
-MOST_BLOBS = 0.02  # of the pixels, beyond what the painting has of dark and light areas
-LARGEST_ZOO = 20e6  # bytes, of all style model files together
 
 
 class RefusedError(Exception):
@@ -102,7 +95,7 @@ class Style:
         reasons = failed_gates(
             json.loads(self.report.read_text()),
             on_gpu=StyleModel(self.model, "cpu").metadata.hardware.startswith("GPU"),
-            most_blobs=MOST_BLOBS + dark_and_light_share(painting),
+            blobs_of_painting=dark_and_light_share(painting),
             least_equivalent=self.options.least_equivalent,
         )
         if sum(path.stat().st_size for path in [*others, self.model]) > LARGEST_ZOO:
@@ -170,29 +163,6 @@ class Style:
             "blobs": f"{measures['blobs']:.3f}",
             "MB": f"{self.model.stat().st_size / 1e6:.2f}",
         }
-
-
-def failed_gates(
-    report: dict[str, Any], *, on_gpu: bool, most_blobs: float = MOST_BLOBS, least_equivalent: float | None = None
-) -> list[str]:
-    """The gates that a style does not pass, each in words; `least_equivalent` takes the place of N_eq's gate."""
-    wanted: float = EQUIVALENT_ON_GPU if on_gpu else EQUIVALENT_ON_CPU
-    if least_equivalent is not None:
-        wanted = least_equivalent
-    # None: the curve never came down to the network, so that N_eq is more than the iterations that were run.
-    equivalent = report["lbfgs_equivalent"] if report["lbfgs_equivalent"] is not None else report["iterations"]
-    network, photo = report["measures"]["network"], report["measures"]["photo"]
-    reasons = []
-    if equivalent < wanted:
-        reasons.append(f"N_eq {equivalent:.0f} is below {wanted:g} ({'GPU' if on_gpu else 'CPU'})")
-    for name, label, value, most in (
-        ("grid", "grid energy", network["grid"] / photo["grid"], LARGEST_GRID),
-        ("border", "border energy", network["border"] / photo["border"], LARGEST_BORDER),
-        ("blobs", "share of blobs", network["blobs"], most_blobs),
-    ):
-        if value > most:
-            reasons.append(f"{label} {value:.3g} is above {most:g}{'' if name == 'blobs' else ' times the photos'}")
-    return reasons
 
 
 def generation(name: str, recipes: dict[str, Path]) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 from fastnst import perceptual
 from fastnst.errors import ConfigError, DownloadError
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, PerceptualNetwork
+from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, Padding, PerceptualNetwork
 
 
 def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:
@@ -105,6 +105,21 @@ def test_smallest_input(layers: list[str], size: int) -> None:
     if size > 1:
         with pytest.raises(ConfigError, match="too small"):
             network.features(torch.rand(1, 3, size - 1, size - 1), layers)
+
+
+@pytest.mark.parametrize(("padding", "has_frame"), [("zeros", True), ("replicate", False)])
+def test_only_zeros_draw_a_frame(padding: Padding, has_frame: bool) -> None:
+    network = build_perceptual(PerceptualConfig("slim", padding=padding))
+    layers = ("relu1_1", "conv4_2", "relu5_1")
+    for features in network.features(torch.full((1, 3, 64, 96), 0.6), layers).values():
+        middle = features[..., features.shape[2] // 2, features.shape[3] // 2][..., None, None]
+        is_even = torch.allclose(features, middle.expand_as(features), atol=1e-3 * float(features.abs().max()))
+        assert is_even != has_frame
+
+
+def test_unknown_padding_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown padding 'mirror': choose zeros or replicate\."):
+        build_perceptual(PerceptualConfig("slim", padding="mirror"))  # type: ignore[arg-type]
 
 
 def test_unknown_layer_lists_the_valid_ones() -> None:

@@ -18,6 +18,7 @@ from fastnst.sheets import contact_sheet
 
 _CELL = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
+_PADDED = {"replicate": ", borders replicated"}
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -137,7 +138,8 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
     rows = {
         "file": f"{size / 1e6:.2f} MB, {metadata.precision}",
         "network": f"{metadata.network} {_pairs(metadata.network_options)}",
-        "judge": f"{metadata.perceptual}: content {layers['content']}, style {layers['style']}",
+        "judge": f"{metadata.perceptual}{_PADDED.get(weights.get('padding', ''), '')}: content {layers['content']},"
+        f" style {layers['style']}",
         "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
         f" {weights.get('tv_weight')}{_others(weights)}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px",

@@ -18,7 +18,7 @@ from fastnst.errors import ConfigError, DownloadError, FastNSTError
 from fastnst.images import check_output, open_image, resize_long_side, to_unit_floats, write_atomically
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
-from fastnst.reference.compare import Compared, compare_photo, objective_config, photo_list, summarize
+from fastnst.reference.compare import Compared, compare_photo, judge_config, objective_config, photo_list, summarize
 from fastnst.reference.optimize import OptimizeConfig, optimize
 from fastnst.reference.report import write_html
 from fastnst.reference.settings import Settings, prepare, progress_bar
@@ -87,7 +87,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         raise ConfigError(f"{options.model} does not say what it was trained on: it carries no loss weights.")
     settings = Settings(
         objective_config(metadata.loss_weights),
-        PerceptualConfig(metadata.perceptual, weights_file=options.perceptual_weights),
+        judge_config(metadata.perceptual, metadata.loss_weights, options.perceptual_weights),
         size=options.size,
         style_size=metadata.loss_weights.get("style_size"),
     )

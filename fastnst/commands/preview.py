@@ -85,11 +85,12 @@ def _settings(options: argparse.Namespace) -> Settings:
         objective = ObjectiveConfig(**(model.get("objective") or {}))
     except TypeError as error:
         raise ConfigError(f"{options.config}: model.objective has an unknown key ({error}).") from error
+    padding = (model.get("perceptual") or {}).get("padding", PerceptualConfig.padding)
     # Terms are relative, so the look is the same with the small judge, several times sooner.
     default = (config.get("perceptual") or "vgg19") if options.perceptual_weights else "slim"
     return Settings(
         objective,
-        PerceptualConfig(options.perceptual or default, weights_file=options.perceptual_weights),
+        PerceptualConfig(options.perceptual or default, weights_file=options.perceptual_weights, padding=padding),
         size=options.size,
         style_size=model.get("style_size", default_size),
     )

@@ -12,7 +12,7 @@ from fastnst.download import cache_folder, download
 from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual.bundled import load_slim
 from fastnst.perceptual.load import read_convolutions
-from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, PerceptualNetwork
+from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
 from fastnst.perceptual.sources import WEIGHT_SETS, WeightSet
 
 
@@ -27,12 +27,15 @@ class PerceptualConfig:
             `slim` has one set, `bundled`.
         weights_file: a local file instead of the download; `weights` says which preprocessing it needs.
         pooling: `max`, as trained, or `avg`.
+        padding: of its convolutions, `zeros`, as trained, or `replicate`, which leaves no frame (see
+            `PerceptualNetwork`).
     """
 
     name: str = "vgg19"
     weights: str | None = None
     weights_file: str | None = None
     pooling: str = "max"
+    padding: Padding = "zeros"
 
 
 def weight_sets(name: str) -> list[str]:
@@ -59,12 +62,15 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
     if weights not in known:
         raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
     if config.name == "slim":
-        return load_slim(
-            Path(config.weights_file).expanduser() if config.weights_file else None, pooling=config.pooling
-        )
+        slim_file = Path(config.weights_file).expanduser() if config.weights_file else None
+        return load_slim(slim_file, pooling=config.pooling, padding=config.padding)
     source = WEIGHT_SETS[config.name, weights]
     network = PerceptualNetwork(
-        ARCHITECTURES[config.name], source.preprocessing, pooling=config.pooling, name=config.name
+        ARCHITECTURES[config.name],
+        source.preprocessing,
+        pooling=config.pooling,
+        padding=config.padding,
+        name=config.name,
     )
     if config.weights_file is not None:
         path = Path(config.weights_file).expanduser()

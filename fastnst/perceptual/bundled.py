@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.images import write_atomically
-from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, PerceptualNetwork
+from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, Padding, PerceptualNetwork
 
 SLIM_FILE = Path(__file__).with_name("slim.safetensors")
 _METADATA_KEY = "fastnst.slim"
@@ -21,12 +21,14 @@ _SCALE = ".scale"
 _LEVELS = 127  # of a signed byte
 
 
-def load_slim(path: Path | None = None, *, pooling: str = "max") -> PerceptualNetwork:
+def load_slim(path: Path | None = None, *, pooling: str = "max", padding: Padding = "zeros") -> PerceptualNetwork:
     """`slim`, from the package or from a file of `fastnst distill`, in float32.
 
     Raises `ConfigError` for a missing, damaged or foreign file.
     """
-    network = PerceptualNetwork(ARCHITECTURES["slim"], TORCHVISION, pooling=pooling, name="slim", readouts=SLIM_TAPS)
+    network = PerceptualNetwork(
+        ARCHITECTURES["slim"], TORCHVISION, pooling=pooling, padding=padding, name="slim", readouts=SLIM_TAPS
+    )
     path = path or SLIM_FILE
     if not path.is_file():
         raise ConfigError(f"the perceptual weights file {path} does not exist.")

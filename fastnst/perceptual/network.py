@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,7 @@ _VGG_BLOCKS = {
 _POOL_2 = (2, 2)  # kernel, stride
 _POOL_3 = (3, 2)  # AlexNet's overlapping pooling
 
+Padding = Literal["zeros", "replicate"]
 Layer = tuple[str, ConvSpec | tuple[int, int] | None]
 
 
@@ -102,6 +104,9 @@ class PerceptualNetwork(nn.Module):
         layers: the layers in order, as in `ARCHITECTURES`.
         preprocessing: from RGB in [0, 1] to what the weights were trained on.
         pooling: `max` as trained, or `avg`, which Gatys et al. found to please the eye in synthesis.
+        padding: `zeros` as trained, or `replicate`: a frame of zeros is a dark frame that deep layers see in every
+            picture, and that what is trained on them answers with a frame of its own (Crowson's style-transfer-pytorch
+            replicates at the first convolution for that).
         readouts: layers that are read through a 1×1 convolution without bias, as many channels out as in. A distilled
             network has them: they stretch its features so that distances between them are its teacher's.
     """
@@ -115,21 +120,26 @@ class PerceptualNetwork(nn.Module):
         preprocessing: Preprocessing,
         *,
         pooling: str = "max",
+        padding: Padding = "zeros",
         name: str = "custom",
         readouts: Iterable[str] = (),
     ) -> None:
         super().__init__()
         if pooling not in ("max", "avg"):
             raise ConfigError(f"unknown pooling '{pooling}': choose max or avg.")
+        if padding not in ("zeros", "replicate"):
+            raise ConfigError(f"unknown padding '{padding}': choose zeros or replicate.")
         self.name = name
         self.layers = layers
         self.preprocessing = preprocessing
-        self.pooling = pooling
+        self.pooling, self.padding = pooling, padding
         self.convolutions = nn.ModuleDict()
         channels = 3
         for layer, spec in layers:
             if isinstance(spec, ConvSpec):
-                self.convolutions[layer] = nn.Conv2d(channels, spec.channels, spec.kernel, spec.stride, spec.padding)
+                self.convolutions[layer] = nn.Conv2d(
+                    channels, spec.channels, spec.kernel, spec.stride, spec.padding, padding_mode=padding
+                )
                 channels = spec.channels
         self.readouts = nn.ModuleDict(
             {layer: nn.Conv2d(self.channels(layer), self.channels(layer), 1, bias=False) for layer in readouts}

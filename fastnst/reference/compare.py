@@ -14,6 +14,7 @@ from PIL import Image
 
 from fastnst.images import from_unit_floats, to_unit_floats
 from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize
 from fastnst.runtime.stylizer import Stylizer
@@ -147,6 +148,11 @@ def objective_config(loss_weights: dict[str, Any]) -> ObjectiveConfig:
     """The objective that a model's metadata describes."""
     known = ObjectiveConfig.__dataclass_fields__
     return ObjectiveConfig(**{name: value for name, value in loss_weights.items() if name in known})
+
+
+def judge_config(name: str, loss_weights: dict[str, Any], weights_file: str | None = None) -> PerceptualConfig:
+    """The judge that a model's metadata describes; models made before paddings could be chosen had zeros."""
+    return PerceptualConfig(name, weights_file=weights_file, padding=loss_weights.get("padding", "zeros"))
 
 
 def _measures(

@@ -93,7 +93,7 @@ class StyleTraining(pl.LightningModule):
         self.paintings = [_open_painting(path, style_size) for path in paintings]
         self.painting_weights = painting_weights
         self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
-        self.perceptual_name = perceptual.name
+        self.perceptual_name, self.perceptual_padding = perceptual.name, perceptual.padding
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
         self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
         self.started_from = ""  # the style of another painting that this one grew out of
@@ -215,6 +215,7 @@ class StyleTraining(pl.LightningModule):
             perceptual=self.perceptual_name,
             loss_weights={
                 **dataclasses.asdict(config),
+                "padding": self.perceptual_padding,
                 "style_size": self.style_size,
                 "weave_weight": self.weave_weight,
                 "temporal": self.temporal,

@@ -46,7 +46,8 @@ class FirstJudge:
         if self.name is None or self.share == 0 or (self.name, self.weights_file) == (last.name, last.weights_file):
             return None
         try:
-            return Objective(build_perceptual(PerceptualConfig(self.name, weights_file=self.weights_file)), config)
+            judge = PerceptualConfig(self.name, weights_file=self.weights_file, padding=last.padding)
+            return Objective(build_perceptual(judge), config)
         except DownloadError as error:
             remedy = "pass --model.first_judge.weights_file FILE, or go without: --model.first_judge.name null."
             raise DownloadError(error.fact, remedy) from error

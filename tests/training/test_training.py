@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from fastnst import cli
 from fastnst.objective import Objective
+from fastnst.reference.compare import judge_config
 from fastnst.runtime import Stylizer
 from fastnst.training.module import StyleTraining
 from fastnst.training.optimizers import rate_factor
@@ -128,9 +129,11 @@ class _Judged(StyleTraining):
     """Counts whose opinion was asked."""
 
     asked: ClassVar[list[str]] = []
+    paddings: ClassVar[list[str]] = []
 
     def _judging(self) -> Objective:
         judge = super()._judging()
+        self.paddings.append(judge.perceptual.padding)
         self.asked.append(
             ("first" if judge is self.first_objective else "last") + ("" if self.training else " held-out")
         )
@@ -142,11 +145,15 @@ def test_the_first_judge_has_its_share_of_the_steps(
 ) -> None:
     monkeypatch.setattr("fastnst.training.cli.StyleTraining", _Judged)
     options = [*FIRST_JUDGE, "--model.first_judge.share", "0.5", "--trainer.val_check_interval", "4"]
+    options += ["--model.perceptual.padding", "replicate"]
     run = train(materials, tmp_path, "judged", 4, *options, "--data.val_limit", "1")
     steps = [one for one in _Judged.asked if "held-out" not in one]
     assert steps == ["first", "first", "last", "last"]
     assert set(_Judged.asked) - set(steps) == {"last held-out"}
+    assert set(_Judged.paddings) == {"replicate"}  # of both
     metadata = load_network(run / "judged.safetensors")[1]
+    assert metadata.loss_weights["padding"] == "replicate"
+    assert judge_config("slim", metadata.loss_weights).padding == "replicate"
     assert metadata.loss_weights["first_judge"] == {"name": "slim", "share": 0.5}
 
 
