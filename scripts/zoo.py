@@ -25,10 +25,12 @@ from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gate
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images import open_image, write_atomically
 from fastnst.reference.artifacts import dark_and_light_share
+from fastnst.reference.equivalents import told_equivalents
 from fastnst.runtime import StyleModel, resolve_style
 from fastnst.training.recipes import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+_EQUIVALENTS = ("N_eq from noise", "N_eq from the photo")
 
 
 class RefusedError(Exception):
@@ -154,9 +156,8 @@ class Style:
     def _figures(self) -> dict[str, str]:
         report = json.loads(self.report.read_text())
         measures, photo = report["measures"]["network"], report["measures"]["photo"]
-        equivalent = report["lbfgs_equivalent"]
-        return {
-            "N_eq": f"{equivalent:.0f}" if equivalent is not None else f"> {report['iterations']}",
+        equivalents = {f"N_eq from {start}": shown for start, shown in told_equivalents(report).items()}
+        return equivalents | {
             "time ratio": f"{report['time_ratio']:.0f}",
             "grid": f"{measures['grid'] / photo['grid']:.2f}",
             "border": f"{measures['border'] / photo['border']:.2f}",
@@ -203,7 +204,7 @@ def run_command(arguments: list[str]) -> int:
 
 def table(made: list[Made]) -> str:
     """The summary, one line a style."""
-    columns = ["style", "N_eq", "time ratio", "grid", "border", "blobs", "MB", ""]
+    columns = ["style", *_EQUIVALENTS, "time ratio", "grid", "border", "blobs", "MB", ""]
     rows = [columns]
     for one in made:
         rows.append([one.name, *(one.figures.get(column, "-") for column in columns[1:-1]), one.outcome])

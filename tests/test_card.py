@@ -75,7 +75,7 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
         "![a photo, the painting, and the photo restyled](negative.jpg)",
         "| training | 4000 steps of 4 crops of 256 px |",
         "| time and hardware | 72 min on CPU, Some Processor, 2 threads |",
-        "| N_eq | 62 iterations of L-BFGS from the photo reach the same objective (10 held-out photos, 256 px) |",
+        "| N_eq from the photo | 62 iterations of L-BFGS reach the same objective (10 held-out photos, 256 px) |",
         "| time ratio | 1960 times faster than 200 iterations |",
         "| grid energy | 1.50 (photos 1.10) |",
         "| saturated blobs | 0.01 (photos 0.00) |",
@@ -95,7 +95,7 @@ def test_where_a_style_comes_from(capsys, tmp_path: Path) -> None:
     text = (tmp_path / "grown.md").read_text()
     line = "4000 steps of one crop of 256 px, the first 70% judged by slim; grown out of other"
     assert f"| training | {line} |" in text.splitlines()
-    assert "62 iterations of L-BFGS from noise reach" in text
+    assert "| N_eq from noise | 62 iterations of L-BFGS reach" in text
 
 
 def test_a_file_that_does_not_know_its_training_is_described_without(capsys, negative_model: Path, tmp_path: Path):

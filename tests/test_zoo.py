@@ -158,6 +158,9 @@ def test_the_gates(zoo: Any) -> None:
     report = {"lbfgs_equivalent": 60.0, "iterations": 200, "measures": {"network": good, "photo": photo}}
     assert zoo.failed_gates(report, on_gpu=False) == []
     assert zoo.failed_gates(report, on_gpu=True) == ["N_eq 60 is below 100 (GPU)"]
+    assert zoo.failed_gates({**report, "lbfgs_equivalent_from_noise": 110.0}, on_gpu=True) == []
+    from_noise = {**report, "lbfgs_equivalent_from_noise": 40.0}
+    assert zoo.failed_gates(from_noise, on_gpu=False) == ["N_eq from noise 40 is below 50 (CPU)"]
     assert zoo.failed_gates({**report, "lbfgs_equivalent": None}, on_gpu=True) == []
     assert zoo.failed_gates({**report, "lbfgs_equivalent": 17}, on_gpu=False, least_equivalent=15) == []
     assert zoo.failed_gates({**report, "lbfgs_equivalent": 1}, on_gpu=False, least_equivalent=0) == []

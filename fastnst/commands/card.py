@@ -13,6 +13,7 @@ from PIL import Image
 from fastnst.commands.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.images import check_output, open_image, save_image, write_atomically
+from fastnst.reference.equivalents import told_equivalents
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
 from fastnst.sheets import contact_sheet
 
@@ -175,12 +176,13 @@ def _training(metadata: StyleMetadata) -> str:
 
 def _measured(report: dict[str, Any]) -> dict[str, str]:
     """What the comparison measured, by label."""
-    equivalent, measures = report["lbfgs_equivalent"], report["measures"]
-    shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {report['iterations']}"
-    start = "noise" if report.get("start") == "noise" else "the photo"
+    measures = report["measures"]
+    counted = f"({report['photos']} held-out photos, {max(report['pixels'][0])} px)"
     rows = {
-        "N_eq": f"{shown} iterations of L-BFGS from {start} reach the same objective ({report['photos']} held-out"
-        f" photos, {max(report['pixels'][0])} px)",
+        f"N_eq from {start}": f"{shown} iterations of L-BFGS reach the same objective {counted}"
+        for start, shown in told_equivalents(report).items()
+    }
+    rows |= {
         "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",
     }
     labels = {"grid": "grid energy", "border": "border energy", "blobs": "saturated blobs", "ssim": "SSIM to the photo"}

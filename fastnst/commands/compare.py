@@ -19,6 +19,7 @@ from fastnst.images import check_output, open_image, resize_long_side, to_unit_f
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.compare import Compared, compare_photo, judge_config, objective_config, photo_list, summarize
+from fastnst.reference.equivalents import told_equivalents
 from fastnst.reference.optimize import OptimizeConfig, optimize
 from fastnst.reference.report import write_html
 from fastnst.reference.settings import Settings, prepare, progress_bar
@@ -47,8 +48,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, help="long side of the photos in pixels (default: 256)")
     parser.add_argument("--steps", type=int, help="iterations of L-BFGS (default: 500)")
     parser.add_argument(
-        "--start", choices=("content", "noise"), default="content",
-        help="where L-BFGS starts: the photo, or noise, as in Johnson et al. (default: content, which is stricter)",
+        "--start", choices=("both", "content", "noise"), default="both",
+        help="where L-BFGS starts: the photo (content), which is stricter, noise, as in Johnson et al., or both, which"
+        " takes twice as long (default: both)",
     )  # fmt: skip
     parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for the model's judge")
     parser.add_argument("--second", default="alexnet", help="a judge that training did not use, or none")
@@ -70,7 +72,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
     if options.portrait:
-        if options.start != "content":
+        if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
         from fastnst.commands import compare_portrait
 
@@ -96,10 +98,10 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     photos = photo_list(options.photos, options.count, options.size)
     _announce(photos, objective, options)
     compared: list[Compared] = []
-    with progress_bar(options.steps * len(photos), "comparing") as bar:
+    with progress_bar(_descents(options) * options.steps * len(photos), "comparing") as bar:
         for name, photo in photos:
             compared.append(
-                compare_photo(name, photo, stylizer, objective, options.steps, second, bar, init=options.start)
+                compare_photo(name, photo, stylizer, objective, options.steps, second, bar, start=options.start)
             )
     summary = summarize(compared) | {"style": metadata.name, "second_judge": second_name, "start": options.start}
     painting = resize_long_side(open_image(options.painting[0]), 400)
@@ -110,10 +112,9 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     ):
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text)
-    equivalent = summary["lbfgs_equivalent"]
-    shown = f"{equivalent:.0f}" if equivalent is not None else f"> {summary['iterations']}"
+    shown = ", ".join(f"{count} from {start}" for start, count in told_equivalents(summary).items())
     sys.stdout.write(
-        f"{page}: N_eq {shown}, {summary['time_ratio']:.0f} times faster than {options.steps} iterations, objective"
+        f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {options.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
     return 0
@@ -143,6 +144,10 @@ def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective 
         return None, None
 
 
+def _descents(options: argparse.Namespace) -> int:
+    return 2 if options.start == "both" else 1
+
+
 def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, options: argparse.Namespace) -> None:
     """Say what it will cost before it starts, from a few trial iterations."""
     photo = torch.from_numpy(to_unit_floats(photos[0][1]))[None]
@@ -151,7 +156,9 @@ def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, optio
     started = time.perf_counter()
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * options.steps * len(photos) / 60
+    minutes *= _descents(options)
+    twice = ", from each start" if _descents(options) == 2 else ""
     sys.stderr.write(
-        f"{len(photos)} photos, {options.steps} iterations each: about {minutes:.1f} minutes"
+        f"{len(photos)} photos, {options.steps} iterations each{twice}: about {minutes:.1f} minutes"
         " (fewer with --count, --steps or --size).\n"
     )

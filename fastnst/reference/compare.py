@@ -16,6 +16,7 @@ from fastnst.images import from_unit_floats, to_unit_floats
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
+from fastnst.reference.equivalents import equivalent_iterations
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize
 from fastnst.runtime.stylizer import Stylizer
 
@@ -32,6 +33,7 @@ class Compared:
         network_terms: the objective of the network's picture.
         photo_terms: the objective of the photo itself.
         curve: the objective's total at every iteration of L-BFGS.
+        noise_curve: the same from noise, where both were asked for.
         network_seconds, optimization_seconds: wall-clock times.
         measures: artifact measures, SSIM to the photo, and distances on the second judge, of the network's picture and
             of the last optimized one.
@@ -43,6 +45,7 @@ class Compared:
     network_terms: dict[str, float]
     photo_terms: dict[str, float]
     curve: list[float] = field(default_factory=list)
+    noise_curve: list[float] = field(default_factory=list)
     optimized: dict[int, Image.Image] = field(default_factory=dict)
     network_seconds: float = 0.0
     optimization_seconds: float = 0.0
@@ -58,7 +61,7 @@ def compare_photo(
     second: Objective | None = None,
     watcher: Callable[[Step, torch.Tensor], None] | None = None,
     *,
-    init: str = "content",
+    start: str = "both",
 ) -> Compared:
     """Restyle one photo both ways and measure both.
 
@@ -68,8 +71,8 @@ def compare_photo(
         steps: iterations of L-BFGS, its pictures clipped to [0, 1] at each as the network's are.
         second: the same objective on a judge that the training did not use, or None.
         watcher: called at each iteration.
-        init: where L-BFGS starts: `content`, the photo, which gets further in as many iterations than `noise`, which
-            Johnson et al. (2016) started from.
+        start: where L-BFGS starts: `content`, the photo, which gets further in as many iterations than `noise`, which
+            Johnson et al. (2016) started from; or `both`, one after the other, pictures and times being the photo's.
     """
     device = next(objective.perceptual.convolutions.parameters()).device
     stylizer(photo)  # the first call for a size allocates
@@ -89,31 +92,30 @@ def compare_photo(
         if watcher is not None:
             watcher(step, image)
 
-    run = optimize(tensor, objective, OptimizeConfig(steps=steps, init=init, projected=True), watcher=keep)
-    if run.interrupted:
-        raise KeyboardInterrupt
-    # A step that diverged is set back: what counts is the best so far.
-    found.curve = np.minimum.accumulate([step.terms["total"] for step in run.history]).tolist()
-    found.optimization_seconds = run.history[-1].seconds
+    init = "content" if start == "both" else start
+    found.curve, found.optimization_seconds = _descent(tensor, objective, steps, init, keep)
+    if start == "both":
+        found.noise_curve, _ = _descent(tensor, objective, steps, "noise", watcher)
     slow = found.optimized[max(found.optimized)]
     for label, picture in (("photo", photo), ("network", network), ("optimization", slow)):
         found.measures[label] = _measures(picture, photo, second, device)
     return found
 
 
-def equivalent_iterations(network_total: float, curve: Sequence[float]) -> float | None:
-    """N_eq: the number of L-BFGS iterations whose objective equals the network's, between two of them linearly.
-
-    `curve` is the mean objective at iterations 0, 1, 2, … None if the curve never comes down to the network: then N_eq
-    is more than the iterations that were run.
-    """
-    for number, total in enumerate(curve):
-        if total <= network_total:
-            if number == 0:
-                return 0.0
-            before = curve[number - 1]
-            return number - 1 + (before - network_total) / (before - total)
-    return None
+def _descent(
+    photo: torch.Tensor,
+    objective: Objective,
+    steps: int,
+    init: str,
+    watcher: Callable[[Step, torch.Tensor], None] | None,
+) -> tuple[list[float], float]:
+    """The best objective so far at each iteration of L-BFGS, and seconds."""
+    run = optimize(photo, objective, OptimizeConfig(steps=steps, init=init, projected=True), watcher=watcher)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    # A step that diverged is set back: what counts is the best so far.
+    curve: list[float] = np.minimum.accumulate([step.terms["total"] for step in run.history]).tolist()
+    return curve, run.history[-1].seconds
 
 
 def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
     network_seconds = float(np.mean([one.network_seconds for one in compared]))
     slow_seconds = float(np.mean([one.optimization_seconds for one in compared]))
     labels = compared[0].measures
-    return {
+    summary = {
         "photos": len(compared),
         "pixels": [one.photo.size for one in compared],
         "iterations": len(curve),
@@ -142,6 +144,11 @@ def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
         },
         "curve": curve,
     }
+    if compared[0].noise_curve:
+        from_noise = np.mean([one.noise_curve for one in compared], axis=0).tolist()
+        summary["noise_curve"] = from_noise
+        summary["lbfgs_equivalent_from_noise"] = equivalent_iterations(network["total"], from_noise)
+    return summary
 
 
 def objective_config(loss_weights: dict[str, Any]) -> ObjectiveConfig:

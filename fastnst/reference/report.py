@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from fastnst.reference.compare import Compared
+from fastnst.reference.equivalents import told_equivalents
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -34,16 +35,16 @@ _MEASURES = {
 
 def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared], painting: Image.Image) -> str:
     """The page: the figures that decide, the curve, the measures, and every photo side by side."""
-    equivalent = summary["lbfgs_equivalent"]
-    shown = f"{equivalent:.0f}" if equivalent is not None else f"more than {summary['iterations']}"
     second = summary.get("second_judge") or "not measured"
-    start = "noise" if summary.get("start") == "noise" else "the photo"
+    equivalents = told_equivalents(summary)
+    starts = " and from ".join(equivalents)
+    caption = "L-BFGS iterations from {} reach the network's objective (N<sub>eq</sub>)"
     return f"""<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>
 <h1>{html.escape(title)}</h1>
-<p>The trained network against per-image optimization (L-BFGS from {start}) on the objective that it was trained
+<p>The trained network against per-image optimization (L-BFGS from {starts}) on the objective that it was trained
 on, over {summary["photos"]} held-out photos of about {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels.</p>
 <div class="figures">
-{_figure(shown, "L-BFGS iterations reach the network's objective (N<sub>eq</sub>)")}
+{"".join(_figure(shown, caption.format(start)) for start, shown in equivalents.items())}
 {_figure(f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations")}
 {_figure(f"{summary['network_objective']['total']:.3f}", "objective of the network, mean")}
 </div>
@@ -83,7 +84,10 @@ def _curve(summary: dict[str, Any]) -> str:
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    axis.semilogy(range(1, len(summary["curve"]) + 1), summary["curve"], label="L-BFGS")
+    first, *_ = told_equivalents(summary)
+    axis.semilogy(range(1, len(summary["curve"]) + 1), summary["curve"], label=f"L-BFGS from {first}")
+    if "noise_curve" in summary:
+        axis.semilogy(range(1, len(summary["noise_curve"]) + 1), summary["noise_curve"], label="L-BFGS from noise")
     axis.axhline(summary["network_objective"]["total"], color="tab:red", linestyle="--", label="network")
     axis.set(xlabel="iteration", ylabel="mean objective")
     axis.grid(alpha=0.3, which="both")

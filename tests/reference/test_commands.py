@@ -201,7 +201,9 @@ def test_compare_measures_a_model_against_the_reference(
     if crossing:
         assert crossing - 1 <= numbers["lbfgs_equivalent"] <= crossing
     page = (inputs / "report" / "report.html").read_text()
-    assert "L-BFGS from the photo" in page
+    assert "L-BFGS from the photo and from noise" in page
+    assert len(numbers["noise_curve"]) == 6
+    assert numbers["noise_curve"][0] != numbers["curve"][0]
     assert page.count("data:image/jpeg;base64") >= 8
     assert "http://" not in page
     assert "https://" not in page
@@ -213,7 +215,7 @@ def test_compare_measures_a_model_against_the_reference(
     assert "--second-weights FILE" in note
     assert "--perceptual slim" not in note  # that would be the first judge
     from_noise = json.loads((inputs / "report" / "report.json").read_text())
-    assert (numbers["start"], from_noise["start"]) == ("content", "noise")
+    assert (numbers["start"], from_noise["start"]) == ("both", "noise")
     assert from_noise["curve"][0] > numbers["curve"][0]
     assert "L-BFGS from noise" in (inputs / "report" / "report.html").read_text()
 
