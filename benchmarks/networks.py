@@ -63,7 +63,8 @@ def measure(weights: Path, painting: Path, photos: list[Image.Image], judge_file
     network, metadata = load_network(weights)
     judge = judge_config("vgg19", metadata.loss_weights, str(judge_file) if judge_file else None)
     objective = Objective(build_perceptual(judge), objective_config(metadata.loss_weights))
-    objective.set_style([open_tensor(painting, metadata.loss_weights["style_size"])])
+    seen = (metadata.loss_weights[key] for key in ("style_size", "style_trim"))
+    objective.set_style([open_tensor(painting, *seen)])
     totals, pictures = [], []
     with torch.no_grad():
         for photo in photos:

@@ -51,6 +51,7 @@ def objectives(
         judge_config(options.perceptual, weights, options.perceptual_weights),
         size=options.photo_size,
         style_size=weights.get("style_size"),
+        style_trim=weights.get("style_trim", 0.0),
         precision="f32",
     )
     photos = [np.asarray(photo) for _, photo in photo_list(options.photos, options.count, options.photo_size)]

@@ -88,7 +88,9 @@ def main() -> int:
     judge = build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)).to(device)
     judge.set_precision(torch.bfloat16 if bf16_is_fast(device) else torch.float32)
     objective = Objective(judge, objective_config(weights))
-    objective.set_style([open_tensor(options.painting, weights.get("style_size", 512)).to(device)])
+    objective.set_style(
+        [open_tensor(options.painting, weights.get("style_size", 512), weights.get("style_trim", 0.0)).to(device)]
+    )
     pairs = PortraitPairs(options.portraits)
     results: dict[str, list[dict[str, float]]] = {name: [] for name in stylizers}
     rows = []

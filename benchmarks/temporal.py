@@ -194,7 +194,7 @@ def objectives(stylizers: dict[str, Stylizer], photos: list[Path], options: argp
     objective = Objective(
         build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)), objective_config(weights)
     )
-    objective.set_style([open_tensor(options.painting, weights.get("style_size", 512))])
+    objective.set_style([open_tensor(options.painting, weights.get("style_size", 512), weights.get("style_trim", 0.0))])
     totals: dict[str, list[float]] = {name: [] for name in stylizers}
     with torch.no_grad():
         for path in photos:

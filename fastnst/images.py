@@ -116,6 +116,17 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
+def trimmed(image: Image.Image, share: float) -> Image.Image:
+    """The image without a share of its width at the left and right, and of its height at the top and bottom.
+
+    Raises `ValueError` for a share that is not from 0 to less than a half.
+    """
+    if not 0 <= share < 0.5:
+        raise ValueError(f"a share of {share} leaves nothing of a picture")
+    across, down = round(share * image.width), round(share * image.height)
+    return image.crop((across, down, image.width - across, image.height - down))
+
+
 def resize_long_side(image: Image.Image, size: int) -> Image.Image:
     """Scale so that the long side is `size` pixels (Lanczos); the aspect stays."""
     return _scale(image, size / max(image.size))

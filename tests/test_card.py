@@ -25,7 +25,14 @@ METADATA = StyleMetadata(
     network="swift",
     network_options={"width": 64},
     perceptual="slim",
-    loss_weights={"content_layers": ["relu4_2"], "style_layers": ["relu1_1", "relu2_1"], "style_weight": 8.0},
+    loss_weights={
+        "content_layers": ["relu4_2"],
+        "style_layers": ["relu1_1", "relu2_1"],
+        "style_weight": 8.0,
+        "style_size": 512,
+        "style_trim": 0.06,
+        "padding": "replicate",
+    },
     steps=4000,
     batch_size=4,
     image_size=256,
@@ -73,6 +80,7 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
         "# negative",
         "Painting: *A Negative*, Nobody, 1900 (Photography; public domain).",
         "![a photo, the painting, and the photo restyled](negative.jpg)",
+        "| judge | slim, borders replicated: content relu4_2, style relu1_1, relu2_1 |",
         "| training | 4000 steps of 4 crops of 256 px |",
         "| time and hardware | 72 min on CPU, Some Processor, 2 threads |",
         "| N_eq from the photo | 62 iterations of L-BFGS reach the same objective (10 held-out photos, 256 px) |",
@@ -83,6 +91,7 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
         "It needed more steps.",
     ):
         assert line in text.splitlines()
+    assert "painting at 512 px, 6 % of its sides left off at each border |" in text
     strip = open_image(tmp_path / "negative.jpg")
     assert strip.width > 3 * 320 > strip.height
     assert run(capsys, model)[0] == 2  # nothing is overwritten unasked

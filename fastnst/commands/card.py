@@ -143,7 +143,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         f" style {layers['style']}",
         "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
         f" {weights.get('tv_weight')}{_others(weights)}, {weights.get('normalization')} terms; painting at"
-        f" {weights.get('style_size')} px",
+        f" {weights.get('style_size')} px{_trimmed(weights.get('style_trim', 0))}",
         "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
         "photos": metadata.data,
@@ -157,6 +157,10 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "held-out objective": not metadata.objective,
     }
     return {label: text for label, text in rows.items() if not unknown.get(label)}
+
+
+def _trimmed(share: float) -> str:
+    return f", {100 * share:g} % of its sides left off at each border" if share else ""
 
 
 def _others(weights: dict[str, Any]) -> str:

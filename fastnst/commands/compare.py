@@ -92,6 +92,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         judge_config(metadata.perceptual, metadata.loss_weights, options.perceptual_weights),
         size=options.size,
         style_size=metadata.loss_weights.get("style_size"),
+        style_trim=metadata.loss_weights.get("style_trim", 0.0),
     )
     objective = prepare(settings, options.painting)
     second, second_name = _second(options, settings)

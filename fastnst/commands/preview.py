@@ -93,4 +93,5 @@ def _settings(options: argparse.Namespace) -> Settings:
         PerceptualConfig(options.perceptual or default, weights_file=options.perceptual_weights, padding=padding),
         size=options.size,
         style_size=model.get("style_size", default_size),
+        style_trim=model.get("style_trim", 0.0),
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
-from fastnst.images import open_image, resize_long_side, to_unit_floats
+from fastnst.images import open_image, resize_long_side, to_unit_floats, trimmed
 from fastnst.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
 from fastnst.reference.memory import check_memory
@@ -30,6 +30,7 @@ class Settings:
     descent: OptimizeConfig = field(default_factory=OptimizeConfig)
     size: int = 384
     style_size: int | None = None
+    style_trim: float = 0.0
     precision: str = "auto"
     tap: str | None = None
 
@@ -40,6 +41,8 @@ class Settings:
         for name, value in (("size", self.size), ("style-size", self.style_size)):
             if value is not None and value < 16:
                 raise ConfigError(f"{name} must be at least 16 pixels, not {value}.")
+        if not 0 <= self.style_trim < 0.5:
+            raise ConfigError(f"style-trim must be from 0 to less than 0.5, not {self.style_trim}.")
         if self.precision not in ("auto", "bf16", "f32"):
             raise ConfigError(f"unknown precision '{self.precision}': choose auto, bf16 or f32.")
         if self.tap not in (None, "conv", "relu"):
@@ -84,7 +87,8 @@ def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[flo
     if not style_layers:
         return objective
     least = objective.perceptual.smallest_input(style_layers)
-    pictures = [open_tensor(path, settings.style_size or settings.size).to(device) for path in paintings]
+    size = settings.style_size or settings.size
+    pictures = [open_tensor(path, size, settings.style_trim).to(device) for path in paintings]
     for path, picture in zip(paintings, pictures, strict=True):
         if min(picture.shape[2:]) < least:
             raise ConfigError(
@@ -106,9 +110,12 @@ def check_size(settings: Settings, objective: Objective, photo: Tensor) -> None:
     check_memory(network, settings.objective.layers, width, height, photo.device, element)
 
 
-def open_tensor(path: Path, size: int) -> Tensor:
-    """A picture as float RGB `[1, 3, H, W]` in [0, 1]; larger ones are reduced to `size` at the long side."""
-    image = open_image(path)
+def open_tensor(path: Path, size: int, trim: float = 0.0) -> Tensor:
+    """A picture as float RGB `[1, 3, H, W]` in [0, 1]; larger ones are reduced to `size` at the long side.
+
+    `trim` is left off at each border first, as a share of its sides.
+    """
+    image = trimmed(open_image(path), trim)
     if max(image.size) > size:
         image = resize_long_side(image, size)
     return torch.from_numpy(to_unit_floats(image))[None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch import Tensor
 import fastnst
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware
-from fastnst.images import open_image, resize_long_side, to_unit_floats
 from fastnst.networks import build_network
 from fastnst.objective import LossTerms, Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
@@ -25,6 +23,7 @@ from fastnst.runtime.metadata import StyleMetadata
 from fastnst.training.mattes import MatteWeights, matte_terms
 from fastnst.training.motion import inconsistency
 from fastnst.training.optimizers import build_optimizer, rate_factor
+from fastnst.training.paintings import open_painting, painting_sha256
 from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits, check_at_least, check_shares
 from fastnst.training.weave import weave
 from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
@@ -42,6 +41,8 @@ class StyleTraining(pl.LightningModule):
         name: the style's name, which users pass to --style.
         painting_weights: one weight a painting (default: equal).
         style_size: long side in pixels at which the paintings are seen. Larger means broader strokes.
+        style_trim: share of a painting's sides that is left off at each border: a frame, a mat, the paper's edge. What
+            is left in becomes style, and pictures get such borders.
         network: the style network.
         perceptual: the frozen judge.
         objective: what it asks for.
@@ -63,6 +64,7 @@ class StyleTraining(pl.LightningModule):
         name: str,
         painting_weights: list[float] | None = None,
         style_size: int = 512,
+        style_trim: float = 0.0,
         network: NetworkConfig = NetworkConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
         perceptual: PerceptualConfig = PerceptualConfig(),  # noqa: B008
         objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
@@ -90,9 +92,9 @@ class StyleTraining(pl.LightningModule):
         self.style_name, self.credits = name, credits
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
         self.optimizer, self.first_judge = optimizer, first_judge
-        self.paintings = [_open_painting(path, style_size) for path in paintings]
+        self.paintings = [open_painting(path, style_size, style_trim) for path in paintings]
         self.painting_weights = painting_weights
-        self.painting_sha256 = ",".join(_sha256(Path(path).expanduser()) for path in paintings)
+        self.painting_sha256 = ",".join(painting_sha256(path) for path in paintings)
         self.perceptual_name, self.perceptual_padding = perceptual.name, perceptual.padding
         self.network = build_network(network.name, width=network.width, blocks=network.blocks)
         self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
@@ -104,7 +106,7 @@ class StyleTraining(pl.LightningModule):
         build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
         self.first_objective = first_judge.objective(perceptual, objective)
-        self.style_size = style_size
+        self.style_size, self.style_trim = style_size, style_trim
         self.validated: dict[str, float] = {}
         self._validation_sums: list[tuple[int, dict[str, float]]] = []
 
@@ -217,6 +219,7 @@ class StyleTraining(pl.LightningModule):
                 **dataclasses.asdict(config),
                 "padding": self.perceptual_padding,
                 "style_size": self.style_size,
+                "style_trim": self.style_trim,
                 "weave_weight": self.weave_weight,
                 "temporal": self.temporal,
                 "first_judge": self._first_judge(),
@@ -284,11 +287,3 @@ class StyleTraining(pl.LightningModule):
         if self.credits == StyleCredits():
             fields = dataclasses.fields(StyleCredits)
             self.credits = StyleCredits(**{field.name: getattr(metadata, field.name) for field in fields})
-
-
-def _open_painting(path: str, size: int) -> Any:
-    return to_unit_floats(resize_long_side(open_image(Path(path).expanduser()), size))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

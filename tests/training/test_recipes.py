@@ -66,7 +66,9 @@ def test_the_styles_that_ship_share_one_recipe() -> None:
             # What is not the same for all is told in the card.
             assert own.keys() - {"init"} == {"base", "name", "painting", "model"}
             assert "init" not in own or f"goes on from {own['init']}" in card
-            assert own["model"].keys() - {"objective"} == {"credits"}
+            assert own["model"].keys() - {"objective", "style_trim"} == {"credits"}
+            trim = own["model"].get("style_trim", 0)
+            assert not trim or f"{100 * trim:g} % of its sides" in card
             assert "objective" not in own["model"] or "style weight" in card
         credits = own["model"]["credits"]
         assert credits.keys() == {"title", "artist", "year", "movement", "licence"}

@@ -15,10 +15,13 @@ from safetensors.torch import load_file
 
 from fastnst import cli
 from fastnst.objective import Objective
+from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.compare import judge_config
+from fastnst.reference.settings import Settings, open_tensor, prepare
 from fastnst.runtime import Stylizer
 from fastnst.training.module import StyleTraining
 from fastnst.training.optimizers import rate_factor
+from fastnst.training.paintings import open_painting
 from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
@@ -194,6 +197,7 @@ def test_a_first_judge_that_cannot_be_had_names_its_own_options(
         (["--data.image_size", "63"], "multiple of 4"),
         (["--model.optimizer", "mouon"], "Did you mean 'muon'"),
         (["--model.first_judge.name", "slm"], "Did you mean 'slim'"),
+        (["--model.style_trim", "0.5"], "style_trim must be from 0 to less than 0.5"),
         (["--model.first_judge.share", "2"], "first_judge.share must be between 0 and 1"),
         (["--init", "{tmp}/misspelt.yaml"], "is not a fastnst checkpoint"),
     ],
@@ -207,6 +211,19 @@ def test_bad_input_is_one_sentence(
     assert cli.run("fastnst.training.cli", given, "train.py") == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "bad").exists()
+
+
+def test_a_trimmed_painting_has_no_frame(tmp_path: Path) -> None:
+    painting = Image.new("RGB", (200, 100), "white")
+    painting.paste((200, 30, 30), (20, 10, 180, 90))
+    painting.save(tmp_path / "framed.png")
+    whole, inside = (open_painting(str(tmp_path / "framed.png"), 160, trim) for trim in (0, 0.1))
+    assert whole.shape == inside.shape == (3, 80, 160)
+    assert (whole[1] > 0.9).mean() > 0.2
+    assert np.allclose(inside[1], 30 / 255)
+    settings = Settings(size=160, style_size=160, style_trim=0.1, perceptual=PerceptualConfig("slim"))
+    assert prepare(settings, [tmp_path / "framed.png"]).style_target("relu1_1").isfinite().all()
+    assert np.allclose(open_tensor(tmp_path / "framed.png", 160, 0.1)[0].numpy(), inside, atol=2 / 255)
 
 
 def test_the_rate_rises_then_falls() -> None:

@@ -1,0 +1,31 @@
+"""The paintings that a style is learned from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from fastnst.errors import ConfigError
+from fastnst.images import open_image, resize_long_side, to_unit_floats, trimmed
+
+
+def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
+    """A painting as a training sees it: float32 `[3, H, W]` in [0, 1].
+
+    Args:
+        path: of the picture file.
+        size: long side in pixels.
+        trim: share of its sides that is left off at each border first.
+
+    Raises `ConfigError` for a trim that leaves nothing, `ImageError` for a file that is no picture.
+    """
+    if not 0 <= trim < 0.5:
+        raise ConfigError(f"style_trim must be from 0 to less than 0.5, not {trim}: it is left off at each border.")
+    return to_unit_floats(resize_long_side(trimmed(open_image(Path(path).expanduser()), trim), size))
+
+
+def painting_sha256(path: str) -> str:
+    """Of the painting's file."""
+    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
