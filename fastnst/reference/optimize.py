@@ -205,10 +205,11 @@ class _Descent:
                         "the optimization keeps diverging at step %d: it ends with the best picture.", step.number
                     )
                     break
-                rate /= 2
+                # The first time it is enough to forget the curvature that misled it: half the step slows what follows.
+                rate /= 2 if result.restarts > 1 else 1
                 log.warning(
-                    "step %d diverged (objective %.4g, best %.4g): back to the best picture with half the step.",
-                    *(step.number, total, self.best),
+                    "step %d diverged (objective %.4g, best %.4g): back to the best picture%s.",
+                    *(step.number, total, self.best, " with half the step" if result.restarts > 1 else ""),
                 )
                 image = best_image.clone().requires_grad_()
                 optimizer = self._optimizer(image, rate)
