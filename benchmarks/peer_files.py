@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from peer_networks import State, mobile_bottlenecks, residual_bottlenecks, tensorflow_fast_style
 from torch import Tensor
+
+from peer_networks import State, mobile_bottlenecks, residual_bottlenecks, tensorflow_fast_style
 
 _POINTER = b"version https://git-lfs"
 # A layer's name that only this network has, and the network.

@@ -32,9 +32,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from peer_files import eager, find_peers, stock_session
-from peer_networks import PlainJohnson
-from peer_objective import Key, named_files, objectives
 from torch import nn
 
 from fastnst.commands.bench import parse_size, test_picture
@@ -44,6 +41,9 @@ from fastnst.images import check_output, write_atomically
 from fastnst.runtime import Stylizer, available_styles, resolve_style
 from fastnst.runtime.providers import usable_cores
 from fastnst.weights import load_network
+from peer_files import eager, find_peers, stock_session
+from peer_networks import PlainJohnson
+from peer_objective import Key, named_files, objectives
 
 _JOHNSON = "johnson"
 _TURN = 0.3  # seconds that a fast one's turn lasts at least, ...

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fastnst.errors import ImageError, OutputError
+from fastnst.errors import ConfigError, ImageError, OutputError
 
 try:  # HEIC comes for free where the plugin is installed: pip install "fastnst[heic]"
     from pillow_heif import register_heif_opener
@@ -119,10 +119,10 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
 def trimmed(image: Image.Image, share: float) -> Image.Image:
     """The image without a share of its width at the left and right, and of its height at the top and bottom.
 
-    Raises `ValueError` for a share that is not from 0 to less than a half.
+    Raises `ConfigError` for a share that is not from 0 to less than a half.
     """
     if not 0 <= share < 0.5:
-        raise ValueError(f"a share of {share} leaves nothing of a picture")
+        raise ConfigError(f"style_trim must be from 0 to less than 0.5, not {share}: it is left off at each border.")
     across, down = round(share * image.width), round(share * image.height)
     return image.crop((across, down, image.width - across, image.height - down))
 

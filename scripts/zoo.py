@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 import yaml
-from demo import sample_photo
-from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
+from demo import sample_photo
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images import open_image, write_atomically
 from fastnst.reference.artifacts import dark_and_light_share
 from fastnst.reference.equivalents import told_equivalents
 from fastnst.runtime import StyleModel, resolve_style
 from fastnst.training.recipes import read_recipe
+from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
 ROOT = Path(__file__).resolve().parents[1]
 _EQUIVALENTS = ("N_eq from noise", "N_eq from the photo")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnst.errors import ConfigError
 from fastnst.images import open_image, resize_long_side, to_unit_floats, trimmed
 
 
@@ -21,8 +20,6 @@ def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
 
     Raises `ConfigError` for a trim that leaves nothing, `ImageError` for a file that is no picture.
     """
-    if not 0 <= trim < 0.5:
-        raise ConfigError(f"style_trim must be from 0 to less than 0.5, not {trim}: it is left off at each border.")
     return to_unit_floats(resize_long_side(trimmed(open_image(Path(path).expanduser()), trim), size))
 
 
