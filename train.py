@@ -5,4 +5,4 @@ import sys
 from fastnst.cli import run
 
 if __name__ == "__main__":
-    sys.exit(run("fastnst.training.cli", sys.argv[1:], "train.py"))
+    sys.exit(run("fastnst.commands.train", sys.argv[1:], "train.py"))

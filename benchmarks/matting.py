@@ -21,13 +21,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
-from fastnst.images import find_images, open_image, save_image
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.images.folders import find_images
 from fastnst.matting.data import centred_square
-from fastnst.matting.measures import measure
 from fastnst.matting.pairs import PortraitPairs
-from fastnst.runtime.matting import MODELS, MattingModel, has_person, resolve_matting_model
-from fastnst.sheets import contact_sheet
+from fastnst.metrics.matting import measure
+from fastnst.runtime.portrait.matting_model import MODELS, MattingModel, has_person, resolve_matting_model
 
 _MEASURES = ("mse", "mad", "gradient", "iou")
 _SHOWN = 8  # portraits on the sheet

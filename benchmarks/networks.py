@@ -24,17 +24,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from fastnst.checkpoints import load_network
+from fastnst.commands.train import main as train
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
-from fastnst.images import from_unit_floats, save_image, to_unit_floats
-from fastnst.objective import Objective
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.encode import save_image
+from fastnst.losses.objective import Objective
+from fastnst.metrics.artifacts import border_energy, grid_energy
 from fastnst.perceptual import build_perceptual
-from fastnst.reference.artifacts import border_energy, grid_energy
+from fastnst.recipes import read_recipe
 from fastnst.reference.compare import judge_config, objective_config, photo_list
-from fastnst.reference.settings import open_tensor
-from fastnst.sheets import contact_sheet
-from fastnst.training.cli import main as train
-from fastnst.training.recipes import read_recipe
-from fastnst.weights import load_network
+from fastnst.reference.inputs import open_tensor
 
 
 def trained(network: str, painting: Path, options: argparse.Namespace) -> Path:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.hardware import default_device
-from fastnst.images import to_unit_floats
-from fastnst.objective import Objective
+from fastnst.images.arrays import to_unit_floats
+from fastnst.losses.objective import Objective
 from fastnst.reference.compare import judge_config, objective_config, photo_list
-from fastnst.reference.settings import Settings, prepare
+from fastnst.reference.config import Settings, prepare
 
 Key = tuple[str, str]  # what it is, and its style
 Run = Callable[[np.ndarray], np.ndarray]

@@ -25,14 +25,16 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
-from fastnst.images import find_images, from_unit_floats, save_image
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.images.arrays import from_unit_floats
+from fastnst.images.encode import save_image
+from fastnst.images.folders import find_images
+from fastnst.losses.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, vgg_layers
+from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, optimize
-from fastnst.reference.settings import open_tensor
-from fastnst.sheets import Cell, contact_sheet
 
 
 def yardstick(path: Path) -> PerceptualNetwork:

@@ -21,17 +21,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
 from fastnst.hardware import bf16_is_fast, default_device
-from fastnst.images import save_image, to_unit_floats
+from fastnst.images.arrays import to_unit_floats
+from fastnst.images.encode import save_image
+from fastnst.losses.objective import Objective
 from fastnst.matting.data import centred_square
 from fastnst.matting.pairs import PortraitPairs
-from fastnst.objective import Objective
 from fastnst.perceptual import build_perceptual
 from fastnst.reference.compare import judge_config, objective_config
-from fastnst.reference.settings import open_tensor
+from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
-from fastnst.sheets import contact_sheet
 
 _HEAD = 0.33  # of the square's side, from the top of the person
 _LEAST_BACKGROUND = 0.15  # share of the square; with less there is no style to measure

@@ -19,11 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.losses.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
+from fastnst.reference.config import Settings, prepare
+from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, optimize
-from fastnst.reference.settings import Settings, open_tensor, prepare
 
 
 class Plain:

@@ -28,13 +28,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
-from fastnst.images import check_output, write_atomically
 from fastnst.networks import StyleNetwork
+from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleModel, resolve_style
-from fastnst.runtime.providers import usable_cores
-from fastnst.weights import load_network
+from fastnst.runtime.engine.providers import usable_cores
 
 _PRODUCT = {"cpu": 3072, "cuda": 8192}  # side of the matrices
 _COPIED = 1 << 28  # bytes

@@ -28,13 +28,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastnst.images import find_images, open_image
-from fastnst.objective import Objective
+from fastnst.images.decode import open_image
+from fastnst.images.folders import find_images
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import build_perceptual
 from fastnst.reference.compare import judge_config, objective_config
-from fastnst.reference.settings import open_tensor
+from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
-from fastnst.runtime.video.smooth import Smoother
+from fastnst.runtime.temporal import Smoother
 
 _FRAMES = 6
 _NOISE = 2.0  # levels of 255: a quiet camera

@@ -28,13 +28,13 @@ from PIL import Image
 
 from fastnst.runtime import Stylizer, resolve_style
 from fastnst.runtime.camera.stats import resident_mebibytes
-from fastnst.runtime.providers import usable_cores
-from fastnst.runtime.video.clip import ClipInfo, Frame
+from fastnst.runtime.engine.providers import usable_cores
 from fastnst.runtime.video.convert import Target, convert_clip
 from fastnst.runtime.video.encoders import choose_encoder
-from fastnst.runtime.video.parts import PartWriter
-from fastnst.runtime.video.source import VideoSource
-from fastnst.runtime.video.stylist import FrameStylist
+from fastnst.runtime.video.reader import VideoSource
+from fastnst.runtime.video.segments import PartWriter
+from fastnst.runtime.video.stages import FrameStylist
+from fastnst.runtime.video.types import ClipInfo, Frame
 
 _PREPARED = 24  # frames that stages alone go through again and again
 _REPORT = 10.0  # seconds between lines on memory

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 import fastnst
 from fastnst.errors import ConfigError, ModelError
-from fastnst.images import write_atomically
 from fastnst.networks import StyleNetwork
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.output_files import write_atomically
+from fastnst.runtime.models.metadata import StyleMetadata
 
 OPSET = 20
 PRECISIONS = ("fp32", "fp16")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fastnst.errors import ModelError
-from fastnst.images import write_atomically
-from fastnst.runtime.matting import MattingModel
-from fastnst.runtime.metadata import MattingMetadata
+from fastnst.output_files import write_atomically
+from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.portrait.matting_model import MattingModel
 
 _COLUMNS = {"mse": "MSE", "mad": "MAD", "gradient": "gradient error", "iou": "IoU", "ms": "ms"}
 

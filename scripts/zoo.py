@@ -22,11 +22,12 @@ import yaml
 
 from demo import sample_photo
 from fastnst.errors import ConfigError, FastNSTError, suggest
-from fastnst.images import open_image, write_atomically
-from fastnst.reference.artifacts import dark_and_light_share
-from fastnst.reference.equivalents import told_equivalents
+from fastnst.images.decode import open_image
+from fastnst.metrics.artifacts import dark_and_light_share
+from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.output_files import write_atomically
+from fastnst.recipes import read_recipe
 from fastnst.runtime import StyleModel, resolve_style
-from fastnst.training.recipes import read_recipe
 from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
 ROOT = Path(__file__).resolve().parents[1]

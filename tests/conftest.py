@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.models.metadata import StyleMetadata
 
 
 @pytest.fixture(autouse=True)

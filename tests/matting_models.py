@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnst.runtime.metadata import MattingMetadata
+from fastnst.runtime.models.metadata import MattingMetadata
 
 ANY = ("batch", "height", "width", 3)
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.models.metadata import StyleMetadata
 
 
 def write_style(path: Path, *, negative: bool = False, **description: str) -> Path:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fastnst import cli
-from fastnst.images import open_image
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.images.decode import open_image
+from fastnst.runtime.models.metadata import StyleMetadata
 from tests.conftest import write_model
 
 METADATA = StyleMetadata(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
-from fastnst.images import open_image
+from fastnst.images.decode import open_image
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

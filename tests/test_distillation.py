@@ -12,10 +12,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fastnst.cli import main
-from fastnst.distillation.pool import Pool, batch_of
-from fastnst.distillation.pruning import least_squares, start_from_network, start_from_teacher, telling_channels
-from fastnst.distillation.student import Student, TwiceDifferentiableConv, mix_channels
-from fastnst.distillation.terms import (
+from fastnst.distillation.initialization import least_squares, start_from_network, start_from_teacher, telling_channels
+from fastnst.distillation.losses import (
     STYLE_TAPS,
     feature_error,
     goal,
@@ -24,8 +22,10 @@ from fastnst.distillation.terms import (
     relative_terms,
     thin,
 )
-from fastnst.functional import gram_matrix
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.distillation.replay import Pool, batch_of
+from fastnst.distillation.student import Student, TwiceDifferentiableConv, mix_channels
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.statistics import gram_matrix
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork, vgg_layers
 

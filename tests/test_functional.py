@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from fastnst.functional import covariance, gram_matrix, mean_std, resize_mask, squared_distance, total_variation
+from fastnst.losses.statistics import covariance, gram_matrix, mean_std, resize_mask, squared_distance, total_variation
 
 
 def test_gram_of_orthogonal_channels_is_diagonal() -> None:

@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ImageError, OutputError
-from fastnst.images import (
-    Picture,
-    check_output,
-    find_images,
-    from_unit_floats,
-    open_image,
-    open_picture,
-    resize_long_side,
-    resize_short_side,
-    save_image,
-    save_picture,
-    to_unit_floats,
-    write_atomically,
-)
-from fastnst.sheets import contact_sheet
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.decode import open_image, open_picture
+from fastnst.images.encode import save_image, save_picture
+from fastnst.images.folders import find_images
+from fastnst.images.picture import Picture
+from fastnst.images.resize import resize_long_side, resize_short_side
+from fastnst.output_files import check_output, write_atomically
 from tests.conftest import gradient
 
 

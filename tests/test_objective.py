@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError
-from fastnst.objective import NORMALIZATIONS, LossTerms, Objective, ObjectiveConfig
+from fastnst.losses.objective import NORMALIZATIONS, LossTerms, Objective, ObjectiveConfig
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
 
 LAYERS = (

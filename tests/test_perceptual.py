@@ -62,7 +62,7 @@ def test_features_are_torchvisions(name: str) -> None:
     reference = getattr(torchvision.models, name)(weights=None).features.eval()
     state = random_state(name)
     reference.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
-    network = PerceptualNetwork(ARCHITECTURES[name], perceptual.sources.TORCHVISION, name=name)
+    network = PerceptualNetwork(ARCHITECTURES[name], perceptual.weight_sets.TORCHVISION, name=name)
     perceptual._fill(network, state, "test")
     images = torch.rand(2, 3, 97, 70)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

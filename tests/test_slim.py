@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fastnst.errors import ConfigError, DownloadError
-from fastnst.functional import gram_matrix
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.statistics import gram_matrix
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.bundled import SLIM_FILE, load_slim, save_slim, slim_recipe
 from fastnst.perceptual.network import SLIM_TAPS
+from fastnst.perceptual.slim import SLIM_FILE, load_slim, save_slim, slim_recipe
 from fastnst.reference.optimize import OptimizeConfig, optimize
 
 

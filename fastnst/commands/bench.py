@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError, suggest
-from fastnst.images import check_output, write_atomically
-from fastnst.runtime.catalog import available_styles, resolve_style
-from fastnst.runtime.style_model import StyleModel
+from fastnst.output_files import check_output, write_atomically
+from fastnst.runtime.models.catalog import available_styles, resolve_style
+from fastnst.runtime.models.style_model import StyleModel
 
 SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 _SECONDS = 4.0  # a style and size is repeated for about this long, ...

@@ -7,9 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
-from fastnst.commands.parser import Parser
-from fastnst.commands.portrait import add_portrait_options, open_portrait
-from fastnst.commands.style_options import add_style_options, check_style_options, chosen_styles
+from fastnst.commands.options.parser import Parser
+from fastnst.commands.options.portrait import add_portrait_options, open_portrait
+from fastnst.commands.options.style import add_style_options, check_style_options, chosen_styles
 from fastnst.errors import ConfigError
 from fastnst.runtime.camera.controls import HELP, Controls
 
@@ -46,9 +46,8 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
     options = build_parser(prog).parse_args(argv)
     _check(options)
     from fastnst.runtime.camera.capture import Camera
-    from fastnst.runtime.camera.live import Live, LiveOptions
-    from fastnst.runtime.camera.people import LivePortrait
-    from fastnst.runtime.camera.screen import Headless, VirtualCamera, Window
+    from fastnst.runtime.camera.outputs import Headless, VirtualCamera, Window
+    from fastnst.runtime.camera.session import Live, LiveOptions, LivePortrait
     from fastnst.runtime.stylizer import Stylizer
 
     styles = chosen_styles(options)

@@ -10,12 +10,14 @@ from typing import Any
 
 from PIL import Image
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError
-from fastnst.images import check_output, open_image, save_image, write_atomically
-from fastnst.reference.equivalents import told_equivalents
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
-from fastnst.sheets import contact_sheet
 
 _CELL = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small

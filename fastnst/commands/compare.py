@@ -13,16 +13,20 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError, DownloadError, FastNSTError
-from fastnst.images import check_output, open_image, resize_long_side, to_unit_floats, write_atomically
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.images.arrays import to_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.resize import resize_long_side
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.output_files import check_output, write_atomically
 from fastnst.perceptual import PerceptualConfig
+from fastnst.progress import progress_bar
 from fastnst.reference.compare import Compared, compare_photo, judge_config, objective_config, photo_list, summarize
-from fastnst.reference.equivalents import told_equivalents
+from fastnst.reference.config import Settings, prepare
 from fastnst.reference.optimize import OptimizeConfig, optimize
 from fastnst.reference.report import write_html
-from fastnst.reference.settings import Settings, prepare, progress_bar
 from fastnst.runtime.stylizer import Stylizer
 
 _TRIAL_STEPS = 3

@@ -14,16 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.commands import optimize as optimize_command
+from fastnst.commands.options.reference import read_variants
+from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
-from fastnst.images import check_output, find_images, from_unit_floats, save_image, to_unit_floats, write_atomically
-from fastnst.objective import LossTerms, Objective
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.encode import save_image
+from fastnst.images.folders import find_images
+from fastnst.losses.objective import LossTerms, Objective
+from fastnst.output_files import check_output, write_atomically
+from fastnst.progress import progress_bar
 from fastnst.reference.compare import photo_list
+from fastnst.reference.config import Settings, prepare
 from fastnst.reference.optimize import optimize
-from fastnst.reference.options import read_variants
-from fastnst.reference.settings import Settings, prepare, progress_bar
-from fastnst.runtime.matting import MattingModel, has_person, resolve_matting_model
+from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.sheets import Cell, contact_sheet
 
 _BACKGROUND = "black"  # of the published comparison
 

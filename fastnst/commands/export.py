@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fastnst.commands.parser import Parser
-from fastnst.images import check_output
+from fastnst.commands.options.parser import Parser
+from fastnst.output_files import check_output
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -32,8 +32,8 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
 
     if is_matting(options.checkpoint):
         return _export_matting(options)
+    from fastnst.checkpoints import load_network
     from fastnst.export import export_style_model
-    from fastnst.weights import load_network
 
     network, metadata = load_network(options.checkpoint)
     if options.name:

@@ -14,21 +14,26 @@ import numpy as np
 from PIL import Image
 
 from fastnst.commands import video
-from fastnst.commands.parser import Parser
-from fastnst.commands.portrait import (
+from fastnst.commands.options import video as clip_options
+from fastnst.commands.options.parser import Parser
+from fastnst.commands.options.portrait import (
     add_background_options,
     add_matting_options,
     open_matting,
     portrait_settings,
-    read_matte,
     refuse_matte_file,
-    with_layers,
 )
 from fastnst.errors import ConfigError, ImageError, OutputError, suggest
-from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
-from fastnst.runtime.composite import take_apart
-from fastnst.runtime.matting import MattingModel, has_person
-from fastnst.runtime.portrait import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
+from fastnst.images.decode import open_picture
+from fastnst.images.encode import save_image, save_picture
+from fastnst.images.folders import find_images
+from fastnst.images.formats import SUFFIXES
+from fastnst.images.picture import Picture
+from fastnst.output_files import check_output
+from fastnst.runtime.portrait.compositing import take_apart
+from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
+from fastnst.runtime.portrait.matte_files import read_matte, with_layers
+from fastnst.runtime.portrait.matting_model import MattingModel, has_person
 from fastnst.runtime.stylizer import check_max_size
 
 KINDS = ("alpha", "cutout", "composite")
@@ -57,7 +62,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
-    video.add_options(parser, restyling=False)
+    clip_options.add_options(parser, restyling=False)
     return parser
 
 
@@ -68,7 +73,7 @@ def main(argv: list[str], prog: str = "fastnst matte") -> int:
     options.write = _checked_kind(options)
     if options.max_size is not None:
         check_max_size(options.max_size)
-    if video.is_clip(options):
+    if clip_options.is_clip(options):
         return _run_clip(options)
     jobs = plan(options.photos, options.output, options.write)
     for job in jobs:
@@ -142,7 +147,7 @@ def _wanted(options: argparse.Namespace) -> PortraitOptions:
 
 
 def _run_clip(options: argparse.Namespace) -> int:
-    from fastnst.runtime.video.people import FrameMattes
+    from fastnst.runtime.video.stages import FrameMattes
 
     refuse_matte_file(options)
     video.check_paths(options)

@@ -12,15 +12,21 @@ import numpy as np
 from PIL import Image, ImageColor
 from torch import Tensor
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
+from fastnst.commands.options.reference import add_settings, read_variants
 from fastnst.errors import ConfigError, OutputError
-from fastnst.images import SUFFIXES, check_output, from_unit_floats, open_image, save_image, to_unit_floats
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.images.formats import SUFFIXES
+from fastnst.output_files import check_output
+from fastnst.progress import progress_bar
+from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
+from fastnst.reference.inputs import open_mask, open_tensor
 from fastnst.reference.optimize import Step, Watcher, optimize
-from fastnst.reference.options import add_settings, read_variants
-from fastnst.reference.settings import Settings, check_size, open_mask, open_tensor, prepare, progress_bar
-from fastnst.runtime.color import transfer_luminance
+from fastnst.runtime.imaging.color import transfer_luminance
 
 _RECIPE_OPTIONS = ("background", "preserve_color", "curve", "every", "film")
 

@@ -12,16 +12,20 @@ from typing import Any
 
 import torch
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
+from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
-from fastnst.images import check_output, from_unit_floats, open_image, save_image, to_unit_floats
-from fastnst.objective import ObjectiveConfig
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.losses.objective import ObjectiveConfig
+from fastnst.output_files import check_output
 from fastnst.perceptual import PerceptualConfig
+from fastnst.progress import progress_bar
+from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
+from fastnst.reference.config import Settings, prepare
 from fastnst.reference.optimize import OptimizeConfig, optimize
-from fastnst.reference.settings import Settings, prepare, progress_bar
-from fastnst.sheets import Cell, contact_sheet
-from fastnst.training.recipes import read_recipe
 
 _FACTORS = (1 / 3, 1.0, 3.0)
 

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
+from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError, OutputError
-from fastnst.images import SUFFIXES, check_output, open_image, save_image, write_atomically
-from fastnst.runtime.catalog import available_styles, described_styles, styles_of
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.images.formats import SUFFIXES
+from fastnst.output_files import check_output, write_atomically
+from fastnst.runtime.models.catalog import available_styles, described_styles, styles_of
+from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.sheets import Cell, contact_sheet
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"  # Grace Hopper, US Navy 1984, public domain
 _SIZE = 480  # pixels: side of a picture on the sheet

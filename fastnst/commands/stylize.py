@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.commands import video
-from fastnst.commands.parser import Parser
-from fastnst.commands.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
-from fastnst.commands.style_options import add_style_options, check_style_options, chosen_styles
+from fastnst.commands.options import video as clip_options
+from fastnst.commands.options.parser import Parser
+from fastnst.commands.options.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
+from fastnst.commands.options.style import add_style_options, check_style_options, chosen_styles
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
-from fastnst.images import SUFFIXES, Picture, check_output, find_images, open_picture, save_image, save_picture
-from fastnst.runtime.choice import StyleChoice
+from fastnst.images.decode import open_picture
+from fastnst.images.encode import save_image, save_picture
+from fastnst.images.folders import find_images
+from fastnst.images.formats import SUFFIXES
+from fastnst.images.picture import Picture
+from fastnst.output_files import check_output
+from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.stylizer import Stylizer, check_max_size
-from fastnst.runtime.tiles import parse_tile
-from fastnst.sheets import contact_sheet
+from fastnst.runtime.tiling import parse_tile
 
 _PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
 
@@ -61,7 +67,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
     add_portrait_options(parser)
-    video.add_options(parser)
+    clip_options.add_options(parser)
     return parser
 
 
@@ -70,7 +76,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
     _check_options(options)
-    if video.is_clip(options):
+    if clip_options.is_clip(options):
         return video.run(options)
     styles = chosen_styles(options)
     jobs = plan(options.photos, styles, options.output, options.format)

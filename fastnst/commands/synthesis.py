@@ -9,14 +9,19 @@ from pathlib import Path
 
 import torch
 
-from fastnst.commands.parser import Parser
+from fastnst.commands.options.parser import Parser
+from fastnst.commands.options.reference import add_settings, read_variants
+from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError
-from fastnst.images import check_output, from_unit_floats, open_image, save_image
+from fastnst.images.arrays import from_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.output_files import check_output
+from fastnst.progress import progress_bar
+from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.gallery import Entry, write_terms
+from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import optimize
-from fastnst.reference.options import add_settings, read_variants
-from fastnst.reference.settings import Settings, check_size, open_tensor, prepare, progress_bar
-from fastnst.sheets import contact_sheet
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 _STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fastnst.errors import ConfigError
+from fastnst.trainer.photos import Crops, FolderSource, PhotoSource, SampleNumbers
 from fastnst.training.data import CentreCrops, Part
-from fastnst.training.photos import Crops, FolderSource, PhotoSource, SampleNumbers
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fastnst.distillation.pool import Picture, Pool, batch_of
-from fastnst.distillation.pruning import start_from_network, start_from_teacher
-from fastnst.distillation.student import Student
-from fastnst.distillation.terms import (
+from fastnst.distillation.initialization import start_from_network, start_from_teacher
+from fastnst.distillation.losses import (
     STYLE_TAPS,
     Goal,
     feature_error,
@@ -22,10 +20,12 @@ from fastnst.distillation.terms import (
     relative_terms,
     thin,
 )
+from fastnst.distillation.replay import Picture, Pool, batch_of
+from fastnst.distillation.student import Student
 from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.bundled import load_slim
-from fastnst.training.optimizers import rate_factor
+from fastnst.perceptual.slim import load_slim
+from fastnst.trainer.optimizers import rate_factor
 
 log = logging.getLogger(__name__)
 

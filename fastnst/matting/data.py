@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import find_images
+from fastnst.images.folders import find_images
 from fastnst.matting.network import STRIDE
 from fastnst.matting.pairs import PortraitPairs, make_sample
-from fastnst.training.photos import SampleNumbers
+from fastnst.trainer.photos import SampleNumbers
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 import fastnst
 from fastnst.errors import ConfigError, ModelError
 from fastnst.export import PRECISIONS, save_graph, shaded_picture, trace_graph
-from fastnst.images import write_atomically
 from fastnst.matting.network import STRIDE, Block, IBNorm, MattingNetwork
-from fastnst.runtime.metadata import MattingMetadata
+from fastnst.output_files import write_atomically
+from fastnst.runtime.models.metadata import MattingMetadata
 
 _CHECKED_SIZES = ((1, 64, 96), (2, 96, 32), (1, 256, 448))
 # Of the alpha, on average: rounding weights to fp16 moves single pixels in doubt, not the matte.
@@ -135,7 +135,7 @@ def _halve_weights(model: Any) -> None:
 
 
 def _check_parity(reference: MattingGraph, path: Path) -> float:
-    from fastnst.runtime.providers import import_onnxruntime
+    from fastnst.runtime.engine.providers import import_onnxruntime
 
     session = import_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import find_images, open_image, open_picture
+from fastnst.images.decode import open_image, open_picture
+from fastnst.images.folders import find_images
 
 _UPPER_BODY = 0.6  # share of the samples that show a head to half a figure
 _OTHER_BACKGROUND = 0.6  # share before another photo

@@ -14,11 +14,11 @@ from torch import Tensor
 import fastnst
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.matting.losses import matting_terms
-from fastnst.matting.measures import measure
 from fastnst.matting.network import MattingNetwork, MattingOptions
 from fastnst.matting.weights import CHECKPOINT_KEY, load_matting
-from fastnst.runtime.metadata import MattingMetadata
-from fastnst.training.optimizers import rate_factor
+from fastnst.metrics.matting import measure
+from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.trainer.optimizers import rate_factor
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fastnst.errors import ModelError
-from fastnst.images import write_atomically
 from fastnst.matting.network import PAPER, MattingNetwork, MattingOptions
-from fastnst.runtime.metadata import MattingMetadata
+from fastnst.output_files import write_atomically
+from fastnst.runtime.models.metadata import MattingMetadata
 
 CHECKPOINT_KEY = "fastnst_matting"
 _SHARED = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fastnst.download import cache_folder, download
+from fastnst.cache import cache_folder
+from fastnst.download import download
 from fastnst.errors import ConfigError, suggest
-from fastnst.perceptual.bundled import load_slim
-from fastnst.perceptual.load import read_convolutions
 from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
-from fastnst.perceptual.sources import WEIGHT_SETS, WeightSet
+from fastnst.perceptual.slim import load_slim
+from fastnst.perceptual.weight_formats import read_convolutions
+from fastnst.perceptual.weight_sets import WEIGHT_SETS, WeightSet
 
 
 @dataclass
@@ -38,7 +39,7 @@ class PerceptualConfig:
     padding: Padding = "zeros"
 
 
-def weight_sets(name: str) -> list[str]:
+def weight_set_names(name: str) -> list[str]:
     """The weight sets of a network, its default first."""
     if name == "slim":
         return ["bundled"]
@@ -57,7 +58,7 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
             f"unknown perceptual network '{config.name}'.{suggest(config.name, ARCHITECTURES)}"
             f" Choose one of: {', '.join(ARCHITECTURES)}."
         )
-    known = weight_sets(config.name)
+    known = weight_set_names(config.name)
     weights = config.weights or _likely_set(config.weights_file, known)
     if weights not in known:
         raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
@@ -126,4 +127,4 @@ def _fill(network: PerceptualNetwork, state: dict[str, Tensor], origin: str) -> 
                 parameter.copy_(values)
 
 
-__all__ = ["PerceptualConfig", "PerceptualNetwork", "build_perceptual", "weight_sets"]
+__all__ = ["PerceptualConfig", "PerceptualNetwork", "build_perceptual", "weight_set_names"]

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fastnst.images import from_unit_floats, to_unit_floats
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
+from fastnst.metrics.equivalent_iterations import equivalent_iterations
 from fastnst.perceptual import PerceptualConfig
-from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
-from fastnst.reference.equivalents import equivalent_iterations
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize
 from fastnst.runtime.stylizer import Stylizer
 
@@ -191,7 +191,9 @@ def _tensor(image: Image.Image, device: torch.device) -> torch.Tensor:
 def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Image]]:
     """The first `count` readable photos below a folder, spread evenly over it, at `size` pixels long side."""
     from fastnst.errors import ConfigError, ImageError
-    from fastnst.images import find_images, open_image, resize_long_side
+    from fastnst.images.decode import open_image
+    from fastnst.images.folders import find_images
+    from fastnst.images.resize import resize_long_side
 
     paths = find_images([folder])
     chosen: list[tuple[str, Image.Image]] = []

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from fastnst.errors import ConfigError, OutputError
-from fastnst.images import check_output
+from fastnst.output_files import check_output
 
 _FRAMES_A_SECOND = 30
 _LONGEST_SECONDS = 15

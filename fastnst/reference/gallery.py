@@ -9,9 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from fastnst.images import save_image, write_atomically
+from fastnst.contact_sheet import Cell, contact_sheet
+from fastnst.images.encode import save_image
+from fastnst.output_files import write_atomically
 from fastnst.reference.optimize import Optimized
-from fastnst.sheets import Cell, contact_sheet
 
 _TERMS = ("content", "style", "tv", "total")
 

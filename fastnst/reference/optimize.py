@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import ConfigError, suggest
-from fastnst.objective import LossTerms, Objective
+from fastnst.losses.objective import LossTerms, Objective
 
 log = logging.getLogger(__name__)
 

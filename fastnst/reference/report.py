@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.reference.compare import Compared
-from fastnst.reference.equivalents import told_equivalents
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; color: #222; }

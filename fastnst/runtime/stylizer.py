@@ -8,15 +8,16 @@ import numpy as np
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import open_image, resize_long_side
-from fastnst.runtime.choice import StyleChoice, choose
-from fastnst.runtime.color import blend, transfer_luminance
-from fastnst.runtime.metadata import StyleMetadata
-from fastnst.runtime.mixing import open_style
-from fastnst.runtime.sessions import is_engine_error
-from fastnst.runtime.stroke import at_stroke, check_stroke
-from fastnst.runtime.style_model import SMALLEST_SIDE
-from fastnst.runtime.tiles import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
+from fastnst.images.decode import open_image
+from fastnst.images.resize import resize_long_side
+from fastnst.runtime.engine.session import is_engine_error
+from fastnst.runtime.imaging.color import blend, transfer_luminance
+from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.models.style_blend import open_style
+from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_spec import StyleChoice, choose
+from fastnst.runtime.stroke_size import at_stroke, check_stroke
+from fastnst.runtime.tiling import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
 
 
 class Stylizer:

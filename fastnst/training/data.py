@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import resize_short_side
-from fastnst.training.photos import (
+from fastnst.images.resize import resize_short_side
+from fastnst.trainer.photos import (
     Crops,
     FolderSource,
     PhotoSource,

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 import fastnst
+from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware
+from fastnst.losses.objective import LossTerms, Objective, ObjectiveConfig
+from fastnst.losses.periodicity import weave
+from fastnst.losses.regions import MatteWeights, matte_terms
+from fastnst.losses.temporal import inconsistency
 from fastnst.networks import build_network
-from fastnst.objective import LossTerms, Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.runtime.catalog import resolve_style
-from fastnst.runtime.metadata import StyleMetadata
-from fastnst.training.mattes import MatteWeights, matte_terms
-from fastnst.training.motion import inconsistency
-from fastnst.training.optimizers import build_optimizer, rate_factor
+from fastnst.runtime.models.catalog import resolve_style
+from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.training.paintings import open_painting, painting_sha256
 from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits, check_at_least, check_shares
-from fastnst.training.weave import weave
-from fastnst.weights import CHECKPOINT_KEY, load_network, network_name
 
 log = logging.getLogger(__name__)
 

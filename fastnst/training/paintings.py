@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnst.images import open_image, resize_long_side, to_unit_floats, trimmed
+from fastnst.images.arrays import to_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.resize import resize_long_side, trimmed
 
 
 def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:

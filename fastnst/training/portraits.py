@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import open_image
-from fastnst.training.photos import FolderSource
+from fastnst.images.decode import open_image
+from fastnst.trainer.photos import FolderSource
 
 
 class PortraitSource:

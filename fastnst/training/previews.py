@@ -13,12 +13,14 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from fastnst.images import from_unit_floats, resize_long_side, save_image
-from fastnst.sheets import contact_sheet
+from fastnst.checkpoints import save_network
+from fastnst.contact_sheet import contact_sheet
+from fastnst.images.arrays import from_unit_floats
+from fastnst.images.encode import save_image
+from fastnst.images.resize import resize_long_side
+from fastnst.trainer.lightning_cli import run_folder
 from fastnst.training.data import PhotoData
-from fastnst.training.lightning_cli import run_folder
 from fastnst.training.module import StyleTraining
-from fastnst.weights import save_network
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastnst.errors import ConfigError, DownloadError
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.losses.objective import Objective, ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 
 

@@ -13,11 +13,11 @@ from fastnst import cli
 from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.export import folded
 from fastnst.matting.losses import boundary, matting_terms, semantic_target
-from fastnst.matting.measures import gradient_error, measure
 from fastnst.matting.network import PAPER, IBNorm, Mattes, MattingNetwork, MattingOptions
 from fastnst.matting.weights import is_matting, load_matting, save_matting
-from fastnst.runtime.matting import MattingModel
-from fastnst.runtime.metadata import MattingMetadata
+from fastnst.metrics.matting import gradient_error, measure
+from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.portrait.matting_model import MattingModel
 from tests.matting_models import disc
 
 TINY = MattingOptions(width=0.25, top=32, detail=8)

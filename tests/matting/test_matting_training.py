@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from fastnst import cli
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import find_images
+from fastnst.images.folders import find_images
 from fastnst.matting.data import PortraitData, Samples, centred_square
 from fastnst.matting.pairs import PortraitPairs, clean_foreground, random_square, reduce_pair, soften
 from fastnst.matting.weights import load_matting

@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fastnst import cli
-from fastnst.images import open_image
+from fastnst.images.decode import open_image
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
-from fastnst.reference import settings
+from fastnst.reference import config as settings
 from tests.conftest import write_model
 from tests.test_perceptual import random_state
 
@@ -154,7 +154,7 @@ def test_a_misspelt_recipe_names_the_nearest_key(capsys, inputs: Path) -> None:
 
 def test_shipped_recipes_are_valid(inputs: Path) -> None:
     from fastnst.commands.optimize import build_parser
-    from fastnst.reference.options import read_variants
+    from fastnst.commands.options.reference import read_variants
 
     recipes = sorted((Path(__file__).parents[2] / "configs" / "reference").glob("*.yaml"))
     assert len(recipes) >= 5
@@ -169,7 +169,7 @@ def test_shipped_recipes_are_valid(inputs: Path) -> None:
 def test_compare_measures_a_model_against_the_reference(
     capsys, inputs: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fastnst.runtime.metadata import StyleMetadata
+    from fastnst.runtime.models.metadata import StyleMetadata
 
     metadata = StyleMetadata(
         name="negative", perceptual="alexnet",
@@ -221,7 +221,7 @@ def test_compare_measures_a_model_against_the_reference(
 
 
 def test_compare_shows_portraits_with_and_without_background(capsys, inputs: Path, photo: Image.Image) -> None:
-    from fastnst.runtime.metadata import StyleMetadata
+    from fastnst.runtime.models.metadata import StyleMetadata
 
     model = write_model(inputs / "negative.onnx", properties=StyleMetadata(name="negative").to_properties())
     for folder in ("photos", "mattes"):

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from fastnst.errors import ConfigError
-from fastnst.images import from_unit_floats
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.images.arrays import from_unit_floats
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
+from fastnst.metrics.equivalent_iterations import equivalent_iterations
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
-from fastnst.reference.artifacts import blob_share, border_energy, grid_energy, saturated_share
-from fastnst.reference.equivalents import equivalent_iterations
 from fastnst.reference.memory import needed_bytes
 from fastnst.reference.optimize import OptimizeConfig, initial_image, optimize
 from tests.conftest import gradient

@@ -16,8 +16,8 @@ from fastnst.errors import CameraError, MissingDependencyError, OutputError
 from fastnst.runtime import Stylizer
 from fastnst.runtime.camera.capture import Camera
 from fastnst.runtime.camera.controls import Controls
-from fastnst.runtime.camera.live import Live, LiveOptions
-from fastnst.runtime.camera.screen import VirtualCamera, Window
+from fastnst.runtime.camera.outputs import VirtualCamera, Window
+from fastnst.runtime.camera.session import Live, LiveOptions
 from fastnst.runtime.camera.stats import Stats
 from tests.runtime.cameras import Fake, Scripted
 from tests.runtime.clips import look, make_clip, pictures

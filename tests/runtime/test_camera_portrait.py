@@ -13,10 +13,9 @@ from fastnst.errors import OutputError
 from fastnst.runtime import Stylizer
 from fastnst.runtime.camera.capture import Camera
 from fastnst.runtime.camera.controls import Controls
-from fastnst.runtime.camera.live import Live, LiveOptions
-from fastnst.runtime.camera.people import LivePortrait
-from fastnst.runtime.matting import MattingModel
-from fastnst.runtime.portrait import Portrait, PortraitOptions
+from fastnst.runtime.camera.session import Live, LiveOptions, LivePortrait
+from fastnst.runtime.portrait.compositor import Portrait, PortraitOptions
+from fastnst.runtime.portrait.matting_model import MattingModel
 from tests.matting_models import disc, scene, write_ours
 from tests.runtime.cameras import Fake, Scripted
 from tests.runtime.clips import make_clip, pictures

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from fastnst.errors import ConfigError
-from fastnst.runtime.composite import (
+from fastnst.runtime.portrait.compositing import (
     blurred_background,
     composite,
     take_apart,
     to_linear,
     to_srgb,
 )
-from fastnst.runtime.portrait import mixed, parse_color
+from fastnst.runtime.portrait.compositor import mixed, parse_color
 from tests.conftest import gradient
 from tests.matting_models import disc
 

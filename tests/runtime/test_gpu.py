@@ -12,10 +12,11 @@ import onnxruntime
 import pytest
 
 from fastnst.errors import ConfigError
-from fastnst.runtime import StyleModel, available_styles, providers
-from fastnst.runtime.binding import BoundSession
-from fastnst.runtime.gpu import attempts, open_gpu
-from fastnst.runtime.sessions import UnavailableError, warn_once
+from fastnst.runtime import StyleModel, available_styles
+from fastnst.runtime.engine import providers
+from fastnst.runtime.engine.cuda import attempts, open_gpu
+from fastnst.runtime.engine.io_binding import BoundSession
+from fastnst.runtime.engine.session import UnavailableError, warn_once
 
 
 class OrtError(Exception):
@@ -264,7 +265,7 @@ def test_auto_goes_on_where_the_cache_cannot_be_written(
     ort: FakeOrt, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("fastnst.runtime.gpu.cache_path", lambda: tmp_path / "file" / "cache")
+    monkeypatch.setattr("fastnst.runtime.engine.cuda.cache_path", lambda: tmp_path / "file" / "cache")
     assert StyleModel(model).provider == "cuda"
 
 

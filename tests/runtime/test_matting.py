@@ -14,11 +14,14 @@ import pytest
 from PIL import Image
 
 from fastnst.errors import ConfigError, DownloadError, ImageError, ModelError
-from fastnst.runtime import matting
-from fastnst.runtime.guided_filter import box_mean, enlarge, linear_coefficients, refine
-from fastnst.runtime.matting import (
+from fastnst.runtime.engine.precision import peak_signal_to_noise
+from fastnst.runtime.imaging.area_resize import area_resize
+from fastnst.runtime.imaging.filters import box_mean, enlarge
+from fastnst.runtime.imaging.guided_filter import linear_coefficients, refine
+from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.portrait import matting_model as matting
+from fastnst.runtime.portrait.matting_model import (
     MattingModel,
-    TemporalSmoothing,
     has_person,
     is_sure,
     paper_size,
@@ -26,9 +29,7 @@ from fastnst.runtime.matting import (
     settled,
     working_size,
 )
-from fastnst.runtime.metadata import MattingMetadata
-from fastnst.runtime.precision import peak_signal_to_noise
-from fastnst.runtime.resampling import area_resize
+from fastnst.runtime.temporal import TemporalSmoothing
 from tests.matting_models import disc, scene, write_modnet, write_ours
 
 
@@ -303,7 +304,7 @@ def test_which_model_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_runtime_of_portraits_imports_nothing_heavy() -> None:
     code = (
-        "import sys, json, fastnst.runtime.portrait, fastnst.commands.matte as m\n"
+        "import sys, json, fastnst.runtime.portrait.compositor, fastnst.commands.matte as m\n"
         "m.build_parser('x').format_help()\n"
         "print(json.dumps([m for m in ('torch', 'onnxruntime', 'onnx') if m in sys.modules]))"
     )

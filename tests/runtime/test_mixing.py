@@ -11,10 +11,10 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.errors import ConfigError, ModelError, StyleNotFoundError
-from fastnst.images import open_image
+from fastnst.images.decode import open_image
 from fastnst.runtime import Stylizer
-from fastnst.runtime.choice import choose, choose_movement
-from fastnst.runtime.mixing import mixed
+from fastnst.runtime.imaging.blending import mixed
+from fastnst.runtime.models.style_spec import choose, choose_movement
 from tests.style_models import write_gallery, write_style
 
 
@@ -25,7 +25,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _only_our_styles(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastnst.runtime.catalog.style_folders", lambda: [gallery])
+    monkeypatch.setattr("fastnst.runtime.models.catalog.style_folders", lambda: [gallery])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_variants_of_one_painting_are_one_style_of_its_movement(
 ) -> None:
     for name, painting in (("night", "ab"), ("night_portrait", "ab"), ("sunflowers", "cd")):
         write_style(tmp_path / f"{name}.onnx", movement="Post-Impressionism", painting_sha256=painting)
-    monkeypatch.setattr("fastnst.runtime.catalog.style_folders", lambda: [tmp_path])
+    monkeypatch.setattr("fastnst.runtime.models.catalog.style_folders", lambda: [tmp_path])
     assert [path.stem for path in choose_movement("post").paths] == ["night", "sunflowers"]
 
 
@@ -223,8 +223,8 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
 
 
 def test_descriptions_are_read_without_opening_the_model(gallery: Path, tmp_path: Path) -> None:
-    from fastnst.runtime.descriptions import read_description
-    from fastnst.runtime.style_model import StyleModel
+    from fastnst.runtime.models.onnx_metadata import read_description
+    from fastnst.runtime.models.style_model import StyleModel
 
     shipped = Path(__file__).parents[2] / "weights" / "starry_night.onnx"
     for path in (*gallery.glob("*.onnx"), shipped):

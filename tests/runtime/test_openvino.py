@@ -13,9 +13,12 @@ import pytest
 from PIL import Image
 
 from fastnst.errors import ConfigError
-from fastnst.images import open_image, resize_long_side
-from fastnst.runtime import StyleModel, openvino, sessions
-from fastnst.runtime.catalog import resolve_style
+from fastnst.images.decode import open_image
+from fastnst.images.resize import resize_long_side
+from fastnst.runtime import StyleModel
+from fastnst.runtime.engine import openvino
+from fastnst.runtime.engine import session as sessions
+from fastnst.runtime.models.catalog import resolve_style
 
 PHOTO = Path(__file__).parents[2] / "fastnst" / "sample.jpg"
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
-from fastnst.commands.portrait import add_portrait_options, open_portrait
+from fastnst.commands.options.portrait import add_portrait_options, open_portrait
 from fastnst.errors import ConfigError
-from fastnst.runtime.matting import MattingModel
-from fastnst.runtime.portrait import NoPersonError, Portrait, PortraitOptions
+from fastnst.runtime.portrait.compositor import NoPersonError, Portrait, PortraitOptions
+from fastnst.runtime.portrait.matting_model import MattingModel
 from tests.conftest import write_model
 from tests.matting_models import disc, scene, write_ours
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images import open_image
+from fastnst.images.decode import open_image
 from fastnst.runtime import Stylizer
-from fastnst.runtime.sharpening import enlarged_sharply
-from fastnst.runtime.stroke import at_stroke
+from fastnst.runtime.imaging.upsampling import enlarged_sharply
+from fastnst.runtime.stroke_size import at_stroke
 from tests.conftest import gradient
 from tests.style_models import write_style
 
@@ -101,7 +101,7 @@ def test_a_flat_picture_stays_flat() -> None:
 def test_bands_of_a_large_picture_fit_together(restyled, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, small, result = restyled
     whole = enlarged_sharply(result, small, photo[:-1])  # an odd height: rows of the two do not meet
-    monkeypatch.setattr("fastnst.runtime.sharpening._BAND", 320 * 50)
+    monkeypatch.setattr("fastnst.runtime.imaging.upsampling._BAND", 320 * 50)
     assert np.abs(enlarged_sharply(result, small, photo[:-1]).astype(int) - whole).max() <= 1
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError, ModelError, StyleNotFoundError
 from fastnst.runtime import StyleMetadata, StyleModel, Stylizer, available_styles, resolve_style
-from fastnst.runtime.color import transfer_luminance
-from fastnst.runtime.providers import usable_cores
+from fastnst.runtime.engine.providers import usable_cores
+from fastnst.runtime.imaging.color import transfer_luminance
 from tests.conftest import gradient, write_model
 
 

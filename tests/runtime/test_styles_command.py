@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
-from fastnst.images import open_image
+from fastnst.images.decode import open_image
 from tests.style_models import write_gallery
 
 
 @pytest.fixture
 def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = write_gallery(tmp_path / "gallery")
-    monkeypatch.setattr("fastnst.runtime.catalog.style_folders", lambda: [folder])
+    monkeypatch.setattr("fastnst.runtime.models.catalog.style_folders", lambda: [folder])
     return folder
 
 
@@ -62,7 +62,7 @@ def test_the_list_opens_no_model(capsys, gallery: Path, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise AssertionError("a model was opened")
 
-    monkeypatch.setattr("fastnst.runtime.style_model.open_engine", fail)
+    monkeypatch.setattr("fastnst.runtime.models.style_model.open_engine", fail)
     assert run(capsys)[0] == 0
 
 
@@ -126,6 +126,6 @@ def test_bad_input_is_one_sentence(capsys, gallery: Path, tmp_path: Path, argume
 
 
 def test_no_style_at_all(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastnst.runtime.catalog.style_folders", lambda: [tmp_path])
+    monkeypatch.setattr("fastnst.runtime.models.catalog.style_folders", lambda: [tmp_path])
     code, _, err = run(capsys)
     assert (code, "no style is installed" in err) == (2, True)

@@ -14,7 +14,7 @@ from fastnst.cli import main
 from fastnst.errors import ConfigError, ImageError
 from fastnst.runtime import StyleModel, Stylizer, resolve_style
 from fastnst.runtime import stylizer as stylizer_module
-from fastnst.runtime.tiles import AUTO_PIXELS, Tiles, choose_tiles, level, parse_tile, plan_tiles, run_in_tiles
+from fastnst.runtime.tiling import AUTO_PIXELS, Tiles, choose_tiles, level, parse_tile, plan_tiles, run_in_tiles
 from tests.conftest import gradient
 
 SMALL = Tiles(pixels=225_000, margin=24, fade=16)

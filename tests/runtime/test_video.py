@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
-from fastnst.runtime.video.frames import FolderSource
-from fastnst.runtime.video.hdr import PQ, tone_map
-from fastnst.runtime.video.smooth import Smoother
-from fastnst.runtime.video.source import VideoSource
+from fastnst.runtime.temporal import Smoother
+from fastnst.runtime.video.image_sequence import FolderSource
+from fastnst.runtime.video.reader import VideoSource
+from fastnst.runtime.video.tone_mapping import PQ, tone_map
 from tests.runtime.clips import NTSC, look, make_clip, pictures, set_matrix
 
 
@@ -220,7 +220,7 @@ def test_pyav_is_named_where_it_is_missing(
 def test_neither_torch_nor_pyav_nor_opencv_is_imported_early() -> None:
     modules = (
         "fastnst.commands.stylize, fastnst.commands.camera, fastnst.commands.matte, fastnst.runtime.video.convert,"
-        " fastnst.runtime.video.people, fastnst.runtime.camera.live"
+        " fastnst.runtime.video.stages, fastnst.runtime.camera.session"
     )
     script = f"import sys, {modules}; print(sorted({{'torch', 'av', 'cv2', 'onnxruntime'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -16,7 +16,9 @@ import pytest
 
 from fastnst import cli
 from fastnst.errors import ClipError, ModelError, OutputError
-from fastnst.runtime.video import parts, source, stylist
+from fastnst.runtime.video import reader as source
+from fastnst.runtime.video import segments as parts
+from fastnst.runtime.video import stages as stylist
 from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
 from tests.runtime.clips import NTSC, look, make_clip, pictures
 
@@ -26,7 +28,7 @@ _LONGEST = 20  # seconds that anything here may take before it counts as hung
 _SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from fastnst.runtime.video import stylist
+from fastnst.runtime.video import stages as stylist
 restyle = stylist.FrameStylist.restyle
 stylist.FrameStylist.restyle = lambda self, frames: (time.sleep(0.05), restyle(self, frames))[1]
 from fastnst import cli

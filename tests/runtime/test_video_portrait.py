@@ -12,9 +12,9 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.errors import ModelError
-from fastnst.runtime.matting import MattingModel
-from fastnst.runtime.portrait import Portrait
-from fastnst.runtime.video.stylist import FrameStylist
+from fastnst.runtime.portrait.compositor import Portrait
+from fastnst.runtime.portrait.matting_model import MattingModel
+from fastnst.runtime.video.stages import FrameStylist
 from tests.conftest import write_model
 from tests.matting_models import disc, scene, write_ours
 from tests.runtime.clips import look, make_clip, pictures

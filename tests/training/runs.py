@@ -19,5 +19,5 @@ def arguments(materials: Path, out: Path, name: str, steps: int, *more: str) -> 
 
 
 def train(materials: Path, out: Path, name: str, steps: int, *more: str) -> Path:
-    assert cli.run("fastnst.training.cli", arguments(materials, out, name, steps, *more), "train.py") == 0
+    assert cli.run("fastnst.commands.train", arguments(materials, out, name, steps, *more), "train.py") == 0
     return out / name / "version_0"

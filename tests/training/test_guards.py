@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from fastnst import cli
-from fastnst.training.guards import Guards
-from fastnst.training.looks import Limits, Look, Looker
+from fastnst.checkpoints import load_network
+from fastnst.training.divergence_guard import Guards
 from fastnst.training.module import StyleTraining
+from fastnst.training.preview_metrics import Limits, Look, Looker
 from fastnst.training.previews import Previews
-from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
 GOOD = Look(grid=1.0, border=1.0, blobs=0.0, objective=5.0)
@@ -39,7 +39,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, *looks: Look) -> None:
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "fastnst.training.guards"]
+    return [record.getMessage() for record in caplog.records if record.name == "fastnst.training.divergence_guard"]
 
 
 def test_a_poisoned_batch_costs_one_step_and_half_of_the_rate(
@@ -78,7 +78,7 @@ def test_a_rate_that_is_far_too_high_is_noticed(
     materials: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = arguments(materials, tmp_path, "wild", 8, "--model.learning_rate", "3", "--model.warmup", "0")
-    assert cli.run("fastnst.training.cli", options, "train.py") in (0, 2)  # three halvings may or may not be enough
+    assert cli.run("fastnst.commands.train", options, "train.py") in (0, 2)  # three halvings may or may not be enough
     assert "far above its best" in warnings_of(caplog)[0]
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
 ) -> None:
     poison(monkeypatch, *range(2, 9))
     given = arguments(materials, tmp_path, "bad", 8, "--checkpoint_every", "1", *options)
-    assert cli.run("fastnst.training.cli", given, "train.py") == 2
+    assert cli.run("fastnst.commands.train", given, "train.py") == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert f"the objective became nan at step {3 + often}" in message
     good = tmp_path / "bad" / "version_0" / "checkpoints" / "good.ckpt"

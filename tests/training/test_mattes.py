@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from fastnst import cli
+from fastnst.checkpoints import load_network
 from fastnst.errors import ConfigError
-from fastnst.objective import Objective, ObjectiveConfig
+from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
-from fastnst.runtime.metadata import StyleMetadata
+from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.training.data import PhotoData
-from fastnst.training.mattes import MatteWeights, matte_terms
-from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
 
@@ -105,7 +105,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     options += ["--model.mattes.content_inside", "3"]
     command = arguments(materials, tmp_path / "runs", "portrait", 2, *options)
     command[command.index("--photos") + 1] = str(portraits[0])
-    assert cli.run("fastnst.training.cli", command, "train.py") == 0
+    assert cli.run("fastnst.commands.train", command, "train.py") == 0
     _, metadata = load_network(tmp_path / "runs" / "portrait" / "version_0" / "portrait.safetensors")
     assert isinstance(metadata, StyleMetadata)
     assert metadata.steps == 3

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fastnst.training import motion
-from fastnst.training.motion import Motion, inconsistency, random_motion, warp
+from fastnst.losses import temporal as motion
+from fastnst.losses.temporal import Motion, inconsistency, random_motion, warp
 
 
 def tensor(photo: Image.Image, size: int = 96) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fastnst.errors import ConfigError
-from fastnst.training.optimizers import Muon, build_optimizer, orthogonalized
+from fastnst.trainer.optimizers import Muon, build_optimizer, orthogonalized
 
 
 @pytest.mark.parametrize("shape", [(8, 72), (64, 27), (16, 16)])

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
+from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, hub_table, random_crop
 from fastnst.training.data import PhotoData
-from fastnst.training.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, hub_table, random_crop
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_stream_gives_what_is_still_to_come(folder: Path) -> None:
     from datasets import load_dataset
 
     table = load_dataset("parquet", data_files=[str(parquet(folder))], split="train", streaming=True)
-    from fastnst.training.photos import _undecoded
+    from fastnst.trainer.photos import _undecoded
 
     table = _undecoded(table)
     streams = [iter(StreamedCrops(table, 64, 0, start, 0, 1)) for start in (0, 3)]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fastnst.errors import ConfigError
-from fastnst.training.recipes import read_recipe, with_bases
+from fastnst.recipes import read_recipe, with_bases
 from tests.training.runs import train
 
 STYLES = Path(__file__).parents[2] / "configs" / "styles"

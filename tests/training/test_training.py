@@ -14,15 +14,16 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fastnst import cli
-from fastnst.objective import Objective
+from fastnst.checkpoints import load_network
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.compare import judge_config
-from fastnst.reference.settings import Settings, open_tensor, prepare
+from fastnst.reference.config import Settings, prepare
+from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
+from fastnst.trainer.optimizers import rate_factor
 from fastnst.training.module import StyleTraining
-from fastnst.training.optimizers import rate_factor
 from fastnst.training.paintings import open_painting
-from fastnst.weights import load_network
 from tests.training.runs import arguments, train
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +147,7 @@ class _Judged(StyleTraining):
 def test_the_first_judge_has_its_share_of_the_steps(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastnst.training.cli.StyleTraining", _Judged)
+    monkeypatch.setattr("fastnst.commands.train.StyleTraining", _Judged)
     options = [*FIRST_JUDGE, "--model.first_judge.share", "0.5", "--trainer.val_check_interval", "4"]
     options += ["--model.perceptual.padding", "replicate"]
     run = train(materials, tmp_path, "judged", 4, *options, "--data.val_limit", "1")
@@ -166,7 +167,7 @@ def test_a_resumed_training_keeps_its_optimizer(
     cut = ["--trainer.limit_train_batches", "1", "--trainer.max_epochs", "1"]
     checkpoint = train(materials, tmp_path, "part", 3, *cut) / "checkpoints" / "last.ckpt"
     options = ["--ckpt_path", str(checkpoint), "--model.optimizer", "muon"]
-    assert cli.run("fastnst.training.cli", arguments(materials, tmp_path, "rest", 3, *options), "train.py") == 2
+    assert cli.run("fastnst.commands.train", arguments(materials, tmp_path, "rest", 3, *options), "train.py") == 2
     assert "go on with --model.optimizer adam" in capsys.readouterr().err
 
 
@@ -175,7 +176,7 @@ def test_a_first_judge_that_cannot_be_had_names_its_own_options(
 ) -> None:
     monkeypatch.setenv("FASTNST_MIRROR", str(tmp_path))  # which has no such file
     given = arguments(materials, tmp_path, "bad", 1, "--model.first_judge.name", "vgg16")
-    assert cli.run("fastnst.training.cli", given, "train.py") == 2
+    assert cli.run("fastnst.commands.train", given, "train.py") == 2
     assert "--model.first_judge.weights_file FILE" in capsys.readouterr().err
 
 
@@ -208,7 +209,7 @@ def test_bad_input_is_one_sentence(
     (tmp_path / "empty").mkdir()
     (tmp_path / "misspelt.yaml").write_text("model:\n  lerning_rate: 0.1\n")
     given = arguments(materials, tmp_path, "bad", 1, *(option.format(tmp=tmp_path) for option in options))
-    assert cli.run("fastnst.training.cli", given, "train.py") == 2
+    assert cli.run("fastnst.commands.train", given, "train.py") == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "bad").exists()
 
@@ -237,7 +238,7 @@ def test_the_rate_rises_then_falls() -> None:
 def test_shipped_configurations_are_valid(materials: Path, tmp_path: Path) -> None:
     for config in sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs" / "styles").glob("*.yaml")]):
         options = ["fit", "--config", str(config), "--painting", "x.jpg", "--print_config"]
-        assert cli.run("fastnst.training.cli", options, "train.py") == 0
+        assert cli.run("fastnst.commands.train", options, "train.py") == 0
 
 
 def test_ctrl_c_keeps_a_checkpoint_to_go_on_from(
@@ -253,7 +254,7 @@ def test_ctrl_c_keeps_a_checkpoint_to_go_on_from(
 
     with monkeypatch.context() as patched:
         patched.setattr(StyleTraining, "training_step", interrupted)
-        code = cli.run("fastnst.training.cli", arguments(materials, tmp_path, "stopped", 5), "train.py")
+        code = cli.run("fastnst.commands.train", arguments(materials, tmp_path, "stopped", 5), "train.py")
     assert code == 130
     stopped = tmp_path / "stopped" / "version_0"
     assert load_network(stopped / "stopped.safetensors")[1].steps == 3

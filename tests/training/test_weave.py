@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fastnst.training.weave import weave
+from fastnst.losses.periodicity import weave
 from tests.training.runs import train
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import CameraError
-from fastnst.runtime.camera.library import import_cv2
+from fastnst.runtime.camera._opencv import import_cv2
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from fastnst.errors import FastNSTError
-from fastnst.images import save_image, write_atomically
-from fastnst.runtime.video.clip import ClipInfo, Frame
+from fastnst.images.encode import save_image
+from fastnst.output_files import write_atomically
 from fastnst.runtime.video.encoders import choose_encoder
-from fastnst.runtime.video.parts import PartWriter, part_path
-from fastnst.runtime.video.remux import assemble
+from fastnst.runtime.video.muxer import assemble
+from fastnst.runtime.video.segments import PartWriter, part_path
+from fastnst.runtime.video.types import ClipInfo, Frame
 
 log = logging.getLogger(__name__)
 

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from fastnst.errors import ConfigError, OutputError
-from fastnst.images import READABLE, check_output, write_atomically
-from fastnst.runtime.video.clip import Frame, Sink, Source
+from fastnst.images.formats import READABLE
+from fastnst.output_files import check_output, write_atomically
+from fastnst.runtime.video._pyav import import_av
 from fastnst.runtime.video.encoders import Encoder, choose_encoder
-from fastnst.runtime.video.frames import FolderSink
-from fastnst.runtime.video.gif import GifSink
-from fastnst.runtime.video.library import import_av
-from fastnst.runtime.video.parts import PartWriter, existing_parts, part_path, take_up
+from fastnst.runtime.video.gif_writer import GifSink
+from fastnst.runtime.video.image_sequence import FolderSink
+from fastnst.runtime.video.muxer import FORMATS, assemble, companions, end_of
 from fastnst.runtime.video.pipeline import Pipeline, Run, Work
-from fastnst.runtime.video.remux import FORMATS, assemble, companions, end_of
-from fastnst.runtime.video.source import VideoSource
+from fastnst.runtime.video.reader import VideoSource
+from fastnst.runtime.video.segments import PartWriter, existing_parts, part_path, take_up
+from fastnst.runtime.video.types import Frame, Sink, Source
 
 Report = Callable[[int, float], None]
 

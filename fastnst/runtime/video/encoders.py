@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from fastnst.errors import ConfigError, OutputError, suggest
-from fastnst.runtime.video.clip import ClipInfo
-from fastnst.runtime.video.library import import_av, reason
+from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.runtime.video.types import ClipInfo
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,26 @@
+"""Where downloads, verdicts and engines are kept between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastnst.errors import DownloadError
+
+
+def cache_path() -> Path:
+    """Where downloads and verdicts are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
+    own = os.environ.get("FASTNST_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+
+
+def cache_folder() -> Path:
+    """`cache_path`, created on demand. Raises `DownloadError` if it cannot be."""
+    folder = cache_path()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(
+            f"the cache folder {folder} cannot be created ({error.strerror}): set FASTNST_CACHE to another folder."
+        ) from error
+    return folder

@@ -1,0 +1,89 @@
+"""Reduced precision is used only where it cannot be seen: 40 dB to what float32 gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fastnst.cache import cache_path
+from fastnst.images.decode import open_image
+
+log = logging.getLogger(__name__)
+
+LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could be seen
+_PHOTO = Path(__file__).parents[2] / "sample.jpg"
+
+
+def is_precise(paths: Sequence[Path], engine: str, session: Any, reference: Any) -> bool:
+    """Whether a session stays within 40 dB of float32; the verdict is kept in the user's cache.
+
+    Args:
+        paths: the files that are compared (the model, and a copy of it if that is what runs); their contents and
+            `engine` tell verdicts apart.
+        engine: provider, precision and version of what computes.
+        session, reference: the model in reduced precision and in float32.
+    """
+    key = content_key(*dict.fromkeys(paths))
+    verdict = cache_path() / "precision" / f"{key}-{engine}.json"
+    try:
+        return bool(json.loads(verdict.read_text())["psnr"] >= LEAST_PSNR)
+    except (OSError, ValueError, KeyError):
+        pass  # not judged yet
+    psnr = peak_signal_to_noise(session, reference)
+    try:
+        verdict.parent.mkdir(parents=True, exist_ok=True)
+        verdict.write_text(json.dumps({"psnr": psnr}))
+    except OSError as error:
+        log.debug("the verdict is not kept: %s", error)
+    return psnr >= LEAST_PSNR
+
+
+def content_key(*paths: Path) -> str:
+    """A name for what files hold, whatever they are called."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def peak_signal_to_noise(session: Any, reference: Any) -> float:
+    """The lower PSNR in dB between two sessions of one model, on a photo and on shading, edges and noise.
+
+    The model takes bytes `[N, H, W, 3]` or planes `[N, 3, H, W]` in [−1, 1]; it gives bytes, or floats in [0, 1].
+    """
+    return min(_peak_signal_to_noise(session, reference, picture) for picture in (_photo(), _pattern()))
+
+
+def _peak_signal_to_noise(session: Any, reference: Any, picture: np.ndarray) -> float:
+    taken = reference.get_inputs()[0]
+    images = picture[None]
+    if taken.type != "tensor(uint8)":
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2) / np.float32(127.5) - 1)
+    found, expected = (one.run(None, {taken.name: images})[0] for one in (session, reference))
+    peak = 255.0 if expected.dtype == np.uint8 else 1.0
+    error = float(np.square((found.astype(np.float64) - expected) / peak).mean())
+    return -10 * float(np.log10(max(error, 1e-12)))
+
+
+def _photo() -> np.ndarray:
+    """The portrait that ships, a square of it, uint8 `[256, 256, 3]`."""
+    photo = open_image(_PHOTO)
+    side = min(photo.size)
+    return np.asarray(photo.resize((256, 256), Image.Resampling.BILINEAR, box=(0, 0, side, side)))
+
+
+def _pattern() -> np.ndarray:
+    y, x = np.mgrid[0:256, 0:384] / 64
+    waves = [np.sin(x + phase) + np.cos(y * (1 + phase / 4)) + (np.floor(x + y) % 2) for phase in range(3)]
+    noise = np.random.default_rng(0).normal(0, 0.15, (256, 384, 3))
+    return np.clip((np.stack(waves, axis=-1) + noise + 2) * 52, 0, 255).astype(np.uint8)
+
+
+HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is no style of its own

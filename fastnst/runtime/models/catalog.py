@@ -1,0 +1,106 @@
+"""Which styles there are: names to style model files, and which of them belong to a movement or an artist."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import unicodedata
+from pathlib import Path
+
+from fastnst.errors import ConfigError, ModelError, StyleNotFoundError, suggest
+from fastnst.runtime.engine.precision import HALF_SUFFIX
+from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.models.onnx_metadata import read_description
+
+log = logging.getLogger(__name__)
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def style_folders() -> list[Path]:
+    """Where styles are looked for: $FASTNST_STYLES, the installed package's styles, a source checkout's weights/."""
+    folders = [_PACKAGE / "styles", _PACKAGE.parent / "weights"]
+    own = os.environ.get("FASTNST_STYLES")
+    return [Path(own).expanduser(), *folders] if own else folders
+
+
+def available_styles() -> dict[str, Path]:
+    """The styles by name, in alphabetical order; a name in an earlier folder hides the same name in a later one."""
+    found: dict[str, Path] = {}
+    for folder in reversed(style_folders()):
+        found.update({path.stem: path for path in folder.glob("*.onnx") if not path.name.endswith(HALF_SUFFIX)})
+    return dict(sorted(found.items()))
+
+
+def resolve_style(style: str | Path) -> Path:
+    """The style model file for a name or a path.
+
+    Raises `StyleNotFoundError`, with the nearest name and the list, for a name that is not there.
+    """
+    if is_file(style) or Path(style).suffix == ".onnx":
+        return _expanded(style)
+    styles = available_styles()
+    if str(style) not in styles:
+        known = f"The styles are: {', '.join(styles)}." if styles else "No style is installed."
+        raise StyleNotFoundError(f"unknown style '{style}'.{suggest(str(style), styles)} {known}")
+    return styles[str(style)]
+
+
+def is_file(style: str | Path) -> bool:
+    """Whether this is a file's path; False too for what could not be one."""
+    try:
+        return _expanded(style).is_file()
+    except OSError:  # too long for a name
+        return False
+
+
+def _expanded(style: str | Path) -> Path:
+    try:
+        return Path(style).expanduser()
+    except RuntimeError:  # ~ of a user that there is not
+        return Path(style)
+
+
+def described_styles() -> dict[str, StyleMetadata]:
+    """What each installed style says about itself, by name; a file that is no style is told of and left out.
+
+    Raises `ConfigError` if none is left.
+    """
+    described = {}
+    for name, path in available_styles().items():
+        try:
+            described[name] = read_description(path)
+        except ModelError as error:
+            log.warning("%s", error)
+    if not described:
+        raise ConfigError("no style is installed: give --style a style model file (.onnx).")
+    return described
+
+
+def styles_of(
+    field: str, wanted: str, styles: dict[str, StyleMetadata], among: str = "no style"
+) -> dict[str, StyleMetadata]:
+    """Those of `styles` whose `movement` or `artist` is `wanted`, or, where none is exactly that, contains it.
+
+    Case and accents do not count. Raises `ConfigError`, with the nearest value and all of them, where nothing fits;
+    the sentence begins with `among`.
+    """
+    values = {name: getattr(metadata, field) for name, metadata in styles.items()}
+    known = sorted({value for value in values.values() if value})
+    key = plain(wanted)
+    # Impressionism is not Post-Impressionism, so that a part of a name counts only where no whole one fits.
+    for fits in (lambda value: plain(value) == key, lambda value: key in plain(value)):
+        found = {name: styles[name] for name, value in values.items() if key and fits(value)}
+        if found:
+            return found
+    words = {word: value for value in known for word in (*plain(value).split(), plain(value))}
+    nearest = difflib.get_close_matches(key, words, n=1)
+    near = f" Did you mean '{words[nearest[0]]}'?" if nearest else ""
+    raise ConfigError(f"{among} has the {field} '{wanted}'.{near} There is: {', '.join(known) or 'none given'}.")
+
+
+def plain(text: str) -> str:
+    """Text without accents, capitals and spaces around it, for comparing."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).strip()

@@ -1,0 +1,222 @@
+"""Find the people in a photo: an alpha matte by our small network or by the official MODNet. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastnst.cache import cache_folder, cache_path
+from fastnst.download import RemoteFile, download
+from fastnst.errors import ConfigError, ImageError, ModelError, suggest
+from fastnst.runtime.engine.providers import Engine, open_engine
+from fastnst.runtime.imaging.area_resize import area_resize
+from fastnst.runtime.imaging.filters import enlarge
+from fastnst.runtime.imaging.guided_filter import refine
+from fastnst.runtime.models.catalog import style_folders
+from fastnst.runtime.models.metadata import MattingMetadata
+
+MODELS = ("ours", "modnet")
+STRIDE = 32
+_LEAST_PERSON = 0.004  # share of the picture; below it the matte is empty but for specks
+_SURENESS = 0.4  # share of what is more than a trace that is nearly 1 where people are
+_LONGEST = 4  # long side in short sides up to which a picture is scaled by its short side
+_PAPER_SIZE = 512  # MODNet's reference size
+_SMALLEST_SIDE = 16
+_DOUBT = 5 / 255  # a network is never quite sure: alphas this near to 0 and 1 are those
+# The authors' photographic portrait model as ONNX, Apache-2.0.
+MODNET = RemoteFile(
+    url="https://huggingface.co/Xenova/modnet/resolve/fa2fa546052fba4c08921230a26cc69a333fca12/onnx/model.onnx",
+    checksum="sha256:07c308cf0fc7e6e8b2065a12ed7fc07e1de8febb7dc7839d7b7f15dd66584df9",
+    size=25_888_640,
+)
+
+
+def resolve_matting_model(name: str = "ours", file: Path | None = None) -> Path:
+    """The model file to use: `file` if given, else the small one that ships (`ours`) or the official one (`modnet`).
+
+    The official one is downloaded on first use and kept in the cache. Raises `ConfigError` for an unknown name,
+    `ModelError` if the small one is not installed, `DownloadError` if the official one cannot be had.
+    """
+    if file is not None:
+        return file.expanduser()
+    if name not in MODELS:
+        raise ConfigError(f"unknown matting model '{name}'.{suggest(name, MODELS)} Choose one of: {', '.join(MODELS)}.")
+    if name == "modnet":
+        return _official_model()
+    for folder in style_folders():
+        path = folder / "matting" / "small.onnx"
+        if path.is_file():
+            return path
+    raise ModelError("the small matting model is not installed: take --matting modnet, or --matting-model FILE.")
+
+
+def _official_model() -> Path:
+    path = cache_path() / "modnet.onnx"
+    if path.is_file() and path.stat().st_size == MODNET.size:
+        return path
+    advice = "get the file elsewhere and pass --matting-model FILE, or take --matting ours."
+    return download(MODNET, cache_folder() / path.name, offline_advice=advice)
+
+
+class MattingModel:
+    """A matting model file opened on the best execution provider that works.
+
+    Args:
+        path: an .onnx: ours (`image` uint8 `[N, H, W, 3]` → `alpha` float `[N, H, W, 1]`, with a fastnst description),
+            or MODNet's (float `[N, 3, H, W]` in [−1, 1] → float `[N, 1, H, W]`).
+        provider: `auto`, `cpu`, `openvino`, `cuda` or `tensorrt`.
+        threads: CPU threads, at most the cores that this process may use; None takes all of these.
+
+    Raises `ModelError` with the reason for a file that is missing, damaged or foreign; `ConfigError` for a provider
+    that cannot be had; `MissingDependencyError` if no onnxruntime is installed.
+    """
+
+    def __init__(self, path: str | Path, provider: str = "auto", threads: int | None = None) -> None:
+        self.path = Path(path)
+        _check_file(self.path)
+        # These networks have many small layers: OpenVINO is no faster (19 ms at 640×360 as without it), bf16 not exact
+        # enough, and its threads stand in the way of the style's (79 ms for both at once against 56, and 50 on one
+        # thread).
+        self._engine: Engine = open_engine(self.path, provider, threads, unsuited=("openvino",))
+        self.metadata = _description(self._engine.session, self.path)
+
+    @property
+    def provider(self) -> str:
+        """What runs the model, and in which precision."""
+        return f"{self._engine.provider}, {self._engine.precision}"
+
+    @property
+    def is_official(self) -> bool:
+        """Whether it is MODNet's own file and takes MODNet's own way of scaling."""
+        return self.metadata is None
+
+    def __call__(
+        self, photo: np.ndarray, *, refined: bool = True, colour: bool = True, short_side: int | None = None
+    ) -> np.ndarray:
+        """The alpha matte of one photo.
+
+        Args:
+            photo: uint8 RGB `[H, W, 3]`, any size from 16×16.
+            refined: fit the outline to the photo's edges; else the network's matte is only enlarged, as MODNet does.
+            colour: be guided by colours in that, not by brightness alone (which is faster).
+            short_side: let our network see the photo at this size, not at the one it works best at.
+
+        Returns float32 `[H, W]` in [0, 1], 1 where people are.
+        """
+        coarse, small = self.coarse(photo, short_side)
+        if refined:
+            return settled(refine(coarse, small, photo, colour=colour))
+        return enlarge(coarse, (photo.shape[1], photo.shape[0]))
+
+    def people(self, photo: np.ndarray) -> np.ndarray:
+        """The alpha matte as of a call, but empty where the network wavers: then it found something else than people.
+
+        Half of the false alarms on photos without people go so, and no portrait.
+        """
+        alpha = self(photo)
+        return alpha if is_sure(alpha) else np.zeros_like(alpha)
+
+    def coarse(self, photo: np.ndarray, short_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The matte float32 `[h, w]` and the photo uint8 `[h, w, 3]` at the size at which the network works."""
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+            raise ImageError(f"a matting model takes uint8 [H, W, 3], not {photo.dtype} {list(photo.shape)}.")
+        if min(photo.shape[:2]) < _SMALLEST_SIDE:
+            raise ImageError(
+                f"a picture of {photo.shape[1]}×{photo.shape[0]} pixels is too small to find people in:"
+                f" {_SMALLEST_SIDE}×{_SMALLEST_SIDE} is the least."
+            )
+        if self.metadata is None:
+            height, width = paper_size(photo.shape[0], photo.shape[1])
+        else:
+            reference = short_side or self.metadata.reference_size
+            height, width = working_size(photo.shape[0], photo.shape[1], reference)
+        scaled = area_resize(photo, height, width)
+        small = np.rint(scaled).astype(np.uint8)
+        session = self._engine.session
+        name = session.get_inputs()[0].name
+        if self.is_official:
+            planes = ((scaled - 127.5) / 127.5).astype(np.float32).transpose(2, 0, 1)[None]
+            found = session.run(None, {name: np.ascontiguousarray(planes)})[0][0, 0]
+        else:
+            found = session.run(None, {name: small[None]})[0][0, :, :, 0]
+        return np.clip(found, 0, 1).astype(np.float32), small
+
+
+def working_size(height: int, width: int, reference: int) -> tuple[int, int]:
+    """The size at which our network sees a picture: its short side at `reference`, both sides multiples of 32.
+
+    A picture longer than four short sides is brought to four, so that a panorama costs no more than others.
+    """
+    scale = min(reference / min(height, width), _LONGEST * reference / max(height, width))
+    return tuple(max(1, round(side * scale / STRIDE)) * STRIDE for side in (height, width))  # type: ignore[return-value]
+
+
+def paper_size(height: int, width: int, reference: int = _PAPER_SIZE) -> tuple[int, int]:
+    """The size at which MODNet sees a picture, as its authors' demos have it.
+
+    The short side goes to `reference` if all of the picture is smaller or larger than that; both sides are then cut to
+    multiples of 32.
+    """
+    if max(height, width) < reference or min(height, width) > reference:
+        short = min(height, width)
+        height, width = int(height / short * reference), int(width / short * reference)
+    return max(STRIDE, height - height % STRIDE), max(STRIDE, width - width % STRIDE)
+
+
+def settled(alpha: np.ndarray) -> np.ndarray:
+    """A matte stretched a little beyond 0 and 1, so that what is nearly there is there; no step arises.
+
+    Else two fifths of a picture can be "outline" whose colours must be told apart, with shades that nobody sees.
+    """
+    stretched: np.ndarray = ((alpha - _DOUBT) / (1 - 2 * _DOUBT)).clip(0, 1)
+    return stretched
+
+
+def has_person(alpha: np.ndarray) -> bool:
+    """Whether a matte holds more than specks."""
+    return float((alpha > 0.5).mean()) >= _LEAST_PERSON
+
+
+def is_sure(alpha: np.ndarray) -> bool:
+    """Whether much of what is more than a trace is nearly 1."""
+    return float((alpha > 0.9).mean()) >= _SURENESS * float((alpha > 0.1).mean())
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise ModelError(f"the matting model {path} is a folder.")
+    if not path.is_file():
+        raise ModelError(f"the matting model {path} does not exist.")
+    if path.stat().st_size == 0:
+        raise ModelError(f"the matting model {path} is empty (0 bytes).")
+
+
+def _description(session: Any, path: Path) -> MattingMetadata | None:
+    """Our model's description, or None for MODNet's own; raises `ModelError` for any other model."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    kinds = [value.type for value in (*inputs, *outputs)]
+    shapes = [value.shape for value in (*inputs, *outputs)]
+    properties = dict(session.get_modelmeta().custom_metadata_map)
+    if _like_the_papers(kinds, shapes):
+        fixed = [extent for extent in shapes[0][2:] if isinstance(extent, int)]
+        if fixed:
+            raise ModelError(f"{path} takes pictures of one size only ({fixed[0]}): H and W must be free.")
+        return None
+    if [value.name for value in (*inputs, *outputs)] != ["image", "alpha"]:
+        names = ", ".join(value.name for value in (*inputs, *outputs))
+        raise ModelError(f"{path} is no matting model: it has {names} where 'image' and 'alpha' are expected.")
+    if kinds != ["tensor(uint8)", "tensor(float)"] or shapes[0][3:] != [3] or shapes[1][3:] != [1]:
+        raise ModelError(f"{path} is no matting model: its shapes are {shapes[0]} and {shapes[1]}.")
+    try:
+        return MattingMetadata.from_properties(properties)
+    except ModelError as error:
+        raise ModelError(f"{path} is no matting model: {error}.") from error
+
+
+def _like_the_papers(kinds: list[str], shapes: list[list[Any]]) -> bool:
+    """Float planes in, one float plane out. An exporter may have left the single channel nameless."""
+    if kinds != ["tensor(float)", "tensor(float)"] or [len(shape) for shape in shapes] != [4, 4]:
+        return False
+    return shapes[0][1] == 3 and (shapes[1][1] == 1 or not isinstance(shapes[1][1], int))

@@ -1,0 +1,109 @@
+"""FFmpeg's frames to upright RGB bytes and back: rotation, size, colour matrices, high dynamic range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnst.runtime.video._pyav import import_av
+from fastnst.runtime.video.tone_mapping import HLG, PQ, ToneMapper
+from fastnst.runtime.video.types import Colors
+
+_HD = 720  # lines from which an untagged picture is taken as BT.709, below it as BT.601, as players do
+_BT709, _UNKNOWN, _FCC, _BT470BG, _BT601, _SMPTE240M, _BT2020 = 1, 2, 4, 5, 6, 7, 9  # H.273, table 4
+_SWSCALE = {_BT709: "ITU709", _FCC: "FCC", _BT470BG: "ITU601", _BT601: "ITU601", _SMPTE240M: "SMPTE240M"}
+_SWSCALE |= {_BT2020: "BT2020", 10: "BT2020"}
+
+
+class ToRGB:
+    """Frames of one clip to uint8 RGB `[H, W, 3]`, upright, of one size.
+
+    Args:
+        first: the clip's first frame; its size, rotation and tags decide.
+        max_size: reduce to this long side; the sides become even then, which every encoder takes.
+    """
+
+    def __init__(self, first: Any, max_size: int | None = None) -> None:
+        av = import_av()
+        self.turns, self.mirrored = _orientation(first)
+        width, height = _reduced(first.width, first.height, max_size)
+        self._stored = (width, height)
+        self.size = (height, width) if self.turns % 2 else (width, height)
+        self._matrix = _matrix(first)
+        transfer = int(first.color_trc)
+        self._tone_mapper = ToneMapper(transfer) if transfer in (PQ, HLG) else None
+        self.colors = Colors() if self._tone_mapper else _tags(first, self._matrix)
+        self._to_planes = av.video.reformatter.VideoReformatter()  # keeps its tables from frame to frame
+        self._to_rgb = av.video.reformatter.VideoReformatter()
+
+    def __call__(self, frame: Any) -> np.ndarray:
+        """Convert one frame."""
+        width, height = self._stored
+        options: dict[str, Any] = {"interpolation": "BICUBIC", "threads": 1}
+        if self._tone_mapper is not None:
+            frame = self._to_planes.reformat(
+                frame, width, height, "gbrp16le", src_colorspace=_SWSCALE[self._matrix], **options
+            )
+            frame = self._tone_mapper(frame)
+            rgb = self._to_rgb.reformat(frame, format="rgb24", **options)
+        else:
+            colours = {} if frame.format.is_rgb else {"src_colorspace": _SWSCALE[self._matrix]}
+            rgb = self._to_rgb.reformat(frame, width, height, "rgb24", **colours, **options)
+        pixels: np.ndarray = rgb.to_ndarray()
+        if self.mirrored:
+            pixels = pixels[:, ::-1]
+        return np.ascontiguousarray(np.rot90(pixels, self.turns))
+
+
+class FromRGB:
+    """Uint8 RGB `[H, W, 3]` to frames in an encoder's pixel format."""
+
+    def __init__(self, pixel_format: str, colors: Colors) -> None:
+        self._av = import_av()
+        self._format, self._colors = pixel_format, colors
+        self._reformatter = self._av.video.reformatter.VideoReformatter()
+
+    def __call__(self, rgb: np.ndarray) -> Any:
+        """Convert one picture."""
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        options = {"dst_colorspace": _SWSCALE[self._colors.matrix], "dst_color_range": "MPEG"}
+        frame = self._reformatter.reformat(frame, format=self._format, threads=1, **options)
+        frame.colorspace, frame.color_range = self._colors.matrix, 1
+        frame.color_primaries, frame.color_trc = self._colors.primaries, self._colors.transfer
+        return frame
+
+
+def _reduced(width: int, height: int, max_size: int | None) -> tuple[int, int]:
+    if max_size is None or max(width, height) <= max_size:
+        return width, height
+    factor = max_size / max(width, height)
+    return max(16, int(width * factor) // 2 * 2), max(16, int(height * factor) // 2 * 2)
+
+
+def _matrix(frame: Any) -> int:
+    matrix = int(frame.colorspace)
+    if matrix in _SWSCALE:
+        return matrix
+    return _BT709 if frame.height >= _HD else _BT601
+
+
+def _tags(frame: Any, matrix: int) -> Colors:
+    """Standard dynamic range keeps its tags; the matrix is written even where it was only assumed."""
+    return Colors(matrix, int(frame.color_primaries) or _UNKNOWN, int(frame.color_trc) or _UNKNOWN)
+
+
+def _orientation(frame: Any) -> tuple[int, bool]:
+    """Quarter turns counterclockwise and whether to mirror left-right before, from the display matrix.
+
+    The matrix is nine 32-bit integers; [a b; c d] at 0, 1, 3, 4 maps stored (x, y) to shown (ax + cy, bx + dy).
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(bytes(side_data), dtype=np.int32)[:5].astype(float)
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    # y points down: the stored x axis, shown along (a, b), has turned clockwise by atan2(b, a).
+    return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, mirrored

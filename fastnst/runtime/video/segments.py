@@ -1,0 +1,181 @@
+"""Parts: what is finished of a clip, in files that play at any moment and that a later run goes on from.
+
+A part is a fragmented MP4: whole groups of pictures are appended, so a process that is killed leaves a file that ends
+with the last whole group. The pictures alone are in it; sound joins in the end (`remux.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from fastnst.errors import ConfigError, OutputError
+from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.runtime.video.encoders import Encoder, configure
+from fastnst.runtime.video.pixel_formats import FromRGB
+from fastnst.runtime.video.types import ClipInfo, Frame
+
+# delay_moov: the header is written with the first fragment, when the encoder's delay is known and times can be exact.
+_FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof+delay_moov", "flush_packets": "1"}
+
+
+def part_path(output: Path, number: int = 1) -> Path:
+    """Where part `number` of a clip lies: `out.partial.mp4`, `out.partial-2.mp4` …"""
+    return output.with_name(f"{output.stem}.partial{'' if number == 1 else f'-{number}'}.mp4")
+
+
+def existing_parts(output: Path) -> list[Path]:
+    """The parts of a clip that earlier runs left, in order."""
+    found: list[Path] = []
+    while (path := part_path(output, len(found) + 1)).exists():
+        found.append(path)
+    return found
+
+
+def exact_edits(time_base: Fraction) -> dict[str, str]:
+    """Options that keep an MP4 from rounding the time of its first picture to milliseconds."""
+    return {"movie_timescale": str(time_base.denominator)}
+
+
+class PartWriter:
+    """A sink that encodes frames into a part.
+
+    Raises `OutputError` if the file cannot be written or the encoder fails.
+    """
+
+    def __init__(self, path: Path, info: ClipInfo, encoder: Encoder, settings: dict[str, Any]) -> None:
+        self.path, self.frames = path, 0
+        self._av = import_av()
+        self._info = info
+        self._to_frame = FromRGB(encoder.pixel_format, info.colors)
+        self._durations: dict[int, int] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()  # PyAV opens the file with the first packet; a folder that is read-only should show now
+            options = {**_FRAGMENTED, **exact_edits(info.time_base)}
+            self._container = self._av.open(str(path), "w", format="mp4", options=options)
+        except (OSError, self._av.error.FFmpegError) as error:
+            raise OutputError(f"{path} cannot be written ({reason(error)}).") from error
+        self._container.metadata["comment"] = json.dumps(settings)
+        self._stream = self._container.add_stream(encoder.name, rate=info.rate or Fraction(25))
+        configure(self._stream.codec_context, encoder, info)
+        self._stream.time_base = info.time_base
+
+    def add(self, frame: Frame) -> None:
+        """Encode the next frame."""
+        picture = self._to_frame(frame.rgb)
+        picture.pts, picture.time_base = frame.time, self._info.time_base
+        if frame.duration:
+            self._durations[frame.time] = frame.duration
+        self._write(picture)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Flush the encoder and end the file; a part without frames is removed."""
+        try:
+            if self.frames:
+                self._write(None)
+            self._container.close()
+        except (OSError, self._av.error.FFmpegError) as error:
+            raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
+        finally:
+            if not self.frames:
+                self.path.unlink(missing_ok=True)
+
+    def _write(self, picture: Any) -> None:
+        try:
+            for packet in self._stream.encode(picture):
+                duration = self._durations.pop(packet.pts, None)
+                if duration:
+                    packet.duration = duration
+                self._container.mux(packet)
+        except (OSError, ValueError, self._av.error.FFmpegError) as error:
+            raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What earlier runs finished: the parts, the time of their last frame in ticks, and how many frames."""
+
+    parts: list[Path]
+    last: int | None
+    frames: int
+
+
+def take_up(output: Path, settings: dict[str, Any], time_base: Fraction) -> Progress:
+    """What can be gone on from.
+
+    Raises `ConfigError` if the parts were made with other settings: the halves would not fit together.
+    """
+    parts, last, frames = [], None, 0
+    for path in existing_parts(output):
+        times = [packet.pts * Fraction(packet.time_base) for packet in part_packets(path)]
+        if not times:
+            path.unlink()  # killed before the first group was whole
+            continue
+        _compare(path, _settings(path), settings)
+        parts.append(path)
+        last = round(max(times) / time_base)
+        frames += len(times)
+    for number, path in enumerate(parts, 1):  # close the gaps that empty parts left
+        parts[number - 1] = path.rename(part_path(output, number))
+    return Progress(parts, last, frames)
+
+
+def part_packets(path: Path) -> Iterator[Any]:
+    """The encoded pictures of a part, as far as its groups are whole."""
+    av = import_av()
+    whole = _whole_bytes(path)
+    if not whole:
+        return
+    try:
+        with av.open(str(path)) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if packet.pts is not None and packet.pos is not None and packet.pos + packet.size <= whole:
+                    yield packet
+    except (av.error.InvalidDataError, av.error.EOFError, IndexError):
+        return  # its end is torn
+
+
+def _whole_bytes(path: Path) -> int:
+    """Where the last whole group of pictures of an MP4 ends: boxes have their length in front."""
+    size, position, whole, header_seen = path.stat().st_size, 0, 0, False
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if length == 1 and position + 16 <= size:
+                (length,) = struct.unpack(">Q", file.read(8))
+            if length < 8 or position + length > size:
+                break
+            position += length
+            header_seen = header_seen or kind == b"moov"
+            if kind in (b"mdat", b"moov"):
+                whole = position
+    return whole if header_seen else 0
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    av = import_av()
+    with av.open(str(path)) as container:
+        try:
+            found = json.loads(container.metadata.get("comment", ""))
+        except ValueError:
+            found = None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} was not left by an interrupted fastnst: move it away, then start again.")
+    return found
+
+
+def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ConfigError(
+                f"{path} was begun with {name} {found.get(name)}, not {value}:"
+                " give the same options to go on, or --overwrite instead of --resume to start again."
+            )

@@ -1,0 +1,208 @@
+"""Where training photos come from, and how a photo becomes a crop: folders, parquet files, the hub.
+
+Sample number `i` of a run is the same crop whatever the workers, the ranks or an interruption did before: its photo and
+its crop are drawn from a generator seeded with (seed, i). That is what makes resuming exact.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, Sampler
+
+from fastnst.errors import ConfigError, ImageError
+from fastnst.images.decode import open_image
+from fastnst.images.folders import find_images
+from fastnst.images.resize import resize_short_side
+
+log = logging.getLogger(__name__)
+
+_LARGEST_CROP = 1.5  # a crop's photo is scaled to between 1 and 1.5 crops at its short side
+_ATTEMPTS = 50  # unreadable photos in a row after which the folder is to blame, not the photos
+
+
+class PhotoSource(Protocol):
+    """Photos by number."""
+
+    def __len__(self) -> int: ...
+
+    def open(self, index: int) -> Image.Image:
+        """RGB photo `index`; raises `ImageError` if it cannot be read."""
+        ...
+
+
+class FolderSource:
+    """All pictures below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = find_images([folder])
+        if not self.paths:
+            raise ConfigError(f"no photos found in {folder}: give a folder with JPEG, PNG, WebP or TIFF files.")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def open(self, index: int) -> Image.Image:
+        return open_image(self.paths[index])
+
+
+class TableSource:
+    """Pictures in the `image` column of a Hugging Face dataset (local parquet, or downloaded from the hub)."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = _undecoded(table)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def open(self, index: int) -> Image.Image:
+        return open_row(self.table[index])
+
+
+def open_row(row: dict[str, Any]) -> Image.Image:
+    """The RGB photo in a dataset's row whose `image` is `{"bytes": …, "path": …}`."""
+    cell = row["image"]
+    content = cell.get("bytes")
+    return open_image(io.BytesIO(content) if content is not None else Path(cell["path"]))
+
+
+def parquet_source(path: Path) -> TableSource:
+    """The photos of one .parquet file or of all below a folder. Raises `ConfigError` without an image column."""
+    from datasets import load_dataset
+
+    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    return TableSource(load_dataset("parquet", data_files=[str(file) for file in files], split="train"))
+
+
+def hub_table(name: str, split: str, *, streaming: bool) -> Any:
+    """A dataset of the Hugging Face hub with an `image` column, downloaded (and cached) or streamed.
+
+    Raises `ConfigError`, naming the offline alternative, if it cannot be reached.
+    """
+    from datasets import load_dataset
+
+    try:
+        return _undecoded(load_dataset(name, split=split, streaming=streaming))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"the photos '{name}' ({split}) cannot be loaded from the hub ({reason}): check the name and the"
+            " connection, or give --photos a folder of pictures or of .parquet files."
+        ) from error
+
+
+def _undecoded(table: Any) -> Any:
+    from datasets import Image as ImageFeature
+
+    if table.column_names is not None and "image" not in table.column_names:
+        raise ConfigError(f"the dataset has no 'image' column; its columns are {', '.join(table.column_names)}.")
+    return table.cast_column("image", ImageFeature(decode=False))
+
+
+def random_crop(
+    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = _LARGEST_CROP
+) -> Tensor:
+    """A square crop, mirrored half of the time: uint8 `[3, size, size]`.
+
+    The photo is scaled to a short side between `size` and `largest` × `size` first, so that a crop shows a scene and
+    not a few pixels of it; a photo that is smaller than the crop is enlarged. Raises `ImageError` below half the size.
+    """
+    short = min(photo.size)
+    if short < size // 2:
+        raise ImageError(f"a photo of {photo.width}×{photo.height} pixels is too small for crops of {size}.")
+    scaled = round(size * generator.uniform(1.0, max(1.0, min(largest, short / size))))
+    photo = resize_short_side(photo, scaled)
+    left = int(generator.integers(photo.width - size + 1))
+    top = int(generator.integers(photo.height - size + 1))
+    pixels = np.asarray(photo.crop((left, top, left + size, top + size)))
+    if generator.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+class Crops(Dataset[Tensor]):
+    """Endless shuffled random crops of a source: sample i is a function of (seed, i) alone.
+
+    An unreadable photo is replaced by the next one in the shuffled order, and counted in `skipped`.
+    """
+
+    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = _LARGEST_CROP) -> None:
+        self.source, self.size, self.seed, self.largest = source, size, seed, largest
+        self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # workers add to it
+        self._order: tuple[int, np.ndarray] | None = None
+
+    @property
+    def skipped(self) -> int:
+        """How often a photo was passed over because it could not be read or was too small."""
+        return int(self._skipped)
+
+    def __getitem__(self, number: int) -> Tensor:
+        generator = np.random.default_rng((self.seed, 1, number))
+        for attempt in range(_ATTEMPTS):
+            try:
+                photo = self.source.open(self._photo(number + attempt))
+                return random_crop(photo, self.size, generator, self.largest)
+            except ImageError as error:
+                self._skipped += 1
+                log.debug("photo skipped: %s", error)
+        raise ImageError(f"{_ATTEMPTS} photos in a row cannot be read or are smaller than {self.size // 2} pixels.")
+
+    def _photo(self, number: int) -> int:
+        """The photo of a sample: every photo once before any comes again, in a new order each time."""
+        epoch, position = divmod(number, len(self.source))
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.source)))
+        return int(self._order[1][position])
+
+
+class SampleNumbers(Sampler[int]):
+    """Endless sample numbers from `start` on, every `world_size`-th of them for this rank."""
+
+    def __init__(self, start: int, rank: int = 0, world_size: int = 1) -> None:
+        self.start, self.rank, self.world_size = start, rank, world_size
+
+    def __iter__(self) -> Iterator[int]:
+        number = self.start + self.rank
+        while True:
+            yield number
+            number += self.world_size
+
+
+class StreamedCrops(IterableDataset[Tensor]):
+    """Crops of a streamed hub dataset, shuffled in a buffer; resuming skips the rows already used.
+
+    One worker reads the stream, in order, so that sample i stays the same.
+    """
+
+    def __init__(self, table: Any, size: int, seed: int, start: int, rank: int, world_size: int) -> None:
+        self.table, self.size, self.seed = table, size, seed
+        self.start, self.rank, self.world_size = start, rank, world_size
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        number = 0
+        epoch = 0
+        while True:
+            before = number
+            for row in self.table.shuffle(seed=self.seed + epoch, buffer_size=1000):
+                try:
+                    generator = np.random.default_rng((self.seed, 1, number))
+                    photo = open_row(row)
+                    if min(photo.size) < self.size // 2:
+                        raise ImageError("too small")
+                    if number >= self.start and (number - self.start) % self.world_size == self.rank:
+                        yield random_crop(photo, self.size, generator)
+                    number += 1
+                except ImageError:
+                    self.skipped += 1
+            if number == before:
+                raise ConfigError("the streamed dataset holds no photo that can be read.")
+            epoch += 1
