@@ -1,5 +1,5 @@
 # make demo: restyle a photo with every style that ships (PHOTO=mine.jpg for your own).
-# make test: lint, types and tests.
+# make test: lint, types and the fast tests; make test-all: the longer ones too.
 # make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them.
 # All set up everything they need.
 PYTHON ?= python3
@@ -14,12 +14,18 @@ WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
 
-.PHONY: demo test zoo clean
+.PHONY: demo test test-all zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
 
 test: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
