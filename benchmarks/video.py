@@ -29,6 +29,7 @@ from PIL import Image
 from fastnst.runtime import Stylizer, resolve_style
 from fastnst.runtime.camera.stats import resident_mebibytes
 from fastnst.runtime.engine.providers import usable_cores
+from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.video.convert import Target, convert_clip
 from fastnst.runtime.video.encoders import choose_encoder
 from fastnst.runtime.video.reader import VideoSource
@@ -46,7 +47,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         clip = options.clip or make_clip(Path(folder) / "clip.mp4", options.size, options.frames)
         stylizer = Stylizer(resolve_style(options.style), options.provider, options.threads)
-        stylist = FrameStylist(stylizer, smooth=options.smooth, batch=options.batch)
+        stylist = FrameStylist(stylizer, RestyleOptions(smooth=options.smooth), options.batch)
         source = VideoSource(clip, options.max_size)
         stylizer(next(source.frames()).rgb)  # the first call of a provider compiles for the size
         if options.soak:
@@ -110,7 +111,7 @@ def run_engine(source: VideoSource, stylist: FrameStylist, count: int) -> int:
     frames = itertools.islice(itertools.cycle(list(itertools.islice(source.frames(), _PREPARED))), count)
     size = stylist.stages[0].batch
     while batch := list(itertools.islice(frames, size)):
-        items: list = batch
+        items = batch
         for stage in stylist.stages:
             items = stage.work(items)
     return count
@@ -128,7 +129,7 @@ def run_encoder(source: VideoSource, prepared: list[Frame], options: argparse.Na
 
 def restyled(source: VideoSource, stylist: FrameStylist) -> list[Frame]:
     """Some restyled frames, which the encoder alone goes through again and again."""
-    return [stylist.restyle([frame])[0][1] for frame in itertools.islice(source.frames(), _PREPARED)]
+    return [stylist.restyle([frame])[0] for frame in itertools.islice(source.frames(), _PREPARED)]
 
 
 def run_pipeline(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace, folder: Path) -> int:

@@ -5,13 +5,32 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from fastnst.commands.options.engine import EngineOptions, add_engine_options, read_engine_options
 from fastnst.commands.options.parser import Parser
-from fastnst.commands.options.portrait import add_portrait_options, open_portrait
-from fastnst.commands.options.style import add_style_options, check_style_options, chosen_styles
+from fastnst.commands.options.portrait import (
+    MattingOptions,
+    add_portrait_options,
+    open_portrait,
+    read_matting_options,
+    read_portrait_options,
+)
+from fastnst.commands.options.style import (
+    StyleRequest,
+    add_smooth_option,
+    add_style_options,
+    read_restyle_options,
+    read_style_request,
+)
 from fastnst.errors import ConfigError
+from fastnst.runtime.camera.capture import Camera
 from fastnst.runtime.camera.controls import HELP, Controls
+from fastnst.runtime.camera.outputs import Headless, VirtualCamera, Window
+from fastnst.runtime.camera.session import Live, LiveOptions, MattingThread
+from fastnst.runtime.portrait.compositor import PortraitOptions
+from fastnst.runtime.stylizer import Stylizer, check_max_size
 
 _CAMERA = (
     "a number, an RTSP or HTTP address, or a video file that is played again and again as if it were a camera"
@@ -25,7 +44,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--camera", metavar="N|URL|FILE", help=_CAMERA)
     add_style_options(parser)
     parser.add_argument("--max-size", type=int, default=640, help="reduce to this long side in pixels (default: 640)")
-    parser.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
+    add_smooth_option(parser)
     parser.add_argument("--mirror", action="store_true", help="show the picture as a mirror does")
     parser.add_argument("--no-overlay", action="store_true", help="no text on the picture")
     parser.add_argument("--record", action="store_true", help="record from the beginning")
@@ -34,46 +53,78 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--headless", action="store_true", help="no window")
     parser.add_argument("--frames", type=int, metavar="N", help="end after N pictures")
     parser.add_argument("--stats", action="store_true", help="tell fps, latency and drops every 10 s and at the end")
-    parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    add_engine_options(parser)
     add_portrait_options(parser)
     return parser
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """What `fastnst camera` was asked for.
+
+    Attributes:
+        camera: a device number, an address or a file; None is the first camera.
+        live: what does not change while the camera runs.
+        controls: what the keys change, as it is at first.
+        headless: show no window.
+        virtual: send the picture to other programs.
+        stats: tell rates and latencies.
+    """
+
+    camera: str | None
+    style: StyleRequest
+    live: LiveOptions
+    controls: Controls
+    engine: EngineOptions
+    portrait: PortraitOptions | None
+    matting: MattingOptions
+    headless: bool = False
+    virtual: bool = False
+    stats: bool = False
+
+
+def read_options(given: argparse.Namespace) -> CameraOptions:
+    """The parsed options, checked as far as that needs no camera; raises `ConfigError`."""
+    look = read_restyle_options(given)
+    if given.frames is not None and given.frames < 1:
+        raise ConfigError(f"frames must be at least 1, not {given.frames}.")
+    if given.folder.is_file():
+        raise ConfigError(f"{given.folder} is a file: --folder names a folder.")
+    return CameraOptions(
+        given.camera,
+        read_style_request(given),
+        LiveOptions(check_max_size(given.max_size), given.frames, given.folder, look.stroke, look.smooth),
+        Controls(
+            strength=look.strength,
+            preserve_color=look.preserve_color,
+            mirror=given.mirror,
+            information=not (given.no_overlay or given.headless),
+            recording=given.record,
+        ),
+        read_engine_options(given),
+        read_portrait_options(given),
+        read_matting_options(given),
+        given.headless,
+        given.virtual_camera,
+        given.stats,
+    )
 
 
 def main(argv: list[str], prog: str = "fastnst camera") -> int:
     """Run the command until the key q, `--frames` or Ctrl-C."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    options = build_parser(prog).parse_args(argv)
-    _check(options)
-    from fastnst.runtime.camera.capture import Camera
-    from fastnst.runtime.camera.outputs import Headless, VirtualCamera, Window
-    from fastnst.runtime.camera.session import Live, LiveOptions, LivePortrait
-    from fastnst.runtime.stylizer import Stylizer
-
-    styles = chosen_styles(options)
+    options = read_options(build_parser(prog).parse_args(argv))
+    engine = options.engine
+    styles = options.style.all()
     # A background in another style follows the keys too; `live` is there before the first picture.
-    portrait = open_portrait(options, video=True, look=lambda: (live.controls.strength, live.controls.preserve_color))
+    portrait = open_portrait(options.portrait, options.matting, engine, lambda: live.look, video=True)
     camera = Camera(options.camera)
     screen = Headless() if options.headless else Window()
-    virtual = VirtualCamera(camera.rate) if options.virtual_camera else None
-    people = LivePortrait(portrait) if portrait else None
-    stylizers = [Stylizer(style, options.provider, options.threads) for style in styles]
-    live = Live(
-        camera,
-        stylizers,
-        screen,
-        LiveOptions(options.max_size, options.smooth, options.frames, options.folder, options.stroke),
-        Controls(
-            strength=options.strength,
-            preserve_color=options.preserve_color,
-            mirror=options.mirror,
-            information=not (options.no_overlay or options.headless),
-            recording=options.record,
-        ),
-        virtual,
-        _tell if options.stats else None,
-        people,
-    )
+    virtual = VirtualCamera(camera.rate) if options.virtual else None
+    people = MattingThread(portrait) if portrait else None
+    stylizers = [Stylizer(style, engine.provider, engine.threads) for style in styles]
+    report = _tell if options.stats else None
+    live = Live(camera, stylizers, screen, options.live, options.controls, virtual, report, people)
     try:
         with camera:
             live.run()
@@ -93,14 +144,3 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
 
 def _tell(line: str) -> None:
     sys.stderr.write(f"fastnst: {line}\n")
-
-
-def _check(options: argparse.Namespace) -> None:
-    from fastnst.runtime.stylizer import check_max_size
-
-    check_style_options(options)
-    check_max_size(options.max_size)
-    if options.frames is not None and options.frames < 1:
-        raise ConfigError(f"frames must be at least 1, not {options.frames}.")
-    if options.folder.is_file():
-        raise ConfigError(f"{options.folder} is a file: --folder names a folder.")

@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import FloatPlane
 from fastnst.commands import video
-from fastnst.commands.options import video as clip_options
+from fastnst.commands.options.engine import EngineOptions, add_engine_options, read_engine_options
 from fastnst.commands.options.parser import Parser
 from fastnst.commands.options.portrait import (
+    MattingOptions,
     add_background_options,
     add_matting_options,
-    open_matting,
-    portrait_settings,
-    refuse_matte_file,
+    read_matting_options,
 )
+from fastnst.commands.options.video import ClipOptions, add_clip_options, is_clip, read_clip_options
+from fastnst.commands.resume_settings import clip_settings, portrait_settings
 from fastnst.errors import ConfigError, ImageError, OutputError, suggest
 from fastnst.images.decode import open_picture
 from fastnst.images.encode import save_image, save_picture
@@ -37,6 +39,31 @@ from fastnst.runtime.portrait.matting_model import MattingModel, has_person
 from fastnst.runtime.stylizer import check_max_size
 
 KINDS = ("alpha", "cutout", "composite")
+
+
+@dataclass(frozen=True)
+class MatteOptions:
+    """What `fastnst matte` was asked for.
+
+    Attributes:
+        inputs: photos, folders of photos, or one clip.
+        output: a file, or a folder.
+        kind: one of `KINDS`.
+        portrait: what stands behind people in a composite.
+        max_size: reduce photos to this long side in pixels first.
+        allow_huge: take pictures that may be decompression bombs.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    kind: str
+    portrait: PortraitOptions
+    matting: MattingOptions
+    engine: EngineOptions
+    clip: ClipOptions
+    max_size: int | None = None
+    overwrite: bool = False
+    allow_huge: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,28 +85,44 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add_background_options(parser)
     add_matting_options(parser)
     parser.add_argument("--max-size", type=int, help="reduce photos to this long side in pixels first")
-    parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    add_engine_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
-    clip_options.add_options(parser, restyling=False)
+    add_clip_options(parser)
     return parser
+
+
+def read_options(given: argparse.Namespace) -> MatteOptions:
+    """The parsed options, checked as far as that needs no file; raises `ConfigError`."""
+    kind = _checked_kind(given.write, given.background, given.texture_factor)
+    return MatteOptions(
+        tuple(given.photos),
+        given.output,
+        kind,
+        # Nothing is restyled here: `person` is the person as it is.
+        PortraitOptions(
+            "cutout" if kind == "cutout" else "person", given.background, texture_factor=given.texture_factor
+        ),
+        read_matting_options(given),
+        read_engine_options(given),
+        read_clip_options(given),
+        None if given.max_size is None else check_max_size(given.max_size),
+        given.overwrite,
+        given.allow_huge,
+    )
 
 
 def main(argv: list[str], prog: str = "fastnst matte") -> int:
     """Run the command: 0, or 1 if some pictures of several failed; raises `FastNSTError` if nothing can be done."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    options = build_parser(prog).parse_args(argv)
-    options.write = _checked_kind(options)
-    if options.max_size is not None:
-        check_max_size(options.max_size)
-    if clip_options.is_clip(options):
+    options = read_options(build_parser(prog).parse_args(argv))
+    if is_clip(options.inputs, options.output, options.clip):
         return _run_clip(options)
-    jobs = plan(options.photos, options.output, options.write)
+    jobs = plan(list(options.inputs), options.output, options.kind)
     for job in jobs:
         check_output(job.output, overwrite=options.overwrite)
-    matting = open_matting(options)
-    portrait = Portrait(_wanted(options), matting) if options.write == "composite" else None
+    matting = options.matting.open(options.engine)
+    portrait = Portrait(options.portrait, matting) if options.kind == "composite" else None
     started = time.perf_counter()
     failures = _run(jobs, matting, portrait, options)
     for message in failures:
@@ -122,50 +165,46 @@ def plan(photos: list[Path], output: Path, kind: str) -> list[Job]:
     return list(jobs.values())
 
 
-def _checked_kind(options: argparse.Namespace) -> str:
-    kind = options.write or ("composite" if options.background is not None else "alpha")
+def _checked_kind(write: str | None, background: str | None, texture_factor: float | None) -> str:
+    kind = write or ("composite" if background is not None else "alpha")
     if kind not in KINDS:
         raise ConfigError(f"unknown kind '{kind}'.{suggest(kind, KINDS)} Choose one of: {', '.join(KINDS)}.")
     if kind != "composite":
-        for name in ("background", "texture_factor"):
-            if getattr(options, name) is not None:
-                raise ConfigError(f"--{name.replace('_', '-')} is for --write composite, not for {kind}.")
+        for name, value in (("background", background), ("texture-factor", texture_factor)):
+            if value is not None:
+                raise ConfigError(f"--{name} is for --write composite, not for {kind}.")
         return kind
-    if options.background is None:
+    if background is None:
         raise ConfigError("a composite needs --background: #rrggbb, blur or a picture file.")
-    if options.background.startswith(STYLE_PREFIX):
-        raise ConfigError(
-            f"--background {options.background} restyles: take fastnst stylize --portrait background for that."
-        )
+    if background.startswith(STYLE_PREFIX):
+        raise ConfigError(f"--background {background} restyles: take fastnst stylize --portrait background for that.")
     return kind
 
 
-def _wanted(options: argparse.Namespace) -> PortraitOptions:
-    """Nothing is restyled here: `person` is the person as it is."""
-    mode = "cutout" if options.write == "cutout" else "person"
-    return PortraitOptions(mode, options.background, texture_factor=options.texture_factor)
-
-
-def _run_clip(options: argparse.Namespace) -> int:
+def _run_clip(options: MatteOptions) -> int:
     from fastnst.runtime.video.stages import FrameMattes
 
-    refuse_matte_file(options)
-    video.check_paths(options)
-    target, place = video.open_target(options, "png")
-    if options.write == "cutout" and place != "folder":
+    options.matting.refuse_matte_file()
+    source = video.one_clip(options.inputs, options.output)
+    job = video.ClipJob(source, options.output, options.clip, options.max_size, options.overwrite)
+    video.check_paths(job)
+    target, place = video.open_target(job)
+    if options.kind == "cutout" and place != "folder":
         raise ConfigError(f"a cutout needs transparency, which a {place} has not: name a folder for PNG pictures.")
-    source = video.open_source(options)
-    matting = open_matting(options)
+    clip = video.open_source(job)
+    matting = options.matting.open(options.engine)
     assert matting is not None  # there is no matte file
-    portrait = Portrait(_wanted(options), matting, video=True)
-    settings = {**video.clip_settings(options), "write": options.write, **portrait_settings(portrait)}
-    mattes = FrameMattes(portrait, options.write, grey=place == "folder")
-    return video.convert(source, mattes, replace(target, settings=settings), portrait, matting.provider)
+    portrait = Portrait(options.portrait, matting, video=True)
+    settings = {
+        **clip_settings(job.source, job.clip, job.max_size),
+        "write": options.kind,
+        **portrait_settings(portrait),
+    }
+    mattes = FrameMattes(portrait, options.kind, grey=place == "folder")
+    return video.convert(clip, mattes, replace(target, settings=settings), portrait, matting.provider)
 
 
-def _run(
-    jobs: list[Job], matting: MattingModel | None, portrait: Portrait | None, options: argparse.Namespace
-) -> list[str]:
+def _run(jobs: list[Job], matting: MattingModel | None, portrait: Portrait | None, options: MatteOptions) -> list[str]:
     failures = []
     for job in _with_progress(jobs):
         try:
@@ -179,17 +218,22 @@ def _run(
     return failures
 
 
-def _make(job: Job, matting: MattingModel | None, portrait: Portrait | None, options: argparse.Namespace) -> None:
+def _make(job: Job, matting: MattingModel | None, portrait: Portrait | None, options: MatteOptions) -> None:
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
     photo = np.asarray(picture.rgb)
-    alpha = matting.people(photo) if matting else read_matte(options.matte, picture.rgb.size, options.max_size)
-    if options.write == "alpha":
+    alpha = matting.people(photo) if matting else _given_matte(options, picture)
+    if options.kind == "alpha":
         if not has_person(alpha):
             logging.getLogger(__name__).warning("no person was found in %s: its matte is nearly empty.", job.photo)
         matte = Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
         save_image(matte, job.output, overwrite=options.overwrite)
         return
     save_picture(_layers(picture, photo, alpha, portrait), job.output, overwrite=options.overwrite)
+
+
+def _given_matte(options: MatteOptions, picture: Picture) -> FloatPlane:
+    assert options.matting.matte is not None  # else there is a model
+    return read_matte(options.matting.matte, picture.rgb.size, options.max_size)
 
 
 def _layers(picture: Picture, photo: np.ndarray, alpha: np.ndarray, portrait: Portrait | None) -> Picture:

@@ -126,7 +126,8 @@ def _run(label: str, settings: Settings, options: argparse.Namespace, output: Pa
         )
     picture = from_unit_floats(run.image[0].numpy())
     if options.preserve_color:
-        picture = transfer_luminance(from_unit_floats(photo[0].cpu().numpy()), picture)
+        kept = np.asarray(from_unit_floats(photo[0].cpu().numpy()))
+        picture = Image.fromarray(transfer_luminance(kept, np.asarray(picture)))
     save_image(picture, output, overwrite=options.overwrite)
     return Entry(label, picture, run)
 

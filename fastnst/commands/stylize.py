@@ -7,27 +7,93 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from fastnst.commands import video
-from fastnst.commands.options import video as clip_options
+from fastnst.commands.options.engine import EngineOptions, add_engine_options, read_engine_options
 from fastnst.commands.options.parser import Parser
-from fastnst.commands.options.portrait import Finish, add_portrait_options, finisher, open_portrait, transparent_format
-from fastnst.commands.options.style import add_style_options, check_style_options, chosen_styles
+from fastnst.commands.options.portrait import (
+    MattingOptions,
+    add_portrait_options,
+    open_portrait,
+    read_matting_options,
+    read_portrait_options,
+)
+from fastnst.commands.options.style import (
+    StyleRequest,
+    add_smooth_option,
+    add_style_options,
+    read_restyle_options,
+    read_style_request,
+)
+from fastnst.commands.options.video import ClipOptions, add_batch_option, add_clip_options, is_clip, read_clip_options
 from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images.decode import open_picture
 from fastnst.images.encode import save_image, save_picture
 from fastnst.images.folders import find_images
 from fastnst.images.formats import SUFFIXES
-from fastnst.images.picture import Picture
 from fastnst.output_files import check_output
+from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
+from fastnst.runtime.portrait.compositor import PortraitOptions
+from fastnst.runtime.portrait.matte_files import read_matte, with_layers
 from fastnst.runtime.stylizer import Stylizer, check_max_size
 from fastnst.runtime.tiling import parse_tile
 
+_OPAQUE = (".jpg", ".jpeg")  # formats without transparency
 _PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
+
+
+@dataclass(frozen=True)
+class StylizeOptions:
+    """What `fastnst stylize` was asked for.
+
+    Attributes:
+        inputs: photos, folders of photos, or one clip.
+        output: a file for one picture or a clip, else a folder.
+        look: how pictures look beside their photos.
+        max_size: reduce photos to this long side in pixels first.
+        tile: megapixels that are computed at once, `auto` or `off`.
+        format: the suffix of all pictures, without its dot; None keeps the photos'.
+        quality: of JPEG and WebP, 1 … 100.
+        sheet: a picture of all results.
+        allow_huge: take pictures that may be decompression bombs.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    style: StyleRequest
+    look: RestyleOptions
+    engine: EngineOptions
+    portrait: PortraitOptions | None
+    matting: MattingOptions
+    clip: ClipOptions
+    max_size: int | None = None
+    tile: str = "auto"
+    format: str | None = None
+    quality: int = 95
+    sheet: Path | None = None
+    overwrite: bool = False
+    allow_huge: bool = False
+
+    def checked(self) -> StylizeOptions:
+        """These options; cut-outs get a format with transparency. Raises `ConfigError` for what means nothing."""
+        parse_tile(self.tile)
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"quality must be between 1 and 100, not {self.quality}.")
+        if self.format is not None and f".{self.format}" not in SUFFIXES:
+            raise ConfigError(f"unknown format '{self.format}': choose one of {', '.join(SUFFIXES)}.")
+        if self.portrait is None or self.portrait.mode != "cutout":
+            return self
+        asked = f".{self.format}" if self.format else self.output.suffix.lower()
+        if asked in _OPAQUE:
+            raise ConfigError(f"a cutout needs transparency, which {asked} has not: take .png, .webp or .tiff.")
+        is_folder = self.format is None and asked not in SUFFIXES
+        return replace(self, format="png") if is_folder else self
 
 
 @dataclass(frozen=True)
@@ -59,38 +125,70 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="MEGAPIXELS",
         help="restyle photos above this size in parts, to save memory; auto: above 8 (default), or off",
     )
-    parser.add_argument("--provider", default="auto", help="auto, cpu, openvino, cuda or tensorrt (default: auto)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
+    add_engine_options(parser)
     parser.add_argument("--format", metavar="SUFFIX", help="write all pictures as jpg, png, webp or tiff")
     parser.add_argument("--quality", type=int, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write one sheet of all pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
     add_portrait_options(parser)
-    clip_options.add_options(parser)
+    clips = add_clip_options(parser)
+    add_smooth_option(clips)
+    add_batch_option(clips)
     return parser
+
+
+def read_options(given: argparse.Namespace) -> StylizeOptions:
+    """The parsed options, checked as far as that needs no file; raises `ConfigError`."""
+    return StylizeOptions(
+        tuple(given.photos),
+        given.output,
+        read_style_request(given),
+        read_restyle_options(given),
+        read_engine_options(given),
+        read_portrait_options(given),
+        read_matting_options(given),
+        read_clip_options(given),
+        None if given.max_size is None else check_max_size(given.max_size),
+        given.tile,
+        None if given.format is None else given.format.lower().lstrip("."),
+        given.quality,
+        given.sheet,
+        given.overwrite,
+        given.allow_huge,
+    ).checked()
 
 
 def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     """Run the command: 0, or 1 if some pictures of several failed; raises `FastNSTError` if nothing can be done."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    options = build_parser(prog).parse_args(argv)
-    _check_options(options)
-    if clip_options.is_clip(options):
-        return video.run(options)
-    styles = chosen_styles(options)
-    jobs = plan(options.photos, styles, options.output, options.format)
+    options = read_options(build_parser(prog).parse_args(argv))
+    if is_clip(options.inputs, options.output, options.clip):
+        return _run_clip(options)
+    styles = options.style.all()
+    jobs = plan(list(options.inputs), styles, options.output, options.format)
     for job in jobs:
         check_output(job.output, overwrite=options.overwrite)
     if options.sheet:
         check_output(options.sheet, overwrite=options.overwrite)
-    stylizers = {style: Stylizer(style, options.provider, options.threads) for style in styles}
-    portrait = open_portrait(options)
-    finish = finisher(portrait, options) if portrait else Picture.with_pixels
+    stylizers = {style: Stylizer(style, options.engine.provider, options.engine.threads) for style in styles}
+    portrait = open_portrait(options.portrait, options.matting, options.engine, lambda: options.look, tile=options.tile)
     started = time.perf_counter()
-    failures = _run(jobs, stylizers, finish, options)
+    failures = _run(jobs, stylizers, Finisher(options.look, portrait), options)
     _report(jobs, failures, stylizers, options, time.perf_counter() - started)
     return 1 if failures else 0
+
+
+def _run_clip(options: StylizeOptions) -> int:
+    if options.sheet:
+        raise ConfigError("--sheet is for photos: leave it out.")
+    if options.tile != "auto":
+        raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
+    source = video.one_clip(options.inputs, options.output)
+    job = video.ClipJob(
+        source, options.output, options.clip, options.max_size, options.overwrite, options.format or "png"
+    )
+    return video.restyle(job, options.style, options.look, options.engine, options.portrait, options.matting)
 
 
 def plan(photos: list[Path], styles: list[StyleChoice], output: Path, suffix: str | None = None) -> list[Job]:
@@ -137,28 +235,14 @@ def _unused(folder: Path, photo: Path, style: StyleChoice, suffix: str | None, t
     return target
 
 
-def _check_options(options: argparse.Namespace) -> None:
-    check_style_options(options)
-    if options.max_size is not None:
-        check_max_size(options.max_size)
-    parse_tile(options.tile)
-    if not 1 <= options.quality <= 100:
-        raise ConfigError(f"quality must be between 1 and 100, not {options.quality}.")
-    if options.format is not None:
-        options.format = options.format.lower().lstrip(".")
-        if f".{options.format}" not in SUFFIXES:
-            raise ConfigError(f"unknown format '{options.format}': choose one of {', '.join(SUFFIXES)}.")
-    transparent_format(options)
-
-
 def _run(
-    jobs: list[Job], stylizers: dict[StyleChoice, Stylizer], finish: Finish, options: argparse.Namespace
+    jobs: list[Job], stylizers: dict[StyleChoice, Stylizer], finisher: Finisher, options: StylizeOptions
 ) -> list[tuple[Path, str]]:
     """Make all pictures; of several, a bad one is noted and the rest goes on."""
     failures: list[tuple[Path, str]] = []
     for job in _with_progress(jobs):
         try:
-            _make(job, stylizers[job.style], finish, options)
+            _make(job, stylizers[job.style], finisher, options)
         except ImageError as error:
             if len(jobs) == 1:
                 raise
@@ -171,17 +255,15 @@ def _run(
     return failures
 
 
-def _make(job: Job, stylizer: Stylizer, finish: Finish, options: argparse.Namespace) -> None:
+def _make(job: Job, stylizer: Stylizer, finisher: Finisher, options: StylizeOptions) -> None:
     picture = open_picture(job.photo, max_size=options.max_size, allow_huge=options.allow_huge)
+    photo = np.asarray(picture.rgb)
     try:
-        stylized = stylizer(
-            picture.rgb,
-            strength=options.strength,
-            preserve_color=options.preserve_color,
-            stroke=options.stroke,
-            tile=options.tile,
-        )
-        finished = finish(picture, stylized)
+        matte = None
+        if options.matting.matte is not None and finisher.portrait is not None:
+            matte = read_matte(options.matting.matte, picture.rgb.size, options.max_size)
+        stylized = photo if options.look.strength == 0 else stylizer.restyle(photo, options.look.stroke, options.tile)
+        finished = with_layers(picture, finisher(photo, stylized, matte))
     except FastNSTError as error:
         raise ImageError(f"{job.photo}: {error}") from error
     save_picture(finished, job.output, overwrite=options.overwrite, quality=options.quality)
@@ -201,7 +283,7 @@ def _report(
     jobs: list[Job],
     failures: list[tuple[Path, str]],
     stylizers: dict[StyleChoice, Stylizer],
-    options: argparse.Namespace,
+    options: StylizeOptions,
     seconds: float,
 ) -> None:
     for _, message in failures:
@@ -218,7 +300,7 @@ def _report(
 
 
 def _write_sheet(
-    jobs: list[Job], failed: set[Path], stylizers: dict[StyleChoice, Stylizer], options: argparse.Namespace
+    jobs: list[Job], failed: set[Path], stylizers: dict[StyleChoice, Stylizer], options: StylizeOptions
 ) -> None:
     rows = []
     for photo in dict.fromkeys(job.photo for job in jobs if job.photo not in failed):
@@ -226,4 +308,5 @@ def _write_sheet(
         mine = [job for job in jobs if job.photo == photo]
         made = [(open_picture(job.output, max_size=640).rgb, stylizers[job.style].metadata.name) for job in mine]
         rows.append([(original, photo.name), *made])
+    assert options.sheet is not None  # asked for
     save_image(contact_sheet(rows), options.sheet, overwrite=options.overwrite)

@@ -1,58 +1,79 @@
-"""Clips on the command line: run and report for videos, GIFs and folders of frames."""
+"""Clips on the command line: run and report for videos, animated pictures and folders of frames."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnst.commands.options.portrait import open_portrait, portrait_settings
-from fastnst.commands.options.style import chosen_style, style_content
+from fastnst.commands.options.engine import EngineOptions
+from fastnst.commands.options.portrait import MattingOptions, open_portrait
+from fastnst.commands.options.style import StyleRequest
+from fastnst.commands.options.video import WRITTEN, ClipOptions
+from fastnst.commands.resume_settings import clip_settings, portrait_settings, restyle_settings
 from fastnst.errors import ClipError, ConfigError, FastNSTError
 from fastnst.images.formats import SUFFIXES
+from fastnst.runtime.finishing import RestyleOptions
+from fastnst.runtime.portrait.compositor import PortraitOptions
 
 if TYPE_CHECKING:
     from fastnst.runtime.portrait.compositor import Portrait
     from fastnst.runtime.video.convert import Target
     from fastnst.runtime.video.pipeline import Work
     from fastnst.runtime.video.types import Source
-from fastnst.commands.options.video import _WRITTEN, _rate, parse_time
+
+_FRAMES_PER_SECOND = Fraction(25)  # of a folder whose rate nobody says
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class ClipJob:
+    """One clip to make: from where, where to, and what both depend on.
+
+    Attributes:
+        source: a video, an animated picture or a folder of frames.
+        output: a clip, or a folder for frames.
+        max_size: reduce to this long side in pixels.
+        frames: the suffix of pictures in a folder, without its dot.
+    """
+
+    source: Path
+    output: Path
+    clip: ClipOptions
+    max_size: int | None = None
+    overwrite: bool = False
+    frames: str = "png"
+
+
+def restyle(
+    job: ClipJob,
+    style: StyleRequest,
+    look: RestyleOptions,
+    engine: EngineOptions,
+    portrait: PortraitOptions | None,
+    matting: MattingOptions,
+) -> int:
     """Restyle one clip. Returns 0, or 130 after Ctrl-C."""
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.runtime.video.stages import FrameStylist
 
-    _check_restyling(options)
-    check_paths(options)
-    style = chosen_style(options, "a clip")
-    target, _ = open_target(options, options.format or "png")
-    source = open_source(options)
-    portrait = open_portrait(options, video=True)
-    stylizer = Stylizer(style, options.provider, options.threads)
-    stylist = FrameStylist(
-        stylizer,
-        options.strength,
-        options.preserve_color,
-        options.smooth,
-        options.batch,
-        portrait,
-        stroke=options.stroke,
-    )
+    check_paths(job)
+    choice = style.one("a clip")
+    target, _ = open_target(job)
+    source = open_source(job)
+    compositor = open_portrait(portrait, matting, engine, lambda: look, video=True)
+    stylizer = Stylizer(choice, engine.provider, engine.threads)
+    stylist = FrameStylist(stylizer, look, job.clip.batch, compositor)
     settings = {
-        **clip_settings(options),
-        "style": style_content(style),
-        **{name: getattr(options, name) for name in ("strength", "preserve_color", "smooth", "stroke")},
-        **portrait_settings(portrait),
+        **clip_settings(job.source, job.clip, job.max_size),
+        **restyle_settings(choice, look),
+        **portrait_settings(compositor),
     }
-    engine = f"{stylizer.model.provider}, {stylizer.model.precision}"
-    return convert(source, stylist, replace(target, settings=settings), portrait, engine)
+    name = f"{stylizer.model.provider}, {stylizer.model.precision}"
+    return convert(source, stylist, replace(target, settings=settings), compositor, name)
 
 
 def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:
@@ -84,74 +105,55 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     return 0
 
 
-def check_paths(options: argparse.Namespace) -> None:
-    """Raise `ConfigError` for inputs and outputs that make no clip."""
-    if len(options.photos) > 1:
+def one_clip(inputs: Sequence[Path], output: Path) -> Path:
+    """The one input; raises `ConfigError` for several."""
+    if len(inputs) > 1:
         raise ConfigError("clips are made one at a time: give one input.")
-    source, output = options.photos[0], options.output
+    return inputs[0]
+
+
+def check_paths(job: ClipJob) -> None:
+    """Raise `ConfigError` for inputs and outputs that do not make a clip."""
+    source, output = job.source, job.output
     if source.exists() and output.exists() and source.samefile(output):
         raise ConfigError(f"{source} is both input and output: name another output.")
     if source.suffix.lower() in SUFFIXES and not source.is_dir():
         raise ConfigError(f"{source} is a photo: it does not make a clip such as {output}.")
     if output.suffix.lower() in SUFFIXES:
-        raise ConfigError(f"{output} is a picture: name a clip ({', '.join(_WRITTEN)}) or a folder for the frames.")
+        raise ConfigError(f"{output} is a picture: name a clip ({', '.join(WRITTEN)}) or a folder for the frames.")
 
 
-def open_target(options: argparse.Namespace, frames: str) -> tuple[Target, str]:
-    """Where the clip goes, checked, without its settings; and whether that is a `video`, a `gif` or a `folder`.
-
-    `frames` is the suffix of pictures in a folder.
-    """
+def open_target(job: ClipJob) -> tuple[Target, str]:
+    """Where the clip goes, checked, without its settings; and whether that is a `video`, a `gif` or a `folder`."""
     from fastnst.runtime.video.convert import Target, check_target
 
     target = Target(
-        options.output,
-        options.codec or "h264",
-        options.crf,
-        options.encoder or "auto",
-        overwrite=options.overwrite,
-        resume=options.resume,
-        frames=f".{frames}",
+        job.output,
+        job.clip.codec or "h264",
+        job.clip.crf,
+        job.clip.encoder or "auto",
+        overwrite=job.overwrite,
+        resume=job.clip.resume,
+        frames=f".{job.frames}",
     )
     return target, check_target(target)
 
 
-def open_source(options: argparse.Namespace) -> Source:
+def open_source(job: ClipJob) -> Source:
     """The clip or folder of frames to read; raises `ClipError` or `ConfigError`."""
     from fastnst.runtime.video.image_sequence import FolderSource
     from fastnst.runtime.video.reader import Cut, VideoSource
 
-    path = options.photos[0]
+    path, clip = job.source, job.clip
     if path.is_dir():
-        if options.start or options.end:
+        if clip.start is not None or clip.end is not None:
             raise ConfigError("--start and --end are for videos; a folder of frames is taken whole.")
-        return FolderSource(path, _rate(options.fps or "25"), options.max_size)
-    if options.fps:
+        return FolderSource(path, clip.fps or _FRAMES_PER_SECOND, job.max_size)
+    if clip.fps is not None:
         raise ConfigError(f"--fps is for a folder of frames: {path} has times of its own, which are kept.")
     if not path.exists():
         raise ClipError(f"{path} does not exist.")
-    start = parse_time(options.start, "start") if options.start else Fraction(0)
-    end = parse_time(options.end, "end") if options.end else None
-    return VideoSource(path, options.max_size, Cut(start, end))
-
-
-def clip_settings(options: argparse.Namespace) -> dict[str, object]:
-    """What any pictures made from a clip depend on: a part made with other settings is not gone on with."""
-    source = options.photos[0]
-    return {
-        "input": source.name,
-        "bytes": source.stat().st_size if source.is_file() else None,
-        **{name: getattr(options, name) for name in ("max_size", "start", "end", "fps")},
-    }
-
-
-def _check_restyling(options: argparse.Namespace) -> None:
-    if options.sheet:
-        raise ConfigError("--sheet is for photos: leave it out.")
-    if options.tile != "auto":
-        raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
-    if options.batch is not None and not 1 <= options.batch <= 64:
-        raise ConfigError(f"batch must be between 1 and 64, not {options.batch}.")
+    return VideoSource(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
 
 
 def _where(left: Path | None, output: Path) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
 from fastnst.runtime.engine.session import is_engine_error
-from fastnst.runtime.imaging.color import blend, transfer_luminance
+from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_blend import open_style
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
@@ -41,7 +45,7 @@ class Stylizer:
 
     def __call__(
         self,
-        image: Image.Image | np.ndarray | str | Path,
+        image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO,
         *,
         strength: float = 1.0,
         preserve_color: bool = False,
@@ -52,7 +56,7 @@ class Stylizer:
         """Restyle one picture.
 
         Args:
-            image: a Pillow image, uint8 `[H, W, 3]` RGB, or a file.
+            image: a Pillow image, uint8 `[H, W, 3]` RGB, a file, or an encoded picture as bytes or a binary stream.
             strength: 0 leaves the photo, 1 is the full style, between them the two are blended.
             preserve_color: keep the photo's colours and take the painting's light and strokes.
             max_size: work at this long side in pixels at most.
@@ -60,44 +64,51 @@ class Stylizer:
             tile: megapixels that are computed at once; larger pictures are restyled part by part. `auto` does so above
                 8 megapixels, and where the memory does not suffice; `off` never.
 
-        Returns a Pillow image of mode RGB, of the photo's size or of `max_size`.
+        Returns a Pillow image of mode RGB, of the photo's size or of `max_size`. Raises `ImageError` for what is no
+        picture or too small, `ConfigError` for numbers out of range.
         """
-        check_strength(strength)
+        photo = _as_array(image, max_size)
+        options = RestyleOptions(strength, preserve_color, stroke)
+        return Image.fromarray(self.apply(photo, options, tile))
+
+    def batch(self, images: UInt8Image, options: RestyleOptions | None = None) -> UInt8Image:
+        """Restyle pictures of one size in one call of the engine: uint8 RGB `[N, H, W, 3]`, and the same comes back."""
+        options = options or RestyleOptions()
+        options.validate()
+        if images.ndim != 4:
+            raise ImageError(f"a batch must be uint8 [N, H, W, 3], not {images.dtype} {list(images.shape)}.")
+        finisher = Finisher(options)
+        restyled = at_stroke(self.model, images, options.stroke)
+        return np.stack([finisher.adjust(photo, picture) for photo, picture in zip(images, restyled, strict=True)])
+
+    def apply(self, photo: UInt8Image, options: RestyleOptions, tile: str | float = "auto") -> UInt8Image:
+        """Restyle and adjust one picture without any portrait: uint8 `[H, W, 3]`, and the same comes back."""
+        options.validate()
+        if options.strength == 0:
+            parse_tile(tile)
+            _check_size(photo.shape[1], photo.shape[0])
+            return photo.copy()
+        return Finisher(replace(options, smooth=False)).adjust(photo, self.restyle(photo, options.stroke, tile))
+
+    def restyle(self, photo: UInt8Image, stroke: float = 1.0, tile: str | float = "auto") -> UInt8Image:
+        """The style at full strength: uint8 `[H, W, 3]`, and the same comes back. `stroke` and `tile` as for a call."""
         check_stroke(stroke)
         megapixels = parse_tile(tile)
-        if isinstance(image, np.ndarray):
-            _check_array(image)
-            if max_size is None and strength == 1 and not preserve_color:
-                # Nothing needs the photo as an image: at 720p each conversion costs half a millisecond.
-                _check_size(image.shape[1], image.shape[0])
-                return Image.fromarray(self._restyled(image, stroke, megapixels))
-        photo = _as_rgb(image)
-        if max_size is not None and max(photo.size) > check_max_size(max_size):
-            photo = resize_long_side(photo, max_size)
-        _check_size(*photo.size)
-        if strength == 0:
-            return photo.copy()
-        stylized = Image.fromarray(self._restyled(np.asarray(photo), stroke, megapixels))
-        if preserve_color:
-            stylized = transfer_luminance(photo, stylized)
-        return blend(photo, stylized, strength)
+        _check_size(photo.shape[1], photo.shape[0])
 
-    def _restyled(self, pixels: np.ndarray, stroke: float, megapixels: float | None) -> np.ndarray:
-        """uint8 `[H, W, 3]` restyled at a stroke size."""
-
-        def restyle(frames: np.ndarray) -> np.ndarray:
+        def each(frames: UInt8Image) -> UInt8Image:
             return np.stack([self._at_once_or_tiled(frame, megapixels) for frame in frames])
 
-        restyled: np.ndarray = at_stroke(restyle, pixels[None], stroke)[0]
+        restyled: UInt8Image = at_stroke(each, photo[None], stroke)[0]
         return restyled
 
-    def _at_once_or_tiled(self, pixels: np.ndarray, megapixels: float | None) -> np.ndarray:
+    def _at_once_or_tiled(self, pixels: UInt8Image, megapixels: float | None) -> UInt8Image:
         """uint8 `[H, W, 3]` restyled, whole or in tiles. Raises `ImageError` if the memory does not suffice."""
         tiles = choose_tiles(pixels.shape[0], pixels.shape[1], megapixels)
         try:
             if tiles is None:
                 try:
-                    whole: np.ndarray = self.model(pixels[None])[0]
+                    whole: UInt8Image = self.model(pixels[None])[0]
                     return whole
                 except Exception as error:
                     if megapixels is not None or not _is_out_of_memory(error) or pixels[..., 0].size <= TILE_PIXELS:
@@ -120,13 +131,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (engines and ("alloc" in text or "out of memory" in text))
 
 
-def check_strength(strength: float) -> float:
-    """`strength` itself; raises `ConfigError` outside 0 … 1."""
-    if not 0 <= strength <= 1:
-        raise ConfigError(f"strength must be between 0 and 1, not {strength}.")
-    return strength
-
-
 def check_max_size(max_size: int) -> int:
     """`max_size` itself; raises `ConfigError` below the smallest picture that can be restyled."""
     if max_size < SMALLEST_SIDE:
@@ -134,15 +138,22 @@ def check_max_size(max_size: int) -> int:
     return max_size
 
 
-def _as_rgb(image: Image.Image | np.ndarray | str | Path) -> Image.Image:
-    if isinstance(image, str | Path):
-        return open_image(image)
-    return Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
-
-
-def _check_array(image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
+def _as_array(image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO, max_size: int | None) -> UInt8Image:
+    """uint8 `[H, W, 3]`, reduced to `max_size` at the long side."""
+    if max_size is not None:
+        check_max_size(max_size)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
+        if max_size is None or max(image.shape[:2]) <= max_size:
+            return image
+        image = Image.fromarray(image)
+    if isinstance(image, bytes):
+        image = io.BytesIO(image)
+    picture = image.convert("RGB") if isinstance(image, Image.Image) else open_image(image)
+    if max_size is not None and max(picture.size) > max_size:
+        picture = resize_long_side(picture, max_size)
+    return np.asarray(picture)
 
 
 def _check_size(width: int, height: int) -> None:

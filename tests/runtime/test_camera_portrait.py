@@ -13,7 +13,7 @@ from fastnst.errors import OutputError
 from fastnst.runtime import Stylizer
 from fastnst.runtime.camera.capture import Camera
 from fastnst.runtime.camera.controls import Controls
-from fastnst.runtime.camera.session import Live, LiveOptions, LivePortrait
+from fastnst.runtime.camera.session import Live, LiveOptions, MattingThread
 from fastnst.runtime.portrait.compositor import Portrait, PortraitOptions
 from fastnst.runtime.portrait.matting_model import MattingModel
 from tests.matting_models import disc, scene, write_ours
@@ -54,14 +54,14 @@ def portrait(tmp_path: Path) -> Watched:
 
 
 def portraits(camera: Camera, model: Path, screen: Any, portrait: Portrait, count: int) -> Live:
-    people = LivePortrait(portrait)
+    people = MattingThread(portrait)
     session = Live(
         camera,
         [Stylizer(model, "cpu")],
         screen,
         LiveOptions(frames=count),
         Controls(information=False),
-        portrait=people,
+        people=people,
     )
     try:
         session.run()

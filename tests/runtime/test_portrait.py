@@ -10,8 +10,15 @@ import pytest
 from PIL import Image
 
 from fastnst import cli
-from fastnst.commands.options.portrait import add_portrait_options, open_portrait
+from fastnst.commands.options.engine import EngineOptions
+from fastnst.commands.options.portrait import (
+    add_portrait_options,
+    open_portrait,
+    read_matting_options,
+    read_portrait_options,
+)
 from fastnst.errors import ConfigError
+from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.portrait.compositor import NoPersonError, Portrait, PortraitOptions
 from fastnst.runtime.portrait.matting_model import MattingModel
 from tests.conftest import write_model
@@ -122,8 +129,10 @@ def test_frames_are_matted_small_and_smoothed(tmp_path: Path) -> None:
 def test_what_clips_cannot_have(arguments: list[str], reason: str) -> None:
     parser = argparse.ArgumentParser()
     add_portrait_options(parser)
+    given = parser.parse_args(arguments)
+    options, matting = read_portrait_options(given), read_matting_options(given)
     with pytest.raises(ConfigError, match=reason):
-        open_portrait(parser.parse_args(arguments), video=True)
+        open_portrait(options, matting, EngineOptions(), RestyleOptions, video=True)
 
 
 # The command line.

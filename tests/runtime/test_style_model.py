@@ -48,10 +48,9 @@ def test_a_strength_outside_is_refused(negative_model: Path, strength: float) ->
 
 
 def test_preserved_colours_are_the_photos_and_the_light_is_the_styles() -> None:
-    photo = Image.fromarray(gradient(64, 64) // 2 + 64)
-    stylized = Image.fromarray(255 - gradient(64, 64))
-    kept = transfer_luminance(photo, stylized).convert("YCbCr")
-    original, other = photo.convert("YCbCr"), stylized.convert("YCbCr")
+    photo, stylized = gradient(64, 64) // 2 + 64, 255 - gradient(64, 64)
+    kept = Image.fromarray(transfer_luminance(photo, stylized)).convert("YCbCr")
+    original, other = (Image.fromarray(pixels).convert("YCbCr") for pixels in (photo, stylized))
     for channel in (1, 2):
         difference = np.asarray(kept.getchannel(channel), int) - np.asarray(original.getchannel(channel), int)
         assert np.abs(difference).mean() < 6
@@ -60,8 +59,8 @@ def test_preserved_colours_are_the_photos_and_the_light_is_the_styles() -> None:
 
 
 def test_a_grey_photo_stays_grey() -> None:
-    photo = Image.fromarray(np.repeat(gradient(32, 32)[..., :1], 3, axis=2))
-    kept = np.asarray(transfer_luminance(photo, Image.fromarray(gradient(32, 32))), int)
+    photo = np.repeat(gradient(32, 32)[..., :1], 3, axis=2)
+    kept = transfer_luminance(photo, gradient(32, 32)).astype(int)
     assert np.abs(kept - kept[..., :1]).max() <= 1
 
 

@@ -155,7 +155,7 @@ def run_with_limit(arguments: list[str]) -> list[int]:
     [
         (source.ToRGB, "__call__", ClipError("the decoder broke.")),
         (stylist.FrameStylist, "restyle", ModelError("the engine broke.")),
-        (stylist.FrameStylist, "finish", ModelError("the finish broke.")),
+        (stylist.FrameStylist, "adjust", ModelError("the finish broke.")),
         (parts.PartWriter, "add", OutputError("the encoder broke.")),
     ],
 )

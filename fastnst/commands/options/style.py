@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 from fastnst.errors import ConfigError
+from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_spec import StyleChoice, choose, choose_movement
-from fastnst.runtime.stroke_size import check_stroke
-from fastnst.runtime.stylizer import check_strength
 
 _ALL = "all"
+
+
+@dataclass(frozen=True)
+class StyleRequest:
+    """Which styles are asked for: names, files and mixes as `--style` had them, or one movement."""
+
+    names: tuple[str, ...] = ()
+    movement: str | None = None
+
+    def all(self) -> list[StyleChoice]:
+        """The styles and mixes, in order, each once; raises `FastNSTError` for one that is not there."""
+        return list(dict.fromkeys(self._each()))
+
+    def one(self, what: str) -> StyleChoice:
+        """The one style or mix; `what` is said to take no more: `a clip`."""
+        if len(self.names) > 1 or self.names == (_ALL,):
+            raise ConfigError(f"{what} is restyled with one style: give one --style, or a mix such as a:0.7,b:0.3.")
+        return next(self._each())
+
+    def _each(self) -> Iterator[StyleChoice]:
+        if self.movement is not None:
+            yield choose_movement(self.movement)
+            return
+        for name in self.names:
+            if name != _ALL:
+                yield choose(name)
+                continue
+            styles = available_styles()
+            if not styles:
+                raise ConfigError("no style is installed: give --style a style model file (.onnx).")
+            yield from map(choose, styles.values())
 
 
 def add_style_options(parser: argparse.ArgumentParser) -> None:
@@ -34,46 +63,18 @@ def add_style_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_style_options(options: argparse.Namespace) -> None:
-    """Raise `ConfigError` for numbers out of range, before anything is opened."""
-    check_strength(options.strength)
-    check_stroke(options.stroke)
+def add_smooth_option(parser: argparse._ActionsContainer) -> None:
+    """Declare `--smooth`, for moving pictures."""
+    parser.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
 
 
-def chosen_styles(options: argparse.Namespace) -> list[StyleChoice]:
-    """The styles and mixes asked for, in order, each once; raises `FastNSTError` for one that is not there."""
-    return list(dict.fromkeys(_choices(options)))
+def read_style_request(given: argparse.Namespace) -> StyleRequest:
+    """Which styles; nothing is opened yet."""
+    return StyleRequest(tuple(name for names in given.style or () for name in names), given.movement)
 
 
-def chosen_style(options: argparse.Namespace, what: str) -> StyleChoice:
-    """The one style or mix asked for; `what` is said to take no more: `a clip`."""
-    asked = [] if options.style is None else [name for names in options.style for name in names]
-    if len(asked) > 1 or asked == [_ALL]:
-        raise ConfigError(f"{what} is restyled with one style: give one --style, or a mix such as a:0.7,b:0.3.")
-    return next(_choices(options))
-
-
-def style_content(choice: StyleChoice) -> str:
-    """What a picture in this style depends on: files by their content, with their weights."""
-    if len(choice.paths) == 1:
-        return content(choice.paths[0])
-    return ", ".join(f"{content(path)} {weight:.4f}" for path, weight in zip(choice.paths, choice.weights, strict=True))
-
-
-def content(file: Path) -> str:
-    """A file's name and what tells its content from others'."""
-    return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
-
-
-def _choices(options: argparse.Namespace) -> Iterator[StyleChoice]:
-    if options.movement is not None:
-        yield choose_movement(options.movement)
-        return
-    for name in (name for names in options.style for name in names):
-        if name != _ALL:
-            yield choose(name)
-            continue
-        styles = available_styles()
-        if not styles:
-            raise ConfigError("no style is installed: give --style a style model file (.onnx).")
-        yield from map(choose, styles.values())
+def read_restyle_options(given: argparse.Namespace) -> RestyleOptions:
+    """How pictures look; raises `ConfigError` for numbers out of range."""
+    options = RestyleOptions(given.strength, given.preserve_color, given.stroke, given.smooth)
+    options.validate()
+    return options

@@ -1,28 +1,56 @@
-"""The options of clips."""
+"""The options of clips: videos, animated pictures, folders of frames."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from fastnst.errors import ConfigError
 from fastnst.images.formats import SUFFIXES
-
-if TYPE_CHECKING:
-    pass
 
 CLIPS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
     ".ogv", ".y4m",
 )  # fmt: skip
-_WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif")
+WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif")
 _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked for by mistake: the answer should say so
+_OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 
-def add_options(parser: argparse.ArgumentParser, *, restyling: bool = True) -> None:
-    """The options that concern clips only; each is None or False unless given."""
-    group = parser.add_argument_group("clips (videos, GIFs, folders of frames)")
+@dataclass(frozen=True)
+class ClipOptions:
+    """What concerns clips only; everything is None or False unless it was given.
+
+    Attributes:
+        codec, crf, encoder: see `fastnst.runtime.video.encoders.choose_encoder`.
+        start, end: seconds of the source.
+        fps: frames a second of a folder of frames.
+        resume: go on with what an interrupted run left.
+        smooth: calm what flickers.
+        batch: frames for one call of the engine.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    encoder: str | None = None
+    start: Fraction | None = None
+    end: Fraction | None = None
+    fps: Fraction | None = None
+    resume: bool = False
+    smooth: bool = False
+    batch: int | None = None
+
+    def given(self) -> list[str]:
+        """The names of those that were given."""
+        return [field.name for field in fields(self) if getattr(self, field.name) not in (None, False)]
+
+
+def add_clip_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare those of all clips; returns their group, for more."""
+    group = parser.add_argument_group("clips (videos, animated pictures, folders of frames)")
     group.add_argument("--codec", help="h264, hevc or av1 (default: h264)")
     group.add_argument("--crf", type=int, help="constant quality, 0 is the best (default: h264 20, hevc 23, av1 30)")
     group.add_argument("--encoder", help="auto, software or hardware (default: auto, hardware where there is one)")
@@ -30,30 +58,47 @@ def add_options(parser: argparse.ArgumentParser, *, restyling: bool = True) -> N
     group.add_argument("--end", metavar="TIME", help="stop before this time of the source")
     group.add_argument("--fps", metavar="RATE", help="rate of a folder of frames (default: 25); 30000/1001 is exact")
     group.add_argument("--resume", action="store_true", help="go on with what an interrupted run left")
-    if restyling:
-        group.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
-        group.add_argument("--batch", type=int, help="frames for one call of the engine (default: 4 on a GPU, else 1)")
+    return group
 
 
-def is_clip(options: argparse.Namespace) -> bool:
-    """Whether a command line is about clips; raises `ConfigError` if it gives photos options for clips."""
-    inputs, output = options.photos, options.output.suffix.lower()
-    if output in _WRITTEN or any(path.suffix.lower() in (*CLIPS, *_SOUNDS) for path in inputs):
+def add_batch_option(group: argparse._ArgumentGroup) -> None:
+    """Declare `--batch`, for clips that are restyled."""
+    group.add_argument("--batch", type=int, help="frames for one call of the engine (default: 4 on a GPU, else 1)")
+
+
+def read_clip_options(given: argparse.Namespace) -> ClipOptions:
+    """The parsed options; raises `ConfigError` for times and rates that mean nothing."""
+    batch = getattr(given, "batch", None)
+    if batch is not None and not 1 <= batch <= 64:
+        raise ConfigError(f"batch must be between 1 and 64, not {batch}.")
+    return ClipOptions(
+        given.codec,
+        given.crf,
+        given.encoder,
+        None if given.start is None else parse_time(given.start, "start"),
+        None if given.end is None else parse_time(given.end, "end"),
+        None if given.fps is None else _rate(given.fps),
+        given.resume,
+        getattr(given, "smooth", False),
+        batch,
+    )
+
+
+def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
+    """Whether inputs and output make a clip; raises `ConfigError` if options of clips are given for photos."""
+    suffix = output.suffix.lower()
+    if suffix in WRITTEN or any(path.suffix.lower() in (*CLIPS, *_SOUNDS) for path in inputs):
         return True
-    names = ("codec", "crf", "encoder", "start", "end", "batch")
-    given = [name for name in names if getattr(options, name, None) is not None]
-    of_folders = [name for name in ("smooth", "fps", "resume") if getattr(options, name, None)]
-    if of_folders and len(inputs) == 1:
-        if inputs[0].is_dir() and output not in SUFFIXES:
-            return True
-        given += of_folders
+    given = options.given()
+    if given and set(given) <= set(_OF_FOLDERS) and len(inputs) == 1 and inputs[0].is_dir() and suffix not in SUFFIXES:
+        return True
     if given:
-        raise ConfigError(f"--{given[0]} is for clips: {inputs[0]} with the output {options.output} is none.")
+        raise ConfigError(f"--{given[0]} is for clips: {inputs[0]} with the output {output} is not one.")
     return False
 
 
 def parse_time(text: str, name: str) -> Fraction:
-    """Seconds from `12.5`, `1:30` or `0:01:30.5`."""
+    """Seconds from `12.5`, `1:30` or `0:01:30.5`; raises `ConfigError` for anything else."""
     try:
         parts = [Fraction(part) for part in text.split(":")]
     except (ValueError, ZeroDivisionError):

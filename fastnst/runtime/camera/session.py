@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.images.resize import resize_long_side
 from fastnst.runtime.camera.capture import Camera, Shot
 from fastnst.runtime.camera.controls import Controls
 from fastnst.runtime.camera.outputs import Screen, VirtualCamera, write_on
 from fastnst.runtime.camera.recording import Recording, snapshot
 from fastnst.runtime.camera.stats import Stats
+from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.portrait.compositor import Portrait
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.runtime.temporal import Smoother
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +35,17 @@ class LiveOptions:
 
     Attributes:
         max_size: long side in pixels that pictures are reduced to.
-        smooth: calm what flickers where nothing moves.
         frames: end after this many pictures; None goes on until the key q.
         folder: where snapshots and recordings go.
         stroke: size of the strokes, as for photos.
+        smooth: calm what flickers where nothing moves.
     """
 
     max_size: int | None = 640
-    smooth: bool = False
     frames: int | None = None
     folder: Path = Path()
     stroke: float = 1.0
+    smooth: bool = False
 
 
 class Live:
@@ -57,7 +58,7 @@ class Live:
         screen: where pictures go.
         virtual: a virtual camera that gets them too, without the text.
         report: gets a line on the last seconds now and then.
-        portrait: tells people from the background; None restyles whole pictures.
+        people: finds people for portraits; None restyles whole pictures.
     """
 
     def __init__(
@@ -69,15 +70,21 @@ class Live:
         controls: Controls,
         virtual: VirtualCamera | None = None,
         report: Callable[[str], None] | None = None,
-        portrait: LivePortrait | None = None,
+        people: MattingThread | None = None,
     ) -> None:
         self._camera, self._stylizers, self._screen, self._options = camera, stylizers, screen, options
         self.controls = replace(controls, styles=len(stylizers))
-        self._virtual, self._report, self._portrait = virtual, report, portrait
+        self._virtual, self._report, self._people = virtual, report, people
+        self._finisher = Finisher(self.look, people.portrait if people else None)
         self.stats = Stats()
-        self._smoother: Smoother | None = None
         self._recording: Recording | None = None
-        self._last: np.ndarray | None = None
+        self._last: UInt8Image | None = None
+
+    @property
+    def look(self) -> RestyleOptions:
+        """How pictures look now: what was asked for, as the keys changed it."""
+        controls, options = self.controls, self._options
+        return RestyleOptions(controls.strength, controls.preserve_color, options.stroke, options.smooth)
 
     def run(self) -> None:
         """Show pictures until the end is asked for; a recording that runs is ended properly, whatever happens."""
@@ -107,10 +114,10 @@ class Live:
             return 0
         photo = self._photo(shot)
         for stylizer in self._stylizers:
-            stylizer(photo, stroke=self._options.stroke)
-        if self._portrait:
-            self._portrait(photo, lambda picture: picture)
-            self._portrait.reset()
+            stylizer.restyle(photo, self._options.stroke)
+        if self._people:
+            self._people.portrait(photo, photo, self._people.find(photo).result())
+            self._people.portrait.reset()
         newest = self._camera.newest(0, _PATIENCE)
         return newest.number if newest else shot.number
 
@@ -130,37 +137,24 @@ class Live:
         self.stats.add(shot.captured, inference, skipped)
         self._press(key, picture)
 
-    def _photo(self, shot: Shot) -> np.ndarray:
+    def _photo(self, shot: Shot) -> UInt8Image:
         rgb = shot.rgb[:, ::-1] if self.controls.mirror else shot.rgb
         limit = self._options.max_size
         if limit is not None and max(rgb.shape[:2]) > limit:
             rgb = np.asarray(resize_long_side(Image.fromarray(np.ascontiguousarray(rgb)), limit))
         return np.ascontiguousarray(rgb)
 
-    def _restyled(self, photo: np.ndarray) -> np.ndarray:
+    def _restyled(self, photo: UInt8Image) -> UInt8Image:
         controls = self.controls
         if controls.view == "original" and not controls.recording:
             return photo
-        if self._portrait is not None and controls.portrait:
-            return self._portrait(photo, self._painted)
-        return self._painted(photo)
+        matte = self._people.find(photo) if self._people and controls.portrait else None
+        stylized = self._stylizers[controls.style].restyle(photo, self._options.stroke)
+        self._finisher.options = self.look
+        picture = self._finisher.adjust(photo, stylized)
+        return picture if matte is None else self._finisher.compose(photo, picture, matte.result())
 
-    def _painted(self, photo: np.ndarray) -> np.ndarray:
-        controls, stylizer = self.controls, self._stylizers[self.controls.style]
-        picture = np.asarray(
-            stylizer(
-                photo,
-                strength=controls.strength,
-                preserve_color=controls.preserve_color,
-                stroke=self._options.stroke,
-            )
-        )
-        if self._options.smooth:
-            self._smoother = self._smoother or Smoother()
-            picture = self._smoother(photo, picture)
-        return picture
-
-    def _view(self, photo: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    def _view(self, photo: UInt8Image, picture: UInt8Image) -> UInt8Image:
         if self.controls.view == "original":
             return photo
         return np.concatenate([photo, picture], axis=1) if self.controls.view == "side by side" else picture
@@ -170,32 +164,32 @@ class Live:
         metadata = self._stylizers[controls.style].metadata
         strength = "" if controls.strength == 1 else f" {controls.strength:.0%}"
         recording = "  REC" if controls.recording else ""
-        people = f"  {self._portrait.mode}" if self._portrait and controls.portrait else ""
+        people = f"  {self._people.portrait.options.mode}" if self._people and controls.portrait else ""
         speed = f"{stats.rate:.0f} fps  {1000 * stats.latency:.0f} ms"
         return f"{metadata.title or metadata.name}{strength}{people}  {speed}{recording}"
 
     def _wait(self) -> None:
         """No new picture: the last one stays, the keys still work."""
-        if self._camera.lost and self._portrait:
-            self._portrait.reset()  # whatever it shows next is another scene
+        if self._camera.lost and self._people:
+            self._people.portrait.reset()  # whatever it shows next is another scene
         if self._last is None:
             return
         lost = self._camera.lost and self.controls.information
         self._press(self._screen.show(write_on(self._last, "no camera: trying again") if lost else self._last), None)
 
-    def _press(self, key: str, picture: np.ndarray | None) -> None:
+    def _press(self, key: str, picture: UInt8Image | None) -> None:
         before = self.controls
         self.controls = before.press(key) if key else replace(before, snapshot=False)
         if self.controls.style != before.style or self.controls.mirror != before.mirror:
-            self._smoother = None  # the last picture is no measure for the next
-        if self._portrait and _other_view(before, self.controls):
-            self._portrait.reset()
+            self._finisher.reset()  # the last picture is no measure for the next
+        if self._people and _other_view(before, self.controls):
+            self._people.portrait.reset()
         if self.controls.snapshot and picture is not None:
             log.warning("snapshot: %s", snapshot(picture, self._options.folder))
         if before.recording and not self.controls.recording:
             self._end_recording()
 
-    def _keep(self, shot: Shot, picture: np.ndarray) -> None:
+    def _keep(self, shot: Shot, picture: UInt8Image) -> None:
         if self.controls.recording:
             self._recording = self._recording or Recording(self._options.folder, self._camera.rate)
             self._recording.add(shot.captured, picture)
@@ -217,32 +211,21 @@ def _other_view(before: Controls, after: Controls) -> bool:
     return (before.mirror, before.view, before.portrait) != (after.mirror, after.view, after.portrait)
 
 
-class LivePortrait:
-    """Restyles people or the background of one picture after the other.
+class MattingThread:
+    """Finds people in a thread of its own while the style runs.
 
     Args:
         portrait: made for video; its mattes are smoothed from picture to picture.
     """
 
     def __init__(self, portrait: Portrait) -> None:
-        self._portrait = portrait
-        self._beside = ThreadPoolExecutor(1, "fastnst-matting")
+        self.portrait = portrait
+        self._thread = ThreadPoolExecutor(1, "fastnst-matting")
 
-    @property
-    def mode(self) -> str:
-        """What is restyled."""
-        return self._portrait.options.mode
-
-    def __call__(self, photo: np.ndarray, restyle: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The portrait, uint8 `[H, W, 3]` as the photo; `restyle` makes the whole picture's style."""
-        matte = self._beside.submit(self._portrait.find, photo)
-        stylized = restyle(photo)
-        return self._portrait(photo, stylized, matte.result())
-
-    def reset(self) -> None:
-        """Forget earlier pictures: the next one does not follow them."""
-        self._portrait.reset()
+    def find(self, photo: UInt8Image) -> Future[FloatPlane]:
+        """The photo's matte, float32 `[H, W]`, as soon as it is there."""
+        return self._thread.submit(self.portrait.find, photo)
 
     def close(self) -> None:
         """Give the thread back."""
-        self._beside.shutdown(wait=False, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)

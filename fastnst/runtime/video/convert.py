@@ -188,10 +188,10 @@ def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Re
     """Run the pipeline and close the sink, whatever happens; the first failure counts."""
     shown = 0.0
 
-    def write(pair: tuple[Frame, Frame]) -> None:
+    def write(frame: Frame) -> None:
         nonlocal shown
-        sink.add(pair[1])
-        shown = float((pair[1].time + (pair[1].duration or 0)) * source.info.time_base)
+        sink.add(frame)
+        shown = float((frame.time + (frame.duration or 0)) * source.info.time_base)
 
     pipeline = Pipeline(source.frames(last), work.stages, write)
     try:

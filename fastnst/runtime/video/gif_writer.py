@@ -39,7 +39,7 @@ class GifSink:
 
     def add(self, frame: Frame) -> None:
         """Write the next frame."""
-        picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")
+        picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.shown), format="rgb24")
         picture = picture.reformat(format="rgb32", threads=1)
         # GIF cannot show two pictures in one hundredth: the later one waits for the next.
         self._last = max(self._last + 1, round(frame.time * self._time_base / _TICK))

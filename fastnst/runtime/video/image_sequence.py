@@ -99,7 +99,7 @@ class FolderSink:
     def add(self, frame: Frame) -> None:
         """Write the next picture."""
         name = frame.name or f"{self._number:06d}"
-        save_image(Image.fromarray(frame.rgb), self.folder / f"{name}{self._suffix}", overwrite=self._overwrite)
+        save_image(Image.fromarray(frame.shown), self.folder / f"{name}{self._suffix}", overwrite=self._overwrite)
         self._number += 1
 
     def close(self) -> None:

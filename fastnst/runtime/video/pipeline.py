@@ -76,7 +76,7 @@ class Stage:
 
 
 class Work(Protocol):
-    """What is done to a clip: from frames to pairs of a frame and its picture."""
+    """What is done to a clip: its frames get the picture that is shown."""
 
     @property
     def stages(self) -> list[Stage]:

@@ -68,7 +68,7 @@ class PartWriter:
 
     def add(self, frame: Frame) -> None:
         """Encode the next frame."""
-        picture = self._to_frame(frame.rgb)
+        picture = self._to_frame(frame.shown)
         picture.pts, picture.time_base = frame.time, self._info.time_base
         if frame.duration:
             self._durations[frame.time] = frame.duration

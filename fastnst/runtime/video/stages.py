@@ -1,21 +1,20 @@
-"""The pipeline's stages: matting, engine, finish, composite."""
+"""The pipeline's stages: matting, engine, finish, portrait. One `Frame` goes through all of them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ModelError
 from fastnst.runtime.engine.session import first_line, is_engine_error
-from fastnst.runtime.imaging.color import blend, transfer_luminance
+from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.portrait.compositor import Portrait
-from fastnst.runtime.stroke_size import at_stroke, check_stroke
-from fastnst.runtime.stylizer import Stylizer, check_strength
-from fastnst.runtime.temporal import Smoother
+from fastnst.runtime.stroke_size import at_stroke
+from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.video.pipeline import Stage
 from fastnst.runtime.video.types import Frame
 
@@ -23,90 +22,56 @@ _GPU_BATCH = 4  # frames; a CPU gains nothing from batches
 
 
 class FrameStylist:
-    """What is done to every frame.
+    """What is done to every frame of a clip that is restyled.
 
     Args:
         stylizer: an open style.
-        strength, preserve_color: as for photos.
-        smooth: calm what flickers where the input stands still.
+        options: how pictures shall look; with `smooth` frames must come in order.
         batch: frames for one call of the engine; None chooses by the provider.
-        portrait: tells people from the background; None restyles the whole picture.
-        stroke: size of the strokes, as for photos.
+        portrait: made for video, tells people from the background; None restyles the whole picture.
     """
 
     def __init__(
         self,
         stylizer: Stylizer,
-        strength: float = 1.0,
-        preserve_color: bool = False,
-        smooth: bool = False,
+        options: RestyleOptions | None = None,
         batch: int | None = None,
         portrait: Portrait | None = None,
-        *,
-        stroke: float = 1.0,
     ) -> None:
         self._model = stylizer.model
-        self._strength = check_strength(strength)
-        self._preserve_color = preserve_color
-        self._stroke = check_stroke(stroke)
-        self._smoother = Smoother() if smooth else None
+        self._finisher = Finisher(options or RestyleOptions(), portrait)
         self._batch = batch or (_GPU_BATCH if stylizer.model.provider in ("cuda", "tensorrt") else 1)
-        self._people = FramePortraits(portrait) if portrait else None
 
     @property
     def stages(self) -> list[Stage]:
-        """The pipeline's stages; those that have nothing to do are left out."""
+        """The pipeline's stages; those that have nothing to do are left out.
+
+        A matte needs the frame only, so it is found while the engine restyles others.
+        """
         stages = [Stage("engine", self.restyle, self._batch)]
-        if self._strength != 1 or self._preserve_color or self._smoother is not None:
-            stages.append(Stage("finish", self.finish))
-        return [self._people.before, *stages, self._people.after] if self._people else stages
+        if self._finisher.adjusts:
+            stages.append(Stage("finish", self.adjust))
+        if self._finisher.portrait is None:
+            return stages
+        return [Stage("matting", finder(self._finisher.portrait)), *stages, Stage("composite", self.compose)]
 
-    def restyle(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
-        """Each frame and its restyled picture."""
+    def restyle(self, frames: list[Frame]) -> list[Frame]:
+        """Each frame with its restyled picture."""
+        stroke = self._finisher.options.stroke
         with engine_failures("engine"):
-            pictures = at_stroke(self._model, np.stack([frame.rgb for frame in frames]), self._stroke)
-        return [(frame, replace(frame, rgb=picture)) for frame, picture in zip(frames, pictures, strict=True)]
+            pictures = at_stroke(self._model, np.stack([frame.rgb for frame in frames]), stroke)
+        return [replace(frame, stylized=picture) for frame, picture in zip(frames, pictures, strict=True)]
 
-    def finish(self, pairs: list[tuple[Frame, Frame]]) -> list[tuple[Frame, Frame]]:
-        """Colours, smoothing and strength, in this order."""
-        finished = []
-        for frame, picture in pairs:
-            rgb = picture.rgb
-            photo = Image.fromarray(frame.rgb)
-            if self._preserve_color:
-                rgb = np.asarray(transfer_luminance(photo, Image.fromarray(rgb)))
-            if self._smoother is not None:
-                rgb = self._smoother(frame.rgb, rgb)
-            if self._strength != 1:
-                rgb = np.asarray(blend(photo, Image.fromarray(rgb), self._strength))
-            finished.append((frame, replace(picture, rgb=rgb)))
-        return finished
+    def adjust(self, frames: list[Frame]) -> list[Frame]:
+        """Each restyled picture with its colours, smoothing and strength."""
+        return [replace(frame, stylized=self._finisher.adjust(frame.rgb, frame.shown)) for frame in frames]
 
-
-class FramePortraits:
-    """Finds people in every frame, and composes frames with their restyled pictures.
-
-    The two are stages of their own: a matte needs the frame only, so it is found while the engine restyles others.
-
-    Args:
-        portrait: made for video; its mattes are smoothed from frame to frame, so frames must come in order.
-    """
-
-    def __init__(self, portrait: Portrait) -> None:
-        self._portrait = portrait
-        self.before, self.after = Stage("matting", self.find), Stage("composite", self.compose)
-
-    def find(self, frames: list[Frame]) -> list[Frame]:
-        """Each frame with its matte."""
-        with engine_failures("matting model"):
-            return [replace(frame, alpha=self._portrait.find(frame.rgb)) for frame in frames]
-
-    def compose(self, pairs: list[tuple[Frame, Frame]]) -> list[tuple[Frame, Frame]]:
+    def compose(self, frames: list[Frame]) -> list[Frame]:
         """Each restyled picture made a portrait."""
         with engine_failures("engine"):  # the background's style runs here
             return [
-                (frame, replace(picture, rgb=self._portrait(frame.rgb, picture.rgb, frame.alpha), alpha=None))
-                for frame, picture in pairs
+                replace(frame, stylized=self._finisher.compose(frame.rgb, frame.shown, frame.matte), matte=None)
+                for frame in frames
             ]
 
 
@@ -120,26 +85,39 @@ class FrameMattes:
     """
 
     def __init__(self, portrait: Portrait, kind: str, *, grey: bool = False) -> None:
-        self._people = FramePortraits(portrait)
-        self._kind, self._grey = kind, grey
+        self._portrait, self._kind, self._grey = portrait, kind, grey
 
     @property
     def stages(self) -> list[Stage]:
         """The pipeline's stages."""
         last = Stage("mattes", self.show) if self._kind == "alpha" else Stage("composite", self.compose)
-        return [self._people.before, last]
+        return [Stage("matting", finder(self._portrait)), last]
 
-    def show(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
-        """Each frame and its matte as a picture: white where people are."""
-        return [(frame, replace(frame, rgb=self._levels(frame), alpha=None)) for frame in frames]
+    def show(self, frames: list[Frame]) -> list[Frame]:
+        """Each frame with its matte as the picture: white where people are."""
+        return [replace(frame, stylized=self._levels(frame), matte=None) for frame in frames]
 
-    def compose(self, frames: list[Frame]) -> list[tuple[Frame, Frame]]:
-        """Each frame and its people before another background, or before none."""
-        return self._people.compose([(frame, frame) for frame in frames])
+    def compose(self, frames: list[Frame]) -> list[Frame]:
+        """Each frame with its people before another background, or before none."""
+        with engine_failures("engine"):
+            return [
+                replace(frame, stylized=self._portrait(frame.rgb, frame.rgb, frame.matte), matte=None)
+                for frame in frames
+            ]
 
-    def _levels(self, frame: Frame) -> np.ndarray:
-        levels: np.ndarray = np.rint(np.asarray(frame.alpha) * 255).astype(np.uint8)
+    def _levels(self, frame: Frame) -> UInt8Image:
+        levels: UInt8Image = np.rint(np.asarray(frame.matte) * 255).astype(np.uint8)
         return levels if self._grey else np.repeat(levels[..., None], 3, axis=2)
+
+
+def finder(portrait: Portrait) -> Callable[[list[Frame]], list[Frame]]:
+    """Finds people in every frame; mattes are smoothed over time, so frames must come in order."""
+
+    def find(frames: list[Frame]) -> list[Frame]:
+        with engine_failures("matting model"):
+            return [replace(frame, matte=portrait.find(frame.rgb)) for frame in frames]
+
+    return find
 
 
 @contextlib.contextmanager

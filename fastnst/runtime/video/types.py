@@ -7,26 +7,35 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
-import numpy as np
+from fastnst.array_types import FloatPlane, UInt8Image
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a clip.
+    """One picture of a clip, from its source to its sink.
 
     Attributes:
         time: when it is shown, in ticks of the clip's time base from the clip's beginning.
         duration: for how long, in ticks; None if the source does not say.
-        rgb: uint8 `[H, W, 3]`, upright; for folders also `[H, W]` (grey) or `[H, W, 4]` (with transparency).
+        rgb: the source's picture, uint8 `[H, W, 3]`, upright.
         name: the file's stem, where the frame came from a folder.
-        alpha: the frame's matte, float32 `[H, W]`, where people are told from the background.
+        alpha: the source's own transparency, uint8 `[H, W]`; None where it has none.
+        matte: 1 where people are, float32 `[H, W]`, between the stage that finds them and the one that needs them.
+        stylized: what was made of it, uint8 `[H, W, 3]`; for folders also `[H, W]` (grey) or `[H, W, 4]` (with alpha).
     """
 
     time: int
     duration: int | None
-    rgb: np.ndarray
+    rgb: UInt8Image
     name: str = ""
-    alpha: np.ndarray | None = None
+    alpha: UInt8Image | None = None
+    matte: FloatPlane | None = None
+    stylized: UInt8Image | None = None
+
+    @property
+    def shown(self) -> UInt8Image:
+        """The picture to show: what was made of it, else the source's."""
+        return self.rgb if self.stylized is None else self.stylized
 
 
 @dataclass(frozen=True)
