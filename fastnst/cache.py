@@ -1,4 +1,4 @@
-"""Where downloads, verdicts and engines are kept between runs."""
+"""Where downloads, verdicts and engines are kept between runs, and the styles that a user has installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ def cache_path() -> Path:
     """Where downloads and verdicts are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
     own = os.environ.get("FASTNST_CACHE")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+
+
+def data_path() -> Path:
+    """Where what a user installs is kept: $FASTNST_DATA, else fastnst/ in the user's data directory."""
+    own = os.environ.get("FASTNST_DATA")
+    return Path(own) if own else Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "fastnst"
 
 
 def cache_folder() -> Path:

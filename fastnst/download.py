@@ -25,11 +25,17 @@ class RemoteFile:
         checksum: `algorithm:hexdigits`; fewer digits than the digest has mean its beginning, as publishers who put
             eight digits of the SHA-256 in the file name give it.
         size: bytes, for the progress bar and the sentence that names the file.
+        mirrored: whether FASTNST_MIRROR counts for it.
+        token: sent to its publisher as a bearer's, and not on to where that redirects.
+        is_exact: whether a file of another size is wrong, and no more than that size is read.
     """
 
     url: str
     checksum: str
     size: int
+    mirrored: bool = True
+    token: str | None = None
+    is_exact: bool = False
 
     @property
     def name(self) -> str:
@@ -39,7 +45,7 @@ class RemoteFile:
     @property
     def location(self) -> str:
         """The URL to read, with the mirror applied."""
-        mirror = os.environ.get("FASTNST_MIRROR")
+        mirror = os.environ.get("FASTNST_MIRROR") if self.mirrored else None
         if not mirror:
             return self.url
         if "://" not in mirror:
@@ -85,6 +91,8 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
     request = urllib.request.Request(file.location)
     if done and request.type in ("http", "https"):
         request.add_header("Range", f"bytes={done}-")
+    if file.token:
+        request.add_unredirected_header("Authorization", f"Bearer {file.token}")
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
@@ -101,6 +109,8 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
             while chunk := response.read(_CHUNK):
                 out.write(chunk)
                 received += len(chunk)
+                if file.is_exact and already + received > file.size:
+                    raise OSError(f"more than the {file.size} bytes that were announced came")
                 progress.advance(task, len(chunk))
     if received < length and response.headers.get("Content-Length"):
         raise OSError(f"the connection ended after {already + received} of {already + length} bytes")

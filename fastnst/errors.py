@@ -40,10 +40,11 @@ class DownloadError(FastNSTError):
     Args:
         fact: what went wrong.
         remedy: what its user can do; callers who know better take `fact` alone.
+        is_refusal: whether the other side said no, so that trying again or an older copy is no way out.
     """
 
-    def __init__(self, fact: str, remedy: str = "") -> None:
-        self.fact = fact
+    def __init__(self, fact: str, remedy: str = "", *, is_refusal: bool = False) -> None:
+        self.fact, self.is_refusal = fact, is_refusal
         super().__init__(f"{fact}: {remedy}" if remedy else fact)
 
 

@@ -17,7 +17,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep the user's cache and mirror out of the tests."""
     monkeypatch.setenv("FASTNST_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("FASTNST_MIRROR", raising=False)
-    monkeypatch.delenv("FASTNST_STYLES", raising=False)
+    monkeypatch.setenv("FASTNST_DATA", str(tmp_path_factory.mktemp("data")))
+    for name in ("FASTNST_STYLES", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
 
 
 @pytest.fixture(scope="session")

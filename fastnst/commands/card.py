@@ -75,7 +75,13 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
 
 
 def card(
-    metadata: StyleMetadata, size: int, report: dict[str, Any] | None = None, notes: str = "", strip: str | None = None
+    metadata: StyleMetadata,
+    size: int,
+    report: dict[str, Any] | None = None,
+    notes: str = "",
+    strip: str | None = None,
+    *,
+    spec: str | None = None,
 ) -> str:
     """The card's Markdown.
 
@@ -85,6 +91,7 @@ def card(
         report: what `read_report` gives, or None.
         notes: text to close with.
         strip: the strip's file name beside the card, or None.
+        spec: what users pass to --style; None takes the style's name.
     """
     rows = {**_described(metadata, size), **(_measured(report) if report else {})}
     picture = ["", f"![a photo, the painting, and the photo restyled]({strip})"] if strip else []
@@ -95,7 +102,7 @@ def card(
             _painting(metadata),
             *picture,
             "",
-            f"    python infer.py photo.jpg --style {metadata.name} -o out.jpg",
+            f"    fastnst stylize photo.jpg --style {spec or metadata.name} -o out.jpg",
             "",
             "| | |",
             "|---|---|",

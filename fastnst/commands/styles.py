@@ -7,9 +7,10 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -24,6 +25,9 @@ from fastnst.runtime.models.catalog import available_styles, described_styles, s
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
 
+if TYPE_CHECKING:
+    from fastnst.sharing.index import IndexedStyle
+
 SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"  # Grace Hopper, US Navy 1984, public domain
 _SIZE = 480  # pixels: side of a picture on the sheet
 _COLUMNS = 4
@@ -36,6 +40,11 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = _build_parser(prog).parse_args(argv)
     _check(options)
+    if options.index is not None:
+        from fastnst.sharing.index import read_index
+
+        sys.stdout.write(_table({style.name: style for style in read_index(options.index)}))
+        return 0
     styles = described_styles()
     among = "no style"
     for field in ("movement", "artist"):
@@ -48,6 +57,13 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
         described = [asdict(metadata) | {"style": name} for name, metadata in styles.items()]
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
             partial.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.publish:
+        from fastnst.sharing.index import INDEX_FILE, write_index
+
+        installed = available_styles()
+        shown = {name: installed[name] for name in styles}
+        indexed = write_index(shown, options.photo or SAMPLE, options.publish, overwrite=options.overwrite)
+        sys.stdout.write(f"{options.publish / INDEX_FILE}: {len(indexed)} styles for a static host\n")
     if options.sheet:
         save_image(_sheet(list(styles), options), options.sheet, overwrite=options.overwrite)
         sys.stdout.write(f"{options.sheet}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n")
@@ -62,13 +78,15 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--photo", type=Path, metavar="FILE", help="the photo of the sheet (default: a portrait)")
     parser.add_argument("--provider", default="auto", help="for the sheet: auto, cpu, openvino, cuda or tensorrt")
     parser.add_argument("--threads", type=int, help="for the sheet: CPU threads (default: all that may be used)")
+    parser.add_argument("--from", dest="index", metavar="URL", help="list an index of styles (see fastnst pull)")
+    parser.add_argument("--publish", type=Path, metavar="DIR", help="write an index of these styles for a static host")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the full descriptions here")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.photo and not options.sheet:
+    if options.photo and not (options.sheet or options.publish):
         raise ConfigError(f"--photo {options.photo} is for a sheet: add --sheet FILE.")
     if options.sheet and options.sheet.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{options.sheet} has no picture suffix that can be written: use {', '.join(SUFFIXES)}.")
@@ -77,7 +95,7 @@ def _check(options: argparse.Namespace) -> None:
             check_output(output, overwrite=options.overwrite)
 
 
-def _table(styles: dict[str, StyleMetadata]) -> str:
+def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
     rows = [
         (name, metadata.title, metadata.artist, metadata.year, metadata.movement) for name, metadata in styles.items()
     ]

@@ -8,7 +8,9 @@ import os
 import unicodedata
 from pathlib import Path
 
+from fastnst.cache import data_path
 from fastnst.errors import ConfigError, ModelError, StyleNotFoundError, suggest
+from fastnst.hub import fetch_style, is_hub_address, parse_hub_address
 from fastnst.runtime.engine.precision import HALF_SUFFIX
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
@@ -19,10 +21,14 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def style_folders() -> list[Path]:
-    """Where styles are looked for: $FASTNST_STYLES, the installed package's styles, a source checkout's weights/."""
-    folders = [_PACKAGE / "styles", _PACKAGE.parent / "weights"]
+    """Where styles are looked for: the user's own, the installed package's, a source checkout's weights/."""
+    return [own_style_folder(), _PACKAGE / "styles", _PACKAGE.parent / "weights"]
+
+
+def own_style_folder() -> Path:
+    """Where the user's own styles are: $FASTNST_STYLES, else styles/ in the user's data directory."""
     own = os.environ.get("FASTNST_STYLES")
-    return [Path(own).expanduser(), *folders] if own else folders
+    return Path(own).expanduser() if own else data_path() / "styles"
 
 
 def available_styles() -> dict[str, Path]:
@@ -34,10 +40,13 @@ def available_styles() -> dict[str, Path]:
 
 
 def resolve_style(style: str | Path) -> Path:
-    """The style model file for a name or a path.
+    """The style model file for a name, a path, or an address of the hub (`hf://user/name[@revision]`).
 
-    Raises `StyleNotFoundError`, with the nearest name and the list, for a name that is not there.
+    Raises `StyleNotFoundError`, with the nearest name and the list, for a name that is not there, `DownloadError` for
+    an address whose file cannot be had.
     """
+    if is_hub_address(str(style)):
+        return fetch_style(parse_hub_address(str(style)))
     if is_file(style) or Path(style).suffix == ".onnx":
         return _expanded(style)
     styles = available_styles()

@@ -93,14 +93,14 @@ def mix_of(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Sty
 
 def _is_single(text: str) -> bool:
     """Whether a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
-    return not re.search("[,:]", text) or text in available_styles() or is_file(text)
+    return not re.search("[,:]", text.removeprefix("hf:")) or text in available_styles() or is_file(text)
 
 
 def _split_weight(part: str, mix: str) -> tuple[str, float | None]:
     name, colon, number = part.rpartition(":")
     if not part or (colon and not name):
         raise ConfigError(f"the mix '{mix}' has a part without a style: {_FORM}.")
-    if not colon or part.endswith(".onnx"):
+    if not colon or part.endswith(".onnx") or name == "hf":  # a file of Windows, an address of the hub
         return part, None
     try:
         weight = float(number)

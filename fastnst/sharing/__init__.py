@@ -1,0 +1,1 @@
+"""Styles for others: the files of a repository on the hub, and the index of a static host."""
