@@ -1,50 +1,197 @@
-"""Files are written beside their place and renamed; nothing is overwritten unasked."""
+"""Files are written beside their place and renamed; nothing is overwritten unasked, and no input ever."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
+import secrets
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fastnst.errors import OutputError
+
+# What a place can have against being written to. Any other error inside `write_atomically` is of something else.
+_OF_THE_PLACE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "ENAMETOOLONG")
+    if hasattr(errno, name)
+}
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)}
+_STEM_KEPT = 40  # characters of a name that its temporary file shows
+
+
+class FullDiskError(OutputError):
+    """A place where nothing more can be written: the next file will not fare better."""
 
 
 @contextlib.contextmanager
 def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed on success, removed on failure.
 
-    Raises `OutputError` if `path` exists (without `overwrite`) or cannot be written, a full disk included.
+    A link to a file is followed: the file it leads to is replaced. Raises `OutputError` if `path` exists (without
+    `overwrite`) or cannot be written, `FullDiskError` among them. Errors of other files that are read meanwhile pass
+    as they are.
     """
     path = Path(path)
     check_output(path, overwrite=overwrite)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
     partial: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        partial = Path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = _new_file_beside(target)
         yield partial
-        os.chmod(partial, 0o666 & ~_umask())
-        partial.replace(path)
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+        if not _is_of(error, partial, target):
+            raise
+        raise _unwritable(path, error) from error
     finally:
         if partial is not None:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the failure that brought us here is the one to tell
+                partial.unlink(missing_ok=True)
 
 
-def check_output(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise `OutputError` if `path` is a folder, or exists and may not be overwritten."""
+def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raise `OutputError` if `path` is no place for a file, one of the inputs, or taken and may not be overwritten."""
     path = Path(path)
-    if path.is_dir():
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise OutputError(f"{path} is a link that leads nowhere: remove it, or name another file.") from None
+        return
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"{path} cannot be written ({reason}).") from error
+    if stat.S_ISDIR(found.st_mode):
         raise OutputError(f"{path} is a folder: name a file.")
-    if path.exists() and not overwrite:
+    if not stat.S_ISREG(found.st_mode):
+        raise OutputError(f"{path} is a pipe or a device: name a file.")
+    refuse_inputs(path, inputs)
+    if not overwrite:
         raise OutputError(f"{path} exists already: pass --overwrite to replace it.")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
+    """Raise `OutputError` if `path` is the same file as one of the inputs, by whatever name or link."""
+    for source in inputs:
+        if _same_file(path, source):
+            raise OutputError(f"{path} is an input of this command: name another output.")
+
+
+def check_partial(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise `OutputError` if a file that unfinished work goes to, by a name of ours, is a link or one of the inputs."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OutputError(f"{path}, where unfinished work goes, is not a plain file: remove it first.")
+    for source in inputs:
+        if _same_file(path, source):
+            raise OutputError(f"{path} is an input, and unfinished work would go there: name another output.")
+
+
+@contextlib.contextmanager
+def locked_output(path: str | Path) -> Iterator[None]:
+    """Keeps other runs of this user from writing the same output meanwhile; an advisory lock, gone with the process.
+
+    Raises `OutputError` if another run holds it. Where locks cannot be had (no temporary folder, an odd file system)
+    there is none.
+    """
+    handle = _acquire(Path(path))
+    try:
+        yield
+    finally:
+        if handle is not None:
+            descriptor, place = handle
+            with contextlib.suppress(OSError):
+                place.unlink()
+            os.close(descriptor)
+
+
+def _acquire(path: Path) -> tuple[int, Path] | None:
+    key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    owner = os.getuid() if hasattr(os, "getuid") else "me"
+    folder = Path(tempfile.gettempdir(), f"fastnst-locks-{owner}")
+    place = folder / key
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    while True:
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(place, flags, 0o600)
+        except OSError:
+            return None
+        try:
+            taken = _try_lock(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OutputError(f"{path} is being written by another run: wait for it, or name another output.") from None
+        if taken is False:
+            os.close(descriptor)
+            return None
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), place.stat()):
+                return descriptor, place
+        os.close(descriptor)  # its last owner removed it between our opening and our locking
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether the lock was taken; raises BlockingIOError if another has it, False where there are none."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _try_lock_on_windows(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _try_lock_on_windows(descriptor: int) -> bool:
+    import msvcrt
+
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError as error:
+        raise BlockingIOError from error
+    return True
+
+
+def _new_file_beside(path: Path) -> Path:
+    """A new empty file with the rights that the user's umask gives, which `tempfile` would not."""
+    while True:
+        partial = path.with_name(f".{path.stem[:_STEM_KEPT]}-{secrets.token_hex(4)}{path.suffix}")
+        try:
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            continue
+        return partial
+
+
+def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:
+    """Whether an error tells of the output, and not of another file that was read while it was written."""
+    if partial is None:  # nothing but making the place was tried
+        return True
+    if error.errno not in _OF_THE_PLACE:
+        return False
+    named = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    return not named or any(Path(name) in (partial, target, target.parent) for name in named)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    kind = FullDiskError if error.errno in _FULL else OutputError
+    return kind(f"{path} cannot be written ({error.strerror or error}).")
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False

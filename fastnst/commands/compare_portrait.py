@@ -18,6 +18,7 @@ from fastnst.commands.options.reference import read_variants
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.folders import find_images
 from fastnst.losses.objective import LossTerms, Objective
@@ -101,8 +102,8 @@ def matte_of(name: str, photo: Image.Image, options: argparse.Namespace) -> np.n
         files = {path.stem: path for path in find_images([options.mattes])}
         if Path(name).stem not in files:
             raise ConfigError(f"{options.mattes} holds no matte for {name}: it needs one of the same base name.")
-        with Image.open(files[Path(name).stem]) as matte:
-            alpha = to_unit_floats(matte.convert("L").resize(photo.size, Image.Resampling.LANCZOS))[0]
+        matte = open_image(files[Path(name).stem]).convert("L")
+        alpha = to_unit_floats(matte.resize(photo.size, Image.Resampling.LANCZOS))[0]
     if not has_person(alpha):
         raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
     return alpha

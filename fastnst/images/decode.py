@@ -1,102 +1,180 @@
-"""Open pictures: validated, upright, RGB."""
+"""Open pictures: validated, upright, sRGB, with a description of what their files carried."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator
+import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from fastnst.errors import ImageError
+from fastnst.errors import FastNSTError, ImageError
+from fastnst.images import raw
+from fastnst.images._pillow import opened
+from fastnst.images.animation import frame_count, page_numbers
+from fastnst.images.color import to_srgb
+from fastnst.images.exif import orientation
+from fastnst.images.formats import missing_reader
+from fastnst.images.levels import is_deep, to_eight_bits
+from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
+from fastnst.images.png_chunks import without_ancillary_chunks
 from fastnst.images.resize import resize_long_side
+from fastnst.images.transparency import bleed
 
 _HUGE_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
-_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def open_picture(source: Source, *, max_size: int | None = None, allow_huge: bool = False) -> Picture:
-    """Open a picture of any mode, turned upright.
+def open_picture(source: Source, *, max_size: int | None = None, allow_huge: bool = False, page: int = 0) -> Picture:
+    """Open a picture of any kind as upright sRGB pixels.
 
     Args:
         source: a path or a binary stream.
         max_size: reduce to this long side in pixels; smaller pictures stay as they are.
         allow_huge: take pictures above 179 megapixels, which are refused as decompression bombs otherwise.
+        page: of a file with several, counted from 0; `Picture.metadata.pages` tells how many there are.
 
-    Raises `ImageError`, in one sentence, for what is missing, empty, damaged, huge or no picture.
+    Raises `ImageError`, in one sentence, for what is missing, empty, damaged, huge or not a picture.
     """
     name = str(source) if isinstance(source, str | Path) else "the picture"
-    if isinstance(source, str | Path):
-        _check_file(Path(source))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd EXIF and about the sizes judged below
-            with _no_pixel_limit(), Image.open(source) as image:
-                if image.width * image.height > _HUGE_PIXELS and not allow_huge:
-                    raise ImageError(
-                        f"{name} has {image.width}×{image.height} pixels, which may be a decompression bomb:"
-                        " pass --allow-huge if you trust it."
-                    )
-                if max_size is not None:
-                    image.draft("RGB", (max_size * 2, max_size * 2))
-                image.load()
-                return _prepare(image, max_size)
+        if isinstance(source, str | Path):
+            path = Path(source)
+            _check_file(path)
+            return _open(path, name, max_size, allow_huge, page)
+        return _open(source, name, max_size, allow_huge, page)
+    except FastNSTError:
+        raise
     except UnidentifiedImageError as error:
+        remedy = missing_reader(Path(name).suffix.lower())
+        if remedy:
+            raise ImageError(f"{name} is a {remedy[0]}, which cannot be read here: {remedy[1]}.") from error
         raise ImageError(f"{name} is not a picture in a format that can be read.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
-        raise ImageError(f"{name} is damaged or cut short ({str(error) or type(error).__name__}).") from error
     except MemoryError as error:
         raise ImageError(f"{name} is too large for the memory of this machine: make it smaller first.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise ImageError(f"{name} cannot be read ({error.strerror}).") from error
+        raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
 
 
 def open_image(source: Source, *, max_size: int | None = None, allow_huge: bool = False) -> Image.Image:
-    """The pixels of `open_picture`: mode RGB, upright. Transparent parts lie on white."""
-    picture = open_picture(source, max_size=max_size, allow_huge=allow_huge)
-    if picture.alpha is None:
-        return picture.rgb
-    return Image.composite(picture.rgb, Image.new("RGB", picture.rgb.size, "white"), picture.alpha)
+    """The pixels of `open_picture`: sRGB, mode RGB, upright. Transparent parts lie on white."""
+    return open_picture(source, max_size=max_size, allow_huge=allow_huge).on_white()
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height as the file's header has them, before any turning; raises `ImageError` as `open_picture`."""
+    _check_file(path)
+    try:
+        with opened(path) as image:
+            return image.size
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{path} is not a picture that can be read.") from error
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder where a picture is expected.")
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ImageError(f"{path} cannot be opened ({error.strerror}).") from error
-    if size == 0:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{path} cannot be opened ({reason}).") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise ImageError(f"{path} is a folder where a picture is expected.")
+    if not stat.S_ISREG(found.st_mode):
+        raise ImageError(f"{path} is not a file: a pipe or a device holds no picture.")
+    if found.st_size == 0:
         raise ImageError(f"{path} is empty (0 bytes).")
 
 
-@contextlib.contextmanager
-def _no_pixel_limit() -> Iterator[None]:
-    """Pillow raises on its own above twice the limit; the judgement here is ours."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: bool, page: int) -> Picture:
+    if raw.is_raw(source):
+        picture = raw.develop(source, name)
+        return _reduced(picture, max_size)
     try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        return _decoded(source, name, max_size, allow_huge, page)
+    except (ValueError, SyntaxError) as error:
+        repaired = without_ancillary_chunks(source)
+        if repaired is None:
+            raise
+        try:
+            return _decoded(repaired, name, max_size, allow_huge, page)
+        except (ValueError, SyntaxError):
+            raise error from None
 
 
-def _prepare(image: Image.Image, max_size: int | None) -> Picture:
-    icc = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None  # a CMYK profile fits no RGB
-    exif = image.getexif()
-    upright = ImageOps.exif_transpose(image)
-    exif[_ORIENTATION] = 1
-    kept_exif = exif.tobytes() if len(exif) > 1 else None
-    if upright.mode.startswith("I") or upright.mode == "F":  # 16- and 32-bit greyscale
-        values = np.asarray(upright, dtype=np.float64)
-        brightest = 65535 if values.max(initial=0) > 255 else 255
-        upright = Image.fromarray(np.clip(values * (255 / brightest), 0, 255).astype(np.uint8))
-    alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, allow_huge: bool, page: int) -> Picture:
+    with opened(source) as image:
+        numbers = page_numbers(image)
+        if page:
+            image.seek(numbers[page])
+        if image.width * image.height > _HUGE_PIXELS and not allow_huge:
+            raise ImageError(
+                f"{name} has {image.width}×{image.height} pixels, which may be a decompression bomb:"
+                " pass --allow-huge if you trust it."
+            )
+        if max_size is not None:
+            image.draft("RGB", (max_size * 2, max_size * 2))
+        frames = frame_count(image)
+        image.load()
+        metadata = replace(read_metadata(image), pages=len(numbers), frames=frames)
+        return _reduced(_upright(_working(image, metadata), orientation(image)), max_size)
+
+
+def _working(image: Image.Image, metadata: Metadata) -> Picture:
+    """The picture in sRGB, as it lies in the file."""
+    profile = image.info.get("icc_profile")
+    profile = profile if isinstance(profile, bytes) else None
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
     if alpha is not None and alpha.getextrema() == (255, 255):
         alpha = None
-    picture = Picture(
-        upright.convert("RGBA").convert("RGB") if alpha else upright.convert("RGB"), alpha, icc, kept_exif
-    )
-    if max_size is not None and max(picture.rgb.size) > max_size:
-        picture = picture.with_pixels(resize_long_side(picture.rgb, max_size))
-    return picture
+    plain: Image.Image = image
+    if is_deep(image):
+        plain, note = to_eight_bits(image)
+        metadata = replace(metadata, notes=(*metadata.notes, note))
+    elif image.mode in ("LA", "La"):
+        plain = image.convert("LA").getchannel("L")
+    elif image.has_transparency_data or image.mode in ("RGBA", "RGBX", "RGBa"):
+        plain = image.convert("RGBA").convert("RGB")
+    elif image.mode not in ("RGB", "L", "CMYK", "LAB"):
+        plain = image.convert("RGB")
+    rgb = to_srgb(plain, profile)
+    if rgb is image:
+        rgb = image.copy()
+    return Picture(rgb if alpha is None else bleed(rgb, alpha), alpha, metadata)
+
+
+def _upright(picture: Picture, turn: int) -> Picture:
+    method = _TURNS.get(turn)
+    if method is None:
+        return picture
+    alpha = picture.alpha.transpose(method) if picture.alpha is not None else None
+    dpi = picture.metadata.dpi
+    if dpi is not None and turn > 4:
+        dpi = (dpi[1], dpi[0])
+    return Picture(picture.rgb.transpose(method), alpha, replace(picture.metadata, dpi=dpi))
+
+
+def _reduced(picture: Picture, max_size: int | None) -> Picture:
+    if max_size is None or max(picture.rgb.size) <= max_size:
+        return picture
+    return picture.with_pixels(resize_long_side(picture.rgb, max_size))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -204,5 +204,5 @@ def _photograph(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarra
     if generator.random() < 0.3:
         encoded = io.BytesIO()
         photo.save(encoded, "JPEG", quality=int(generator.integers(35, 92)))
-        photo = Image.open(encoded)
+        photo = Image.open(encoded, formats=("JPEG",))
     return np.asarray(photo.convert("RGB"))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fastnst.errors import ClipError, OutputError
-from fastnst.images.decode import open_image
+from fastnst.errors import ClipError, ImageError, OutputError
+from fastnst.images.decode import open_image, picture_size
 from fastnst.images.encode import save_image
 from fastnst.images.folders import find_images
 from fastnst.images.formats import SUFFIXES
@@ -64,10 +64,9 @@ def _check_sizes(files: list[Path]) -> None:
     first: tuple[int, int] | None = None
     for path in files:
         try:
-            with Image.open(path) as image:
-                size = image.size
-        except OSError as error:
-            raise ClipError(f"{path} is not a picture that can be read.") from error
+            size = picture_size(path)
+        except ImageError as error:
+            raise ClipError(str(error)) from error
         first = first or size
         if size != first:
             raise ClipError(

@@ -1,0 +1,58 @@
+"""How many frames an animation has, and how many pages a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fastnst.images._pillow import opened
+
+ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif", ".avifs")
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_MOST_PAGES = 1000
+_SUBFILE_TYPE = 254  # bit 0: a reduced copy of another page; bit 2: a mask for one
+_OF_ANOTHER_PAGE = 1 | 4
+
+
+def is_animation(path: str | Path) -> bool:
+    """Whether a file is an animated GIF, WebP, PNG or AVIF, by its content.
+
+    False for still pictures, for folders, and for what is no picture or cannot be opened: this is a question, and
+    whoever opens the file tells what is wrong with it.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ANIMATED_SUFFIXES or not path.is_file():
+        return False
+    try:
+        with opened(path) as image:
+            return frame_count(image) > 1
+    except Exception:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        return False
+
+
+def frame_count(image: Image.Image) -> int:
+    """Frames of an open picture: 1 unless it is an animation. Exact but for GIF, where more than one are told as 2."""
+    if image.format not in _ANIMATED:
+        return 1
+    if image.format == "GIF":
+        return 2 if getattr(image, "is_animated", False) else 1
+    return int(getattr(image, "n_frames", 1))
+
+
+def page_numbers(image: Any) -> list[int]:
+    """The pages of an open TIFF, without reduced copies and masks of others; `[0]` for every other format."""
+    if image.format != "TIFF":
+        return [0]
+    numbers: list[int] = []
+    try:
+        for number in range(_MOST_PAGES):
+            image.seek(number)
+            kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
+            if not (isinstance(kind, int) and kind & _OF_ANOTHER_PAGE):
+                numbers.append(number)
+    except Exception:  # the last page, or a damaged one: those before it are good
+        pass
+    image.seek(0)
+    return numbers or [0]

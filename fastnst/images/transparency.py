@@ -1,0 +1,46 @@
+"""What lies under transparency: nobody sees it, so it must not decide what is drawn beside it."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+_HIDDEN = 8  # alpha below this shows less than a thirtieth of a colour
+
+
+def bleed(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The picture with the nearest visible colours under its transparent parts; visible pixels stay as they are.
+
+    Colours are averaged down a pyramid with their visibility as weight, and filled in from its coarse end (pull-push:
+    Gortler et al., "The Lumigraph", 1996). A picture of which nothing is visible becomes white.
+
+    Args:
+        rgb: mode RGB.
+        alpha: mode L, of the same size.
+    """
+    shown = alpha.point([0] * _HIDDEN + list(range(_HIDDEN, 256)))
+    if shown.getextrema() == (0, 0):
+        return Image.new("RGB", rgb.size, "white")
+    levels = [_with_alpha(rgb, shown)]
+    while max(levels[-1].size) > 1 and levels[-1].getchannel("A").getextrema()[0] == 0:
+        levels.append(_halved(levels[-1]))
+    filled = levels[-1].convert("RGB")
+    for level in reversed(levels[:-1]):
+        wide = filled.resize(level.size, Image.Resampling.BILINEAR)
+        seen = level.getchannel("A").point([0] + [255] * 255)
+        filled = Image.composite(level.convert("RGB"), wide, seen)
+    return filled
+
+
+def _with_alpha(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
+    image = rgb.copy()
+    image.putalpha(alpha)
+    return image
+
+
+def _halved(image: Image.Image) -> Image.Image:
+    """Half the size; colours weighted by their alpha, which is full wherever anything was visible."""
+    size = (-(-image.width // 2), -(-image.height // 2))
+    small = image.resize(size, Image.Resampling.BOX)  # Pillow premultiplies RGBA for this
+    seen = small.getchannel("A").point([0] + [255] * 255)
+    small.putalpha(seen)
+    return small
