@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": ("fastnst.commands.bench", "time styles at several sizes on the engines of this machine"),
     "distill": ("fastnst.commands.distill", "train the perceptual network that ships, from VGG-19"),
     "card": ("fastnst.commands.card", "write a style's card from its model file and its comparison"),
+    "batch": ("fastnst.commands.batch", "restyle a million pictures, by processes or by a Ray cluster"),
     "push": ("fastnst.commands.push", "put a style on the Hugging Face hub"),
     "pull": ("fastnst.commands.pull", "install a style from the hub or from an index of styles"),
     "export": ("fastnst.commands.export", "turn a trained network into a style model file"),

@@ -1,0 +1,92 @@
+"""Local paths and fsspec addresses (`s3://…`, `gs://…`, `memory://…`) alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from fastnst.errors import ConfigError, ImageError, MissingDependencyError, OutputError
+from fastnst.output_files import write_atomically
+
+
+def filesystem(address: str) -> tuple[Any, str]:
+    """The fsspec filesystem of an address or local path, and the path inside it.
+
+    Raises `MissingDependencyError` if fsspec or the protocol's own package is missing, `ConfigError` for an unknown
+    protocol.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingDependencyError('batches need fsspec: pip install "fastnst[batch]".') from error
+    try:
+        found, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise MissingDependencyError(f"{address} needs a package of its own: {error}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{address} is not an address that can be read ({str(error)[:120]}).") from error
+    return found, path
+
+
+def read(address: str) -> bytes:
+    """All bytes of a file; raises `ImageError` if it cannot be read."""
+    found, path = filesystem(address)
+    try:
+        content: bytes = found.cat_file(path)
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise ImageError(f"{address} cannot be read ({_reason(error)}).") from error
+    return content
+
+
+def open_binary(address: str) -> IO[bytes]:
+    """A file to read from the beginning to the end; raises `ImageError` if it cannot be opened."""
+    found, path = filesystem(address)
+    try:
+        file: IO[bytes] = found.open(path, "rb")
+    except Exception as error:
+        raise ImageError(f"{address} cannot be read ({_reason(error)}).") from error
+    return file
+
+
+def write(address: str, content: bytes) -> None:
+    """Write a file whole or not at all: object stores do so by themselves, elsewhere it is renamed into its place.
+
+    Raises `OutputError` if it cannot be written.
+    """
+    found, path = filesystem(address)
+    try:
+        if is_local(found):
+            with write_atomically(Path(path), overwrite=True) as partial:
+                partial.write_bytes(content)
+        else:
+            found.pipe_file(path, content)
+    except OutputError:
+        raise
+    except Exception as error:
+        raise OutputError(f"{address} cannot be written ({_reason(error)}).") from error
+
+
+def size(address: str) -> int | None:
+    """Bytes of a file; None if there is none."""
+    found, path = filesystem(address)
+    try:
+        value = found.size(path)
+    except Exception:
+        return None
+    return None if value is None else int(value)
+
+
+def join(folder: str, name: str) -> str:
+    """A name below a folder, an address or a local path."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def is_local(found: Any) -> bool:
+    """Whether a filesystem is this machine's own."""
+    protocol = found.protocol
+    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0][:120]

@@ -1,0 +1,202 @@
+"""Where pictures come from: folders, addresses, list files, parquet, WebDataset shards. Rows are names and bytes.
+
+No pixels travel: a row has the encoded picture, or only where it lies, and the worker decodes it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastnst.errors import ConfigError, FastNSTError, MissingDependencyError
+from fastnst.images.formats import READABLE
+from fastnst.scale import files
+
+_TABLES, _SHARDS, _LISTS = (".parquet",), (".tar",), (".txt", ".lst")
+_ROWS = 64  # of a parquet file that are held at once
+_LARGEST_MEMBER = 1 << 30  # bytes of one picture in a shard
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture that waits.
+
+    Attributes:
+        path: where it lies: an address, or `file.parquet#17`, or `shard.tar#name.jpg`.
+        name: below the input's folder, with `/`; the result is called after it.
+        content: the encoded picture; None where the worker should read `path` itself.
+    """
+
+    path: str
+    name: str
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An input that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+def rows(inputs: list[str], image_column: str | None = None) -> Iterator[Row | Unreadable]:
+    """All pictures of the inputs, in a fixed order.
+
+    Raises `ConfigError` for an input that is not there or that holds no pictures.
+    """
+    for address in inputs:
+        suffix = posixpath.splitext(address.rstrip("/"))[1].lower()
+        if suffix in _TABLES:
+            yield from _table(address, image_column)
+        elif suffix in _SHARDS:
+            yield from _shard(address)
+        elif suffix in _LISTS:
+            yield from _list(address)
+        else:
+            yield from _folder(address, image_column)
+
+
+def _folder(address: str, image_column: str | None) -> Iterator[Row | Unreadable]:
+    """Pictures below a folder, or one picture; tables and shards in the folder count too."""
+    found, root = files.filesystem(address)
+    if not found.exists(root):
+        raise ConfigError(f"{address} does not exist.")
+    if not found.isdir(root):
+        yield Row(address, posixpath.basename(root))
+        return
+    some = False
+    for path in _below(found, root):
+        name = path[len(root.rstrip("/")) + 1 :]
+        where = files.join(address, name)
+        suffix = posixpath.splitext(path)[1].lower()
+        if suffix in READABLE:
+            some = True
+            yield Row(where, name)
+        elif suffix in _TABLES:
+            some = True
+            yield from _table(where, image_column)
+        elif suffix in _SHARDS:
+            some = True
+            yield from _shard(where)
+    if not some:
+        raise ConfigError(f"no pictures were found in {address}.")
+
+
+def _below(found: Any, root: str) -> Iterator[str]:
+    """Files below a folder in the order of their names, hidden ones and our own manifest's left out."""
+    for folder, folders, names in found.walk(root, detail=False):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_fastnst")))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield f"{folder.rstrip('/')}/{name}"
+
+
+def _list(address: str) -> Iterator[Row | Unreadable]:
+    """One address or path a line; relative ones count from the list's folder, `#` begins a remark."""
+    base = address.rsplit("/", 1)[0] if "/" in address else "."
+    with files.open_binary(address) as file:
+        for raw in file:
+            try:
+                line = raw.decode("utf-8").strip()
+            except UnicodeDecodeError:
+                yield Unreadable(f"{address}: {raw[:40]!r}", "this line is not UTF-8.")
+                continue
+            if not line or line.startswith("#"):
+                continue
+            is_absolute = "://" in line or line.startswith("/")
+            # Of an absolute path the whole is kept below the output: two folders may hold the same names.
+            name = line.split("://", 1)[-1].lstrip("/")
+            yield Row(line if is_absolute else files.join(base, line), posixpath.normpath(name))
+
+
+def _table(address: str, image_column: str | None) -> Iterator[Row | Unreadable]:
+    """The pictures of a parquet file: a column of bytes, or of the structs that `datasets` writes."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependencyError('parquet needs pyarrow: pip install "fastnst[batch]".') from error
+    stem = posixpath.splitext(posixpath.basename(address))[0]
+    try:
+        with files.open_binary(address) as file:
+            table = pq.ParquetFile(file)
+            column = _image_column(table.schema_arrow, image_column, address)
+            names = [name for name in ("path", "file_name", "filename") if name in table.schema_arrow.names][:1]
+            number = 0
+            for batch in table.iter_batches(batch_size=_ROWS, columns=[column, *names]):
+                for record in batch.to_pylist():
+                    yield _record(address, stem, number, record, column, names)
+                    number += 1
+    except (pa.ArrowException, OSError) as error:
+        yield Unreadable(address, f"it cannot be read as parquet ({str(error).splitlines()[0][:120]}).")
+    except FastNSTError as error:
+        if isinstance(error, ConfigError):
+            raise
+        yield Unreadable(address, str(error))
+
+
+def _record(
+    address: str, stem: str, number: int, record: dict[str, Any], column: str, names: list[str]
+) -> Row | Unreadable:
+    value = record[column]
+    where = f"{address}#{number}"
+    own = record[names[0]] if names else None
+    if isinstance(value, dict):
+        own = own or value.get("path")
+        value = value.get("bytes")
+    if not isinstance(value, bytes) or not value:
+        return Unreadable(where, "this row holds no picture.")
+    base = posixpath.basename(str(own).replace("\\", "/")) if own else ""
+    # The row's number keeps names apart, and tells where a result came from.
+    return Row(where, f"{stem}/{number:08d}" + (f"_{base}" if base else _suffix(value)), value)
+
+
+def _image_column(schema: Any, wanted: str | None, address: str) -> str:
+    import pyarrow as pa
+
+    def holds_bytes(kind: Any) -> bool:
+        if pa.types.is_struct(kind):
+            return any(field.name == "bytes" and holds_bytes(field.type) for field in kind)
+        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+    fitting = [field.name for field in schema if holds_bytes(field.type)]
+    if wanted is not None:
+        if wanted not in fitting:
+            raise ConfigError(f"{address} has no column of pictures '{wanted}': it has {', '.join(fitting) or 'none'}.")
+        return wanted
+    if "image" in fitting:
+        return "image"
+    if len(fitting) != 1:
+        there = ", ".join(fitting) or "it has none"
+        raise ConfigError(f"name the column of pictures of {address} with --image-column: {there}.")
+    return str(fitting[0])
+
+
+def _shard(address: str) -> Iterator[Row | Unreadable]:
+    """The pictures of a WebDataset shard, a plain tar, read once from the beginning to the end."""
+    stem = posixpath.splitext(posixpath.basename(address))[0]
+    try:
+        with files.open_binary(address) as file, tarfile.open(fileobj=file, mode="r|*") as shard:
+            for member in shard:
+                if not member.isfile() or posixpath.splitext(member.name)[1].lower() not in READABLE:
+                    continue
+                where = f"{address}#{member.name}"
+                content = shard.extractfile(member)
+                if content is None or member.size > _LARGEST_MEMBER:
+                    yield Unreadable(where, "it is not a picture that can be read.")
+                    continue
+                yield Row(where, f"{stem}/{posixpath.normpath(member.name)}", content.read())
+    except (tarfile.TarError, OSError, EOFError) as error:
+        yield Unreadable(address, f"it cannot be read as a tar ({str(error)[:120]}).")
+    except FastNSTError as error:
+        yield Unreadable(address, str(error))
+
+
+def _suffix(content: bytes) -> str:
+    """The suffix of an encoded picture whose name nobody knows, by its first bytes."""
+    starts = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"II*\0": ".tif", b"MM\0*": ".tif"}
+    return next((suffix for start, suffix in starts.items() if content.startswith(start)), ".jpg")
