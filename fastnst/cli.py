@@ -26,6 +26,7 @@ COMMANDS = {
     "distill": ("fastnst.commands.distill", "train the perceptual network that ships, from VGG-19"),
     "card": ("fastnst.commands.card", "write a style's card from its model file and its comparison"),
     "batch": ("fastnst.commands.batch", "restyle a million pictures, by processes or by a Ray cluster"),
+    "triton": ("fastnst.commands.triton", "write a model repository for NVIDIA's Triton Inference Server"),
     "push": ("fastnst.commands.push", "put a style on the Hugging Face hub"),
     "pull": ("fastnst.commands.pull", "install a style from the hub or from an index of styles"),
     "export": ("fastnst.commands.export", "turn a trained network into a style model file"),

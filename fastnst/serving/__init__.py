@@ -1,0 +1,1 @@
+"""Style models for inference servers."""
