@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,22 +57,28 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
     Raises `ConfigError` for a file that cannot be read, holds no keys and values, or builds on itself.
     """
     merged: dict[str, Any] = {}
-    for content in _with_its_bases(recipe):
+    for _, content in _files_and_contents(recipe):
         merged = _merge(merged, content)
     return merged
 
 
-def with_bases(arguments: Sequence[str]) -> list[str]:
+def with_bases(
+    arguments: Sequence[str], check: Callable[[dict[str, Any], Path], None] = lambda _content, _path: None
+) -> list[str]:
     """A command line in which each `--config RECIPE` is the content of what RECIPE builds on, and then its own.
 
     The contents take the place of the files' names, so that what was read and checked here is what the parser gets.
+    `check` sees each content with its file, and may refuse or mend it.
     """
     found: list[str] = []
     expects_file = False
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if expects_file or (name == _FLAG and equals):
-            contents = _with_its_bases(argument if expects_file else value)
+            files = _files_and_contents(argument if expects_file else value)
+            for path, content in files:
+                check(content, path)
+            contents = [content for _, content in files]
             found += [f"{_FLAG}={_written(content)}" for content in contents if content]
         elif argument not in (_FLAG, _SHORT):
             found.append(argument)
@@ -82,8 +88,8 @@ def with_bases(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def _with_its_bases(recipe: str | Path) -> list[dict[str, Any]]:
-    """The contents of a recipe and of what it builds on, the most basic first, each without its `base`."""
+def _files_and_contents(recipe: str | Path) -> list[tuple[Path, dict[str, Any]]]:
+    """A recipe and what it builds on, the most basic first: each file and its content without its `base`."""
     path = find_recipe(recipe)
     files, contents = [path], [_read(path)]
     while (base := contents[0].pop(BASE_KEY, None)) is not None:
@@ -94,7 +100,7 @@ def _with_its_bases(recipe: str | Path) -> list[dict[str, Any]]:
             raise ConfigError(f"the configuration {path} builds on more than {_MOST_BASES} others, one on the next.")
         files.insert(0, parent)
         contents.insert(0, _read(parent))
-    return contents
+    return list(zip(files, contents, strict=True))
 
 
 def _base_of(file: Path, base: object) -> Path:

@@ -43,7 +43,7 @@ class StyleCLI(TrainingCLI):
             help="training photos: a folder, a .parquet file or folder, or a dataset of the hub",
         )
         parser.add_argument("--name", type=str, default="mine", help="name of the style")
-        parser.add_argument("--perceptual", type=str, default="vgg19", help="the network that judges")
+        parser.add_argument("--perceptual", type=str, default="vgg19", help="the perceptual network")
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
         parser.add_argument("--init", type=str | None, default=None, help="start from this trained network")

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, cast
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fastnst.errors import ConfigError, OutputError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
@@ -31,7 +31,7 @@ from fastnst.trainer.run_files import (
     out_of_space,
     run_folder,
 )
-from fastnst.trainer.training_parser import ALL_HELP_FLAG, AllHelpParser, Parser
+from fastnst.trainer.training_parser import ALL_HELP_FLAG, AllHelpParser, Parser, check_training_recipe
 from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
 
 
@@ -59,7 +59,7 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare what all trainings have, and link the top-level options."""
-        parser.add_argument("--checkpoint_every", type=PositiveInt, default=500, help="steps between two checkpoints")
+        parser.add_argument("--checkpoint_every", type=int, default=500, help="steps between two checkpoints")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint (.ckpt)")
         for source, target in self.top_options.items():
             parser.link_arguments(source, target)
@@ -74,7 +74,13 @@ class TrainingCLI(LightningCLI):
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         if self.config_init.trainer.enable_checkpointing is not False:
             callbacks.append(LatestCheckpoints(self.config.checkpoint_every))
-        trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
+        if self.config_init.trainer.enable_progress_bar is False:
+            ours = self.trainer_defaults["callbacks"]
+            self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
+        try:
+            trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
+        except (MisconfigurationException, ValueError, TypeError) as error:  # Lightning's ways to refuse an option
+            raise _refused(error) from error
         if not trainer.loggers:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LearningRateMonitor)]
         # Lightning wants the callbacks that write checkpoints last, and these see what the others did.
@@ -87,6 +93,9 @@ class TrainingCLI(LightningCLI):
         """Give every run its own folder and logger, named after what is trained."""
         config = self.config
         check_run_name(config.name)
+        for name in ("steps", "checkpoint_every"):
+            if config[name] < 1:
+                raise ConfigError(f"{name} must be at least 1, not {config[name]}.")
         if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
         root = config.trainer.default_root_dir or "runs"
@@ -97,6 +106,13 @@ class TrainingCLI(LightningCLI):
             )
         elif config.trainer.logger is False:  # then nothing else makes a folder of the run's own
             config.trainer.default_root_dir = str(next_version(Path(root) / config.name))
+
+    def _set_seed(self) -> None:
+        """Seed everything; a seed that numpy does not take is a wrong option."""
+        seed = self.config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ConfigError(f"seed_everything must be from 0 to {2**32 - 1}, not {seed}.")
+        super()._set_seed()
 
     def after_instantiate_classes(self) -> None:
         """Find the data before anything is written, so that a wrong folder leaves nothing behind."""
@@ -144,7 +160,7 @@ def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> Tr
     arguments = [argument for argument in argv if argument not in (TRUST_FLAG, ALL_HELP_FLAG)]
     if ALL_HELP_FLAG in argv:
         arguments.append("--help")
-    expanded = with_bases(arguments)
+    expanded = with_bases(arguments, check_training_recipe)
     with nameable(expanded if TRUST_FLAG in argv else ()):
         cli = command.cli(
             command.module,
@@ -167,12 +183,19 @@ def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> Tr
                 **command.trainer_defaults,
             },
         )
+        return _fitted(cli)
+
+
+def _fitted(cli: TrainingCLI) -> TrainingCLI:
+    """Train, and turn what ends a training without being a bug into one sentence."""
     try:
         cli.fit()
     except SystemExit as stop:  # Lightning's way to end after Ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
+    except MisconfigurationException as error:
+        raise _refused(error) from error
     except Exception as error:
         if not is_out_of_space(error):
             raise
@@ -180,11 +203,17 @@ def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> Tr
     return cli
 
 
+def _refused(error: Exception) -> ConfigError:
+    """Lightning's refusal of an option, on one line."""
+    text = " ".join(str(error).split()).replace("`", "'").rstrip(".")
+    return ConfigError(f"the trainer cannot be set up: {text[:400]}.")
+
+
 def _quiet() -> None:
     """Show our own messages and hide what a user cannot act on."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # between Lightning and jsonargparse
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in ("pytorch_lightning", "huggingface_hub", "datasets", "httpx", "fsspec", "torch"):
+    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub", "datasets", "httpx", "fsspec", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
         logging.getLogger(name).propagate = False
     for message in (
