@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fastnst.errors import ConfigError, suggest
-from fastnst.text_files import read_yaml
+from fastnst.input_files import read_yaml
 
 BASE_KEY = "base"
 _FLAG, _SHORT = "--config", "-c"
@@ -44,7 +44,7 @@ def find_recipe(recipe: str | Path) -> Path:
     if path.suffix.lower() in _SUFFIXES:
         name = path.with_suffix("").as_posix().removeprefix("configs/")
         ships = f" The recipe that ships under this name is taken with {_FLAG} {name}." if name in known else ""
-        raise ConfigError(f"the configuration {path} cannot be read (No such file or directory).{ships}")
+        raise ConfigError(f"the configuration {path} does not exist.{ships}")
     raise ConfigError(
         f"there is no recipe '{path}'.{suggest(str(path), known)}"
         f" Give a .yaml file, or one of those that ship: {', '.join(known)}."
@@ -112,7 +112,7 @@ def _base_of(file: Path, base: object) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_yaml(path, "the configuration")
+    content = read_yaml(path, "configuration")
     if content is None:  # an empty file, or comments alone
         return {}
     if not isinstance(content, dict):

@@ -33,7 +33,7 @@ def test_the_nearer_file_wins_key_by_key(tmp_path: Path) -> None:
         assert [yaml.safe_load(one.removeprefix("--config=")) for one in configs] == contents
     with pytest.raises(ConfigError, match="needs a recipe"):
         with_bases(["fit", "--config"])
-    with pytest.raises(ConfigError, match=r"none\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"none\.yaml does not exist"):
         with_bases(["--config", "none.yaml"])
 
 
@@ -62,7 +62,7 @@ def test_bases_that_lead_nowhere(tmp_path: Path) -> None:
         read_recipe(write(tmp_path / "b.yaml", "base: [a, b]\n"))
     with pytest.raises(ConfigError, match="key 5, which is not a name"):
         read_recipe(write(tmp_path / "c.yaml", "model: {5: x}\n"))
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be opened"):
         read_recipe(write(tmp_path / "a.yaml", "base: nowhere.yaml\n"))
 
 
