@@ -15,6 +15,7 @@ from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
+from fastnst.input_files import read_text
 from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
@@ -58,7 +59,7 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
     stylizer = Stylizer(model, options.provider)
     metadata = stylizer.metadata
     report = read_report(options.report, metadata.name) if options.report else None
-    notes = _read_text(options.notes) if options.notes else ""
+    notes = read_text(options.notes, "note") if options.notes else ""
     if strip is not None:
         photo = open_image(options.photo, max_size=_PHOTO_SIZE)
         cells: list[tuple[Image.Image | None, str]] = [
@@ -116,8 +117,8 @@ def card(
 def read_report(path: Path, style: str) -> dict[str, Any]:
     """The JSON of `fastnst compare`. Raises `ConfigError` if it is none, or another style's."""
     try:
-        report = json.loads(_read_text(path))
-    except ValueError as error:
+        report = json.loads(read_text(path, "report"))
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no JSON: give --report the report.json of fastnst compare.") from error
     wanted = {"style", "lbfgs_equivalent", "iterations", "photos", "pixels", "time_ratio", "measures"}
     if not isinstance(report, dict) or not wanted <= report.keys():
@@ -125,13 +126,6 @@ def read_report(path: Path, style: str) -> dict[str, Any]:
     if report["style"] != style:
         raise ConfigError(f"{path} is about the style '{report['style']}', not '{style}'.")
     return report
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'no text'}).") from error
 
 
 def _painting(metadata: StyleMetadata) -> str:

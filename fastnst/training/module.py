@@ -275,7 +275,7 @@ class StyleTraining(pl.LightningModule):
             raise ConfigError(
                 f"{path} holds a {metadata.network} network with {network.options}, but this configuration asks for"
                 f" {network_name(self.network)} with {self.network.options}: set model.network to match, or"
-                " start afresh (--config configs/scratch.yaml)."
+                " start afresh (--config scratch)."
             )
         self.network.load_state_dict(network.state_dict())
         if metadata.painting_sha256 != self.painting_sha256:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from fastnst.errors import ConfigError, DownloadError
@@ -68,8 +69,10 @@ class StyleCredits:
 
 
 def check_at_least(values: dict[str, float], least: float, *, above: bool = False) -> None:
-    """Raise `ConfigError` for the first of these options that is below `least`, or not above it."""
+    """Raise `ConfigError` for the first of these options that is below `least`, or not above it, or not finite."""
     for name, value in values.items():
+        if math.isinf(value):
+            raise ConfigError(f"{name} must be a finite number, not {value}.")
         if not (value > least if above else value >= least):
             raise ConfigError(f"{name} must be {'above' if above else 'at least'} {least:g}, not {value}.")
 
