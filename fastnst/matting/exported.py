@@ -1,9 +1,9 @@
 """Go on from a matting model file (.onnx): the network in it, ready to learn more.
 
-An exported file holds each batch normalization folded into the convolution before it, and no branch that only training
-needs. Here the convolutions get the folded weights, normalizations that change nothing follow them (their shifts are the
-folded biases), and the branches that are missing start at 0, so that they ask nothing of the rest before they know
-anything.
+An exported file holds each batch normalization folded into the convolution before it, and no branch that only
+training needs. Here the convolutions get the folded weights, normalizations that change nothing follow them (their
+shifts are the folded biases), and the branches that are missing start at 0, so that they ask nothing of the rest before
+they know anything.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def make_sample(
     pair = pairs.open(index)
     before_another = bool(backgrounds) and generator.random() < _OTHER_BACKGROUND
     alpha: FloatArray
+    pixels: FloatArray
     is_whole = before_another and generator.random() < _WHOLE_FIGURE
     image, matte = reduce_pair(*pair, size, generator) if is_whole else crop_pair(*pair, size, generator)
     if not before_another:
