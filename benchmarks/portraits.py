@@ -27,7 +27,7 @@ from fastnst.hardware import bf16_is_fast, default_device
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.encode import save_image
 from fastnst.losses.objective import Objective
-from fastnst.matting.data import centred_square
+from fastnst.matting.crops import centred_square
 from fastnst.matting.pairs import PortraitPairs
 from fastnst.perceptual import build_perceptual
 from fastnst.reference.compare import judge_config, objective_config

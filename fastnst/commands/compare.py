@@ -63,7 +63,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     portraits = parser.add_argument_group("portraits")
     portraits.add_argument("--portrait", action="store_true", help="with and without background, both ways, on a sheet")
     portraits.add_argument("--config", type=Path, metavar="YAML", help="the optimization's recipe")
-    portraits.add_argument("--mattes", type=Path, metavar="DIR", help="mattes of the photos' base names")
+    portraits.add_argument(
+        "--mattes", type=Path, metavar="DIR", help="the photos' mattes: NAME.png or NAME_alpha.png of NAME.jpg"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 

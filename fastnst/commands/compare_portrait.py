@@ -13,20 +13,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fastnst.array_types import FloatPlane
 from fastnst.commands import optimize as optimize_command
 from fastnst.commands.options.reference import read_variants
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
-from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
-from fastnst.images.folders import find_images
 from fastnst.losses.objective import LossTerms, Objective
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress_bar
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
 from fastnst.reference.optimize import optimize
+from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
 
@@ -52,7 +52,7 @@ def main(options: argparse.Namespace) -> int:
     settings, colour = recipe(options)
     stylizer = Stylizer(options.model, options.provider)
     photos = photo_list(options.photos, options.count, settings.size)
-    mattes = [matte_of(name, photo, options) for name, photo in photos]
+    mattes = open_mattes(photos, options.mattes)
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []
     found = []
@@ -91,25 +91,32 @@ def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     return variants[0][1], parsed.background or _BACKGROUND
 
 
-def matte_of(name: str, photo: Image.Image, options: argparse.Namespace) -> np.ndarray:
-    """The person's alpha `[H, W]` in [0, 1]: from `--mattes` by the photo's base name, or found by the matting network.
+def open_mattes(photos: list[tuple[str, Image.Image]], folder: Path | None) -> list[FloatPlane]:
+    """The people's alpha `[H, W]` in [0, 1] of each named photo: from a folder of mattes, or found by the network.
 
-    Raises `ConfigError` if the matte is missing, or shows nobody.
+    Raises `ConfigError` if a matte is missing, is one of several, or shows nobody; `ImageError` if it does not fit.
     """
-    if options.mattes is None:
-        alpha = MattingModel(resolve_matting_model()).people(np.asarray(photo))
+    if folder is None:
+        model = MattingModel(resolve_matting_model())
+        mattes = [model.people(np.asarray(photo)) for _, photo in photos]
     else:
-        files = {path.stem: path for path in find_images([options.mattes])}
-        if Path(name).stem not in files:
-            raise ConfigError(f"{options.mattes} holds no matte for {name}: it needs one of the same base name.")
-        matte = open_image(files[Path(name).stem]).convert("L")
-        alpha = to_unit_floats(matte.resize(photo.size, Image.Resampling.LANCZOS))[0]
-    if not has_person(alpha):
-        raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
-    return alpha
+        files = MatteFolder(folder)
+        mattes = [_matte_from(files, name, photo) for name, photo in photos]
+    for (name, _), matte in zip(photos, mattes, strict=True):
+        if not has_person(matte):
+            raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
+    return mattes
 
 
-def over(photo: Image.Image, matte: np.ndarray, colour: str) -> Image.Image:
+def _matte_from(files: MatteFolder, name: str, photo: Image.Image) -> FloatPlane:
+    path = files.find(Path(name))
+    if path is None:
+        stem = Path(name).stem
+        raise ConfigError(f"{files.folder} holds no matte for {name}: call it {stem}.png or {stem}_alpha.png.")
+    return fit_matte(path, photo.size)
+
+
+def over(photo: Image.Image, matte: FloatPlane, colour: str) -> Image.Image:
     """The person over one colour."""
     background = Image.new("RGB", photo.size, colour)
     mask = Image.fromarray(np.rint(np.clip(matte, 0, 1) * 255).astype(np.uint8))
