@@ -1,7 +1,7 @@
 """NVIDIA GPUs: the CUDA and TensorRT providers, the precision they may take, and how frames get there and back.
 
-After onnxruntime's documentation of the two providers. Precisions are tried from the fastest to the safest; each but
-the last has to agree with the CPU's float32.
+After onnxruntime's documentation of the two providers. Precisions are tried from the fastest to the safest; each has to
+agree with the CPU's float32. (A model that is in half precision itself has no safer way.)
 """
 
 from __future__ import annotations
@@ -66,8 +66,10 @@ def open_gpu(
                 raise
             warn_once(f"{way.path.name} is not used: {error}.")  # a copy is no more than a chance
             continue
-        if precise or way is ways[-1]:
+        if precise or is_half:
             break
+        if way is ways[-1]:
+            raise UnavailableError("its float32 is not that of the CPU")
         warn_once(f"{way.precision} is not precise enough for {way.path.name} on {provider}: another one is used.")
     return session, way.precision, _bind(ort, session, threads, provider, way) if bound else None
 

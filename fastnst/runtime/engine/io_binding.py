@@ -118,9 +118,7 @@ class BoundSession:
 
     def _fetched(self, value: Any, shape: tuple[int, ...]) -> UInt8Image:
         if self._memory is not None:
-            result = self._memory.array(shape)
-            self._ort.copy_tensors([value], [self._ort.OrtValue.ortvalue_from_numpy(result)])
-            return result
+            return self._memory.fetched(value.data_ptr(), shape)
         found: UInt8Image = value.numpy()
         # On the CPU the array would be the buffer itself, which the next frame overwrites.
         return found.copy() if self._device == "cpu" else found

@@ -17,6 +17,7 @@ import numpy as np
 from fastnst.array_types import UInt8Image
 
 _PORTABLE = 1  # cudaHostAllocPortable: for all CUDA contexts of the process
+_DEVICE_TO_HOST = 2  # cudaMemcpyDeviceToHost
 _MOST_SPARE = 4  # of one size
 
 
@@ -40,6 +41,15 @@ class PageLockedMemory:
         if not address:
             return np.empty(shape, np.uint8)
         return np.asarray(_Lease(self, address, shape))
+
+    def fetched(self, address: int, shape: tuple[int, ...]) -> UInt8Image:
+        """Bytes of the device at this address, as an array. Raises `RuntimeError` if the device fails."""
+        found = self.array(shape)
+        target, source = ctypes.c_void_p(found.ctypes.data), ctypes.c_void_p(address)
+        failed = self._runtime.cudaMemcpy(target, source, ctypes.c_size_t(found.nbytes), _DEVICE_TO_HOST)
+        if failed:
+            raise RuntimeError(f"CUDA failure {failed} when a result was copied to the host")
+        return found
 
     def give_back(self, address: int, size: int) -> None:
         """Keep memory for the next array of its size, or free it."""
@@ -69,9 +79,7 @@ class _Lease:
 
 
 def page_locked_memory(ort: ModuleType) -> PageLockedMemory | None:
-    """That of the CUDA runtime which onnxruntime uses; None where it is not found, or onnxruntime is too old for it."""
-    if not hasattr(ort, "copy_tensors"):
-        return None
+    """That of the CUDA runtime which onnxruntime uses; None where it is not found."""
     version = cuda_major(ort)
     name = f"cudart64_{version}.dll" if sys.platform == "win32" else f"libcudart.so.{version}"
     try:

@@ -183,6 +183,8 @@ def _cpu_session(ort: ModuleType, path: Path, threads: int) -> Session:
             session: Session = ort.InferenceSession(
                 str(path), session_options(ort, threads), providers=["CPUExecutionProvider"], enable_fallback=0
             )
+            for value in (*session.get_inputs(), *session.get_outputs()):
+                _ = value.name, value.shape  # texts of the file, which fail to be read only now
             return session
     except EngineFailure as error:
         raise ModelError(f"{path} is not an ONNX model, or it is damaged or cut short.") from error

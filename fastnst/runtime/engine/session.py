@@ -105,12 +105,13 @@ def unavailable_on_failure() -> Iterator[None]:
 def engine_calls() -> Iterator[None]:
     """Turn whatever an engine raises into `EngineFailure`; for blocks that call nothing but an engine.
 
-    onnxruntime's bindings raise plain RuntimeErrors from `run_with_iobinding` and from failing CUDA calls.
+    onnxruntime's bindings raise plain RuntimeErrors from `run_with_iobinding` and from failing CUDA calls, and
+    UnicodeDecodeErrors for names and messages that hold bytes of a damaged file.
     """
     try:
         yield
     except Exception as error:
-        if isinstance(error, RuntimeError | MemoryError) or is_engine_error(error):
+        if isinstance(error, RuntimeError | MemoryError | UnicodeDecodeError) or is_engine_error(error):
             raise EngineFailure(str(error) or type(error).__name__) from error
         raise
 

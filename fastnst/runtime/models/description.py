@@ -18,6 +18,8 @@ from fastnst.printable import one_line, printable
 
 LONGEST_TEXT = 20_000  # characters of one text
 LONGEST_JSON = 200_000  # characters of one value
+# For `dataclasses.field(metadata=…)`: figures that only inform. If they are damaged they are lost, and nothing else is.
+INFORMS = {"informs": True}
 _MOST_ITEMS = 5_000  # of one value, at all depths together
 _DEEPEST = 12  # lists and objects inside each other
 _LARGEST = 2.0**53  # beyond it floats are no longer exact
@@ -39,7 +41,8 @@ def fields_of(schema: type, values: Mapping[str, object]) -> dict[str, Any]:
             try:
                 found[name] = _conform(values[name], kind, [0], 0)
             except DescriptionError as error:
-                raise DescriptionError(f"{name} {error}") from None
+                if name not in _informing(schema):
+                    raise DescriptionError(f"{name} {error}") from None
     return found
 
 
@@ -51,6 +54,12 @@ def read_json(text: str | bytes, longest: int = LONGEST_JSON) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):  # broken, not UTF-8, numbers of thousands of digits, or nested too deep
         raise DescriptionError("is no JSON that can be read") from None
+
+
+def _informing(schema: type) -> set[str]:
+    if not dataclasses.is_dataclass(schema):
+        return set()
+    return {field.name for field in dataclasses.fields(schema) if field.metadata.get("informs")}
 
 
 def _hints(schema: type) -> dict[str, Any]:

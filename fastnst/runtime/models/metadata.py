@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 
 from fastnst.errors import ModelError
 from fastnst.printable import printable
-from fastnst.runtime.models.description import DescriptionError, fields_of, read_json
+from fastnst.runtime.models.description import INFORMS, DescriptionError, fields_of, read_json
 
 # `major` or `major.minor`. A newer minor version only adds fields, so it opens; a newer major one does not.
 FORMAT_VERSION = "1"
@@ -89,7 +89,7 @@ class StyleMetadata:
     data: str = ""
     training_seconds: float = 0.0
     hardware: str = ""
-    objective: dict[str, float] = field(default_factory=dict)
+    objective: dict[str, float] = field(default_factory=dict, metadata=INFORMS)
     lbfgs_equivalent: float | None = None
     precision: str = "fp32"
     fastnst_version: str = ""
@@ -137,7 +137,7 @@ class MattingMetadata:
     image_size: int = 0
     data: str = ""
     licence: str = ""
-    errors: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict, metadata=INFORMS)
     precision: str = "fp32"
     fastnst_version: str = ""
 
