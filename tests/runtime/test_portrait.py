@@ -208,7 +208,7 @@ def test_stylize_with_a_matte_file(files: Path) -> None:
         (["--portrait", "cutout", "--format", "jpg"], "a cutout needs transparency, which .jpg has not"),
         (["--portrait", "person", "--background", "style:nosuch"], "unknown style 'nosuch'"),
         (["--portrait", "person", "--matting-model", "{folder}/photo.png"], "is not an ONNX model"),
-        (["--portrait", "person", "--matting-model", "{folder}/styles/negative.onnx"], "is no matting model"),
+        (["--portrait", "person", "--matting-model", "{folder}/styles/negative.onnx"], "is not a matting model"),
         (["--portrait", "person", "--background", "{folder}/styles/negative.onnx"], "is not a picture"),
         (["--portrait", "person", "--matte", "{folder}/missing.png"], "cannot be opened"),
     ],
