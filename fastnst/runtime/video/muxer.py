@@ -150,8 +150,11 @@ def _check_whole(output: Path, pictures: int) -> None:
 def _pictures(parts: list[Path], stream: Any) -> Iterator[tuple[float, Any]]:
     """The parts' packets. At a seam the second part's first decoding times may lie before the first part's last."""
     last: Fraction | None = None
+    last_shown, duration = _ending(parts[-1])
     for path in parts:
         for packet in part_packets(path):
+            if path is parts[-1] and packet.pts == last_shown and duration > 0:
+                packet.duration = duration
             tick = Fraction(packet.time_base)
             dts = packet.dts * tick
             if last is not None and dts <= last:
@@ -160,6 +163,20 @@ def _pictures(parts: list[Path], stream: Any) -> Iterator[tuple[float, Any]]:
             last = dts
             packet.stream = stream
             yield float(dts), packet
+
+
+def _ending(part: Path) -> tuple[int | None, int]:
+    """When the picture that is shown last begins, and how long it is shown; in ticks.
+
+    MP4 keeps the distances of decoding times; where pictures are encoded ahead these are not how long each is shown.
+    """
+    packets = [(packet.dts, packet.pts, packet.duration or 0) for packet in part_packets(part)]
+    if not packets:
+        return None, 0
+    ahead = packets[0][1] - packets[0][0]
+    end = packets[-1][0] + packets[-1][2] + ahead
+    last_shown = max(pts for _, pts, _ in packets)
+    return last_shown, end - last_shown
 
 
 def _alongside(source: Any, timeline: Timeline, streams: dict[int, Any], others: Companions) -> Iterator[Any]:

@@ -40,6 +40,7 @@ class SoundEncoder:
         self._rate, self._layout = rate, layout
         self._source, self._graph = stream, None
         self._damaged = 0
+        self._end: Fraction | None = None  # seconds where the last frame ended
 
     def packets(self, packet: Any) -> Iterator[Any]:
         """What is encoded after one more packet of the source."""
@@ -51,8 +52,11 @@ class SoundEncoder:
                 raise
             return
         for frame in frames:
-            if frame.pts is None:
-                continue
+            tick = Fraction(frame.time_base)
+            if frame.pts is None:  # as of WMA: it goes on where the last one ended
+                known = self._end if self._end is not None else (packet.pts or 0) * Fraction(packet.time_base or tick)
+                frame.pts = round(known / tick)
+            self._end = frame.pts * tick + Fraction(frame.samples, frame.sample_rate)
             yield from self._encoded(frame)
 
     def end(self) -> Iterator[Any]:
