@@ -132,10 +132,13 @@ def _run_clip(options: MatteOptions) -> int:
     photos = options.photos
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite)
+    job = replace(job, output=video.place_for(job, options.kind))
     video.check_paths(job)
     target, place = video.open_target(job)
-    if options.kind == "cutout" and place != "folder":
-        raise ConfigError(f"a cutout needs transparency, which a {place} has not: name a folder for PNG pictures.")
+    if options.kind == "cutout" and place == "video":
+        raise ConfigError(
+            "a cutout needs transparency, which a video has not: name a folder for PNG pictures, or an animation (.webp)."
+        )
     clip = video.open_source(job)
     matting = options.matting.open(options.engine)
     assert matting is not None  # there is no matte file
