@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from fastnst.images.folders import find_images
 from fastnst.images.formats import SUFFIXES
 from fastnst.images.picture import Picture
 from fastnst.output_files import check_output
+from fastnst.progress import track
 from fastnst.runtime.portrait.compositing import take_apart
 from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
 from fastnst.runtime.portrait.matte_files import read_matte, with_layers
@@ -206,7 +206,7 @@ def _run_clip(options: MatteOptions) -> int:
 
 def _run(jobs: list[Job], matting: MattingModel | None, portrait: Portrait | None, options: MatteOptions) -> list[str]:
     failures = []
-    for job in _with_progress(jobs):
+    for job in track(jobs, "matting"):
         try:
             _make(job, matting, portrait, options)
         except ImageError as error:
@@ -242,13 +242,3 @@ def _layers(picture: Picture, photo: np.ndarray, alpha: np.ndarray, portrait: Po
     if not has_person(alpha):
         raise ImageError("no person was found: there is nothing to cut out.")
     return with_layers(picture, cut_out(take_apart(photo, alpha).foreground, alpha))
-
-
-def _with_progress(jobs: list[Job]) -> Iterator[Job]:
-    if len(jobs) == 1:
-        yield from jobs
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(jobs, description="matting", console=Console(stderr=True), transient=True)

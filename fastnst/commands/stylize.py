@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from fastnst.images.encode import save_image, save_picture
 from fastnst.images.folders import find_images
 from fastnst.images.formats import SUFFIXES
 from fastnst.output_files import check_output
+from fastnst.progress import track
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
@@ -45,7 +45,6 @@ from fastnst.runtime.stylizer import Stylizer, check_max_size
 from fastnst.runtime.tiling import parse_tile
 
 _OPAQUE = (".jpg", ".jpeg")  # formats without transparency
-_PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ def _run(
 ) -> list[tuple[Path, str]]:
     """Make all pictures; of several, a bad one is noted and the rest goes on."""
     failures: list[tuple[Path, str]] = []
-    for job in _with_progress(jobs):
+    for job in track(jobs, "restyling"):
         try:
             _make(job, stylizers[job.style], finisher, options)
         except ImageError as error:
@@ -267,16 +266,6 @@ def _make(job: Job, stylizer: Stylizer, finisher: Finisher, options: StylizeOpti
     except FastNSTError as error:
         raise ImageError(f"{job.photo}: {error}") from error
     save_picture(finished, job.output, overwrite=options.overwrite, quality=options.quality)
-
-
-def _with_progress(jobs: list[Job]) -> Iterator[Job]:
-    if len(jobs) < _PROGRESS_FROM:
-        yield from jobs
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(jobs, description="restyling", console=Console(stderr=True), transient=True)
 
 
 def _report(

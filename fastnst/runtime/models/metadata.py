@@ -23,14 +23,14 @@ class StyleMetadata:
         title, artist, year, movement, licence: of the painting.
         painting_sha256: of the painting's file.
         network, network_options: rebuild the network.
-        perceptual: the network that judged.
+        perceptual: the perceptual network of its training.
         loss_weights: the objective's configuration.
         steps, batch_size, image_size: of the training.
         started_from: the style of another painting whose network this training began with; empty for none.
         data: the photos it learned from.
         training_seconds: wall-clock time of the training; 0 if not recorded.
         hardware: what it ran on, as `CPU, …` or `GPU, …`; empty if not recorded.
-        objective: its terms on held-out photos, by the judge it was trained with.
+        objective: its terms on held-out photos, by the perceptual network it was trained with.
         lbfgs_equivalent: iterations of per-image optimization with the same mean objective (N_eq), if measured.
         precision: `fp32` or `fp16`.
         fastnst_version: what exported it.
