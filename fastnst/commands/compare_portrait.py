@@ -14,18 +14,18 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.array_types import FloatPlane
-from fastnst.commands import optimize as optimize_command
-from fastnst.commands.options.reference import read_variants
+from fastnst.commands.optimize import RecipeOptions
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.images.encode import save_image
-from fastnst.losses.objective import LossTerms, Objective
+from fastnst.losses.objective import Objective
 from fastnst.output_files import check_output, write_atomically
-from fastnst.progress import progress_bar
+from fastnst.progress import progress
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
-from fastnst.reference.optimize import optimize
+from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
+from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
@@ -33,7 +33,7 @@ from fastnst.runtime.stylizer import Stylizer
 _BACKGROUND = "black"  # of the published comparison
 
 
-@dataclass
+@dataclass(frozen=True)
 class Portrait:
     """One version of a photo (its background kept or removed), what both ways make of it, and the losses."""
 
@@ -56,11 +56,15 @@ def main(options: argparse.Namespace) -> int:
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []
     found = []
-    with progress_bar(2 * settings.descent.steps * len(photos), "comparing") as bar:
+    with progress("comparing", 2 * settings.descent.steps * len(photos)) as bar:
+
+        def watch(step: Step, _image: Tensor) -> None:
+            bar.advance(text=told_terms(step))
+
         for (name, photo), matte in zip(photos, mattes, strict=True):
             removed = over(photo, matte, colour)
             versions = {"kept": photo, "removed": removed}
-            made = {kind: _both_ways(one, stylizer, objective, settings, bar) for kind, one in versions.items()}
+            made = {kind: _both_ways(one, stylizer, objective, settings, watch) for kind, one in versions.items()}
             rows += [_row(f"{name}, background {kind}", one) for kind, one in made.items()]
             terms = {
                 kind: {"optimized": one.optimized_terms, "network": one.network_terms} for kind, one in made.items()
@@ -77,18 +81,12 @@ def main(options: argparse.Namespace) -> int:
 
 def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     """The reference's settings, from `--config` and the options that override it, and the colour behind people."""
-    arguments = ["photo", "--style", *map(str, options.painting), "-o", "picture.png"]
-    if options.config:
-        arguments += ["--config", str(options.config)]
-    for name in ("steps", "size", "perceptual_weights"):
-        value = getattr(options, name)
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    parsed = optimize_command.build_parser("fastnst compare").parse_args(arguments)
-    variants = read_variants(parsed)
+    given = {name: getattr(options, name) for name in ("steps", "size", "perceptual_weights")}
+    texts = {name: [str(value)] for name, value in given.items() if value is not None}
+    variants, own = read_variants(options.config, texts, RecipeOptions())
     if len(variants) != 1:
         raise ConfigError(f"{options.config} is a sweep of {len(variants)} variants: a comparison takes one.")
-    return variants[0][1], parsed.background or _BACKGROUND
+    return variants[0].settings, own.background or _BACKGROUND
 
 
 def open_mattes(photos: list[tuple[str, Image.Image]], folder: Path | None) -> list[FloatPlane]:
@@ -124,18 +122,18 @@ def over(photo: Image.Image, matte: FloatPlane, colour: str) -> Image.Image:
 
 
 def _both_ways(
-    photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, bar: object
+    photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, watcher: Watcher
 ) -> Portrait:
     device = next(objective.perceptual.convolutions.parameters()).device
     tensor = _tensor(photo).to(device)
-    run = optimize(tensor, objective, settings.descent, watcher=bar)  # type: ignore[arg-type]
+    run = optimize(tensor, objective, settings.descent, watcher=watcher)
     if run.interrupted:
         raise KeyboardInterrupt
     optimized, network = from_unit_floats(run.image[0].numpy()), stylizer(photo)
     target = objective.content_target(tensor)
     with torch.no_grad():
-        terms = [objective(_tensor(one).to(device), target) for one in (optimized, network)]
-    return Portrait(photo, optimized, network, *map(LossTerms.floats, terms))
+        terms = [objective(_tensor(one).to(device), target).floats() for one in (optimized, network)]
+    return Portrait(photo, optimized, network, *terms)
 
 
 def _row(caption: str, one: Portrait) -> list[Cell]:

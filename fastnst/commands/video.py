@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +19,7 @@ from fastnst.commands.resume_settings import clip_settings, portrait_settings, r
 from fastnst.errors import ClipError, ConfigError, FastNSTError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
+from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.portrait.compositor import PortraitOptions
 
@@ -185,24 +187,12 @@ def _where(left: Path | None, output: Path) -> str:
 
 @contextlib.contextmanager
 def _progress(duration: float | None) -> Iterator[Callable[[int, float], None]]:
-    """A bar on stderr with frames a second and time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("working", total=duration, rate="")
+    """Progress in seconds of the clip, with frames a second."""
+    started = time.monotonic()
+    with progress("restyling", duration, unit="seconds") as shown:
 
         def report(done: int, seconds: float) -> None:
-            elapsed = bar.tasks[0].elapsed or 0
-            speed = f"{done / elapsed:.1f} fps" if elapsed > 0 and done else ""
-            bar.update(task, completed=seconds, rate=speed)
+            elapsed = time.monotonic() - started
+            shown.reach(seconds, f"{done / elapsed:.1f} fps" if elapsed > 0 and done else "")
 
         yield report

@@ -134,5 +134,7 @@ def _rate(text: str) -> Fraction:
 
 def shortened(text: str) -> str:
     """A text of an option as it can be shown: control characters in words, cut at 60 characters."""
-    clean = "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text)
+    clean = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+    )
     return clean if len(clean) <= _SHOWN else f"{clean[:_SHOWN]}…"

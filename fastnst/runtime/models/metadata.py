@@ -56,14 +56,14 @@ class StyleMetadata:
         weights_licence: of the trained weights; empty if their maker gave none.
         painting_sha256: of the painting's file.
         network, network_options: rebuild the network.
-        perceptual: the network that judged.
+        perceptual: the perceptual network of its training.
         loss_weights: the objective's configuration.
         steps, batch_size, image_size: of the training.
         started_from: the style of another painting whose network this training began with; empty for none.
         data: the photos it learned from.
         training_seconds: wall-clock time of the training; 0 if not recorded.
         hardware: what it ran on, as `CPU, …` or `GPU, …`; empty if not recorded.
-        objective: its terms on held-out photos, by the judge it was trained with.
+        objective: its terms on held-out photos, by the perceptual network it was trained with.
         lbfgs_equivalent: iterations of per-image optimization, begun with noise, that reach the same mean objective
             (N_eq), if measured.
         precision: `fp32` or `fp16`.

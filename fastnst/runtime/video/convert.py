@@ -110,7 +110,9 @@ def check_target(target: Target, source: Path | None = None) -> str:
         partial = _partial_animation(target.output)
         check_partial(partial, inputs)
         if partial.exists() and not target.overwrite:
-            raise OutputError(f"{partial} is in the way, maybe from an interrupted run: pass --overwrite to replace it.")
+            raise OutputError(
+                f"{partial} is in the way, maybe from an interrupted run: pass --overwrite to replace it."
+            )
         return "animation"
     if target.output.is_file() or (suffix and not target.output.is_dir()):
         known = ", ".join((*FORMATS, ".gif", ".webp", ".apng"))

@@ -68,7 +68,9 @@ def companions(
                 copied.append(stream.index)
             elif stream.codec_context is not None and stream.type == "audio":
                 encoded.append(stream.index)
-                notes.append(f"{path}: the {codec} sound was encoded to {encoder_title(kind)}: {suffix} cannot hold it.")
+                notes.append(
+                    f"{path}: the {codec} sound was encoded to {encoder_title(kind)}: {suffix} cannot hold it."
+                )
             else:
                 notes.append(
                     f"{path}: the {codec} {stream.type} stream was left out: {suffix} cannot hold it (.mkv may)."

@@ -116,7 +116,6 @@ class PartWriter:
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
 
-
     def _write_last(self) -> None:
         """The last packet is not the last picture, where pictures are encoded ahead; the file ends when that ends."""
         packet, self._held = self._held, None
