@@ -4,7 +4,7 @@
         [--networks swift johnson] [--config configs/scratch.yaml] [--steps N] [--perceptual-weights FILE]
 
 Every network sees the same photos in the same order (the seed is the recipe's). What is reported is measured on
-held-out photos by VGG-19, whichever network judged the training: the mean objective, with the ratio of the first
+held-out photos by VGG-19, whichever network the training used: the mean objective, with the ratio of the first
 network's to the second's; the grid's and the border's energy beside those of the photos; the seconds of the training.
 The runs are kept under --output, with a sheet of pictures a painting and the figures as networks.json, and a finished
 one is not trained again.
@@ -30,11 +30,13 @@ from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.images.encode import save_image
+from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import border_energy, grid_energy
 from fastnst.perceptual import build_perceptual
 from fastnst.recipes import read_recipe
-from fastnst.reference.compare import judge_config, objective_config, photo_list
+from fastnst.reference.compare import photo_list
+from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 
 
@@ -59,11 +61,11 @@ def trained(network: str, painting: Path, options: argparse.Namespace) -> Path:
     return (latest / f"{name}.safetensors").rename(finished)
 
 
-def measure(weights: Path, painting: Path, photos: list[Image.Image], judge_file: Path | None) -> dict[str, Any]:
+def measure(weights: Path, painting: Path, photos: list[Image.Image], weights_file: Path | None) -> dict[str, Any]:
     """The objective and the artifacts of a trained network's pictures, and the pictures."""
     network, metadata = load_network(weights)
-    judge = judge_config("vgg19", metadata.loss_weights, str(judge_file) if judge_file else None)
-    objective = Objective(build_perceptual(judge), objective_config(metadata.loss_weights))
+    perceptual = perceptual_config("vgg19", metadata.loss_weights, str(weights_file) if weights_file else None)
+    objective = Objective(build_perceptual(perceptual), objective_config(metadata.loss_weights).for_pictures())
     seen = (metadata.loss_weights[key] for key in ("style_size", "style_trim"))
     objective.set_style([open_tensor(painting, *seen)])
     totals, pictures = [], []

@@ -1,4 +1,4 @@
-"""The objective of restyled held-out photos, one judge for all, by each model's own painting."""
+"""The objective of restyled held-out photos, one perceptual network for all, by each model's own painting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from torch import Tensor
 from fastnst.errors import ConfigError
 from fastnst.hardware import default_device
 from fastnst.images.arrays import to_unit_floats
+from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
-from fastnst.reference.compare import judge_config, objective_config, photo_list
-from fastnst.reference.config import Settings, prepare
+from fastnst.reference.compare import photo_list
+from fastnst.reference.config import Settings, perceptual_config, prepare
 
 Key = tuple[str, str]  # what it is, and its style
 Run = Callable[[np.ndarray], np.ndarray]
@@ -47,8 +48,8 @@ def objectives(
         options: photos, count, photo_size, perceptual and perceptual_weights.
     """
     settings = Settings(
-        objective_config(weights),
-        judge_config(options.perceptual, weights, options.perceptual_weights),
+        objective_config(weights).for_pictures(),
+        perceptual_config(options.perceptual, weights, options.perceptual_weights),
         size=options.photo_size,
         style_size=weights.get("style_size"),
         style_trim=weights.get("style_trim", 0.0),

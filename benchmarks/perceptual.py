@@ -1,4 +1,4 @@
-"""What the bundled perceptual network is worth: pictures optimized with it, judged by its teacher, in one run.
+"""What the bundled perceptual network is worth: pictures optimized with it, measured by its teacher, in one run.
 
     python benchmarks/perceptual.py PHOTOS PAINTINGS --perceptual-weights FILE [--count 8] [--size 256] [--steps 100]
 
@@ -30,7 +30,8 @@ from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.images.arrays import from_unit_floats
 from fastnst.images.encode import save_image
 from fastnst.images.folders import find_images
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, vgg_layers
 from fastnst.reference.inputs import open_tensor
@@ -94,20 +95,20 @@ def measure_pair(
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """One photo and one painting: the figures and the pictures."""
     objectives = {name: objective_of(network, painting) for name, network in networks.items()}
-    judge = objectives["vgg19"]
-    target = judge.content_target(photo)
+    teacher = objectives["vgg19"]
+    target = teacher.content_target(photo)
     pictures = {name: optimize(photo, one, OptimizeConfig(steps=steps)).image for name, one in objectives.items()}
     figures: dict[str, Any] = {}
     with torch.no_grad():
         for name, picture in {"photo": photo, **pictures}.items():
-            figures[name] = judge(picture.to(photo.device), target).floats()
+            figures[name] = teacher(picture.to(photo.device), target).floats()
     halfway = (photo + pictures["vgg19"].to(photo.device)) / 2
     for where, image in (("photo", photo), ("halfway", halfway)):
         gradients = [gradient(objectives[name], image, photo) for name in ("slim", "vgg19")]
         figures[f"gradient_cosine_{where}"] = float(F.cosine_similarity(*gradients, dim=0))
     figures["ratio"] = figures["slim"]["total"] / figures["vgg19"]["total"]
     figures["seconds"] = dict(
-        zip(("vgg19", "slim"), seconds_a_step([judge, objectives["slim"]], photo, repeats=5), strict=True)
+        zip(("vgg19", "slim"), seconds_a_step([teacher, objectives["slim"]], photo, repeats=5), strict=True)
     )
     return figures, pictures
 

@@ -19,18 +19,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
 from fastnst.hardware import bf16_is_fast, default_device
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.encode import save_image
+from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
-from fastnst.matting.data import centred_square
+from fastnst.losses.term import ContentTarget
+from fastnst.matting.crops import centred_square
 from fastnst.matting.pairs import PortraitPairs
 from fastnst.perceptual import build_perceptual
-from fastnst.reference.compare import judge_config, objective_config
+from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 
@@ -56,19 +57,17 @@ def head(alpha: np.ndarray) -> np.ndarray:
     return region
 
 
-def measure(
-    objective: Objective, picture: Image.Image, target: dict[str, Tensor], alpha: np.ndarray
-) -> dict[str, float]:
+def measure(objective: Objective, picture: Image.Image, target: ContentTarget, alpha: np.ndarray) -> dict[str, float]:
     """The terms of one restyled portrait, region by region."""
-    device = next(iter(target.values())).device
+    device = target.photos.device
     pixels = torch.from_numpy(to_unit_floats(picture))[None].to(device)
     found = objective.features(pixels)
     regions = {"inside": alpha, "head": head(alpha), "outside": 1 - alpha}
     values = {}
     for name, region in regions.items():
         mask = torch.from_numpy(region)[None, None].to(device)
-        terms = objective.measure(pixels, found, target, content_mask=mask, style_mask=mask)
-        values |= {f"content_{name}": float(terms.content), f"style_{name}": float(terms.style)}
+        terms = objective.measure(pixels, found, target, masks={"content": mask, "style": mask})
+        values |= {f"content_{name}": float(terms["content"]), f"style_{name}": float(terms["style"])}
     return values
 
 
@@ -86,9 +85,9 @@ def main() -> int:
     device = default_device()
     stylizers = {"plain": Stylizer(options.plain), "portrait": Stylizer(options.portrait)}
     weights = stylizers["plain"].metadata.loss_weights
-    judge = build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)).to(device)
-    judge.set_precision(torch.bfloat16 if bf16_is_fast(device) else torch.float32)
-    objective = Objective(judge, objective_config(weights))
+    network = build_perceptual(perceptual_config("vgg19", weights, options.perceptual_weights)).to(device)
+    network.set_precision(torch.bfloat16 if bf16_is_fast(device) else torch.float32)
+    objective = Objective(network, objective_config(weights).for_pictures())
     objective.set_style(
         [open_tensor(options.painting, weights.get("style_size", 512), weights.get("style_trim", 0.0)).to(device)]
     )

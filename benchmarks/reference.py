@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
 from fastnst.reference.config import Settings, prepare
@@ -89,20 +90,20 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
-    judge = PerceptualConfig(weights_file=options.perceptual_weights)
+    perceptual = PerceptualConfig(weights_file=options.perceptual_weights)
     photo, painting = (open_tensor(path, options.size) for path in (options.photo, options.painting))
     # The plain one goes first: ours changes how this process keeps freed memory.
-    plain = Plain(build_perceptual(judge), ObjectiveConfig(), photo, painting)
+    plain = Plain(build_perceptual(perceptual), ObjectiveConfig(), photo, painting)
     plain.loss(photo)
     started = time.perf_counter()
     plain_image = plain.run(photo, options.steps)
     plain_seconds = time.perf_counter() - started
-    settings = Settings(perceptual=judge, size=options.size)
+    settings = Settings(perceptual=perceptual, size=options.size)
     objective = prepare(settings, [options.painting])
     started = time.perf_counter()
     ours_image = optimize(photo, objective, OptimizeConfig(steps=options.steps)).image
     ours_seconds = time.perf_counter() - started
-    exact = Objective(build_perceptual(judge), ObjectiveConfig())
+    exact = Objective(build_perceptual(perceptual), ObjectiveConfig())
     exact.set_style([painting])
     target = exact.content_target(photo)
     with torch.no_grad():

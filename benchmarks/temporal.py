@@ -30,9 +30,10 @@ from torch import Tensor
 
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
+from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.perceptual import build_perceptual
-from fastnst.reference.compare import judge_config, objective_config
+from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 from fastnst.runtime.temporal import Smoother
@@ -193,7 +194,8 @@ def objectives(stylizers: dict[str, Stylizer], photos: list[Path], options: argp
     """The mean objective of the photos' pictures, with the loss weights of the plain model."""
     weights = stylizers["plain"].metadata.loss_weights
     objective = Objective(
-        build_perceptual(judge_config("vgg19", weights, options.perceptual_weights)), objective_config(weights)
+        build_perceptual(perceptual_config("vgg19", weights, options.perceptual_weights)),
+        objective_config(weights).for_pictures(),
     )
     objective.set_style([open_tensor(options.painting, weights.get("style_size", 512), weights.get("style_trim", 0.0))])
     totals: dict[str, list[float]] = {name: [] for name in stylizers}

@@ -5,19 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fastnst.errors import ModelError
+from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
+from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.models.onnx_metadata import read_properties
 
 CHECKPOINT_KEY = "fastnst"
 _METADATA_KEY = "fastnst"
+_LARGEST_OPTION = 2048  # of a network in a file: channels, blocks
+# What reading a file that is no checkpoint, or a damaged one, ends in.
+UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
+    OverflowError, MemoryError, UnpicklingError,
+)  # fmt: skip
 
 
 def network_name(network: StyleNetwork) -> str:
@@ -45,18 +54,18 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
         raise ModelError(f"the checkpoint {path} does not exist.")
     try:
         if path.suffix == ".safetensors":
-            state, description = _read_safetensors(path)
+            state, metadata = _read_safetensors(path)
         elif path.suffix == ".onnx":
-            state, description = _read_style_model(path)
+            state, metadata = _read_style_model(path)
         else:
-            state, description = _read_checkpoint(path)
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, EOFError, _pickle_error()) as error:
+            state, metadata = _read_checkpoint(path)
+    except ModelError as error:
+        raise ModelError(f"{path} is not a fastnst checkpoint: {error}.") from error
+    except UNREADABLE as error:
         raise ModelError(
             f"{path} is not a fastnst checkpoint (.ckpt from training, .safetensors, or .onnx), or it is damaged."
         ) from error
-    known = {field.name for field in dataclasses.fields(StyleMetadata)}
-    metadata = StyleMetadata(**{key: value for key, value in description.items() if key in known})
-    network = build_network(metadata.network, **metadata.network_options)
+    network = _empty_network(path, metadata, state)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -64,19 +73,31 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
     return network.eval(), metadata
 
 
-def _pickle_error() -> type[Exception]:
-    import pickle
+def _empty_network(path: Path, metadata: StyleMetadata, state: dict[str, Any]) -> StyleNetwork:
+    """The network that a file names, built only if it is as large as the weights that the file holds."""
+    for option, value in metadata.network_options.items():
+        if isinstance(value, int) and value > _LARGEST_OPTION:
+            raise ModelError(f"{path} names a network that cannot be built: its option '{option}' is {value}.")
+    with torch.device("meta"):
+        try:
+            network = build_network(metadata.network, **metadata.network_options)
+        except (ConfigError, RuntimeError, TypeError, ValueError) as error:
+            reason = error if isinstance(error, ConfigError) else "its options mean nothing."
+            raise ModelError(f"{path} names a network that cannot be built: {reason}") from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
+    if wanted != found:
+        raise ModelError(f"{path} does not hold the weights of the network '{metadata.network}' it names.")
+    return build_network(metadata.network, **metadata.network_options)
 
-    return pickle.UnpicklingError
 
-
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
     with safe_open(path, framework="pt") as file:
-        description = json.loads((file.metadata() or {})[_METADATA_KEY])
-        return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 (not a dict)
+        metadata = StyleMetadata.from_mapping(read_json((file.metadata() or {})[_METADATA_KEY]))
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     prefix = "network."
     state = {
@@ -84,22 +105,30 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
         for name, tensor in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }
-    return state, checkpoint[CHECKPOINT_KEY]
+    return state, StyleMetadata.from_mapping(checkpoint[CHECKPOINT_KEY])
 
 
-def _read_style_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    import onnx
+def _read_style_model(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
     from onnx.numpy_helper import to_array
 
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # protobuf's DecodeError has no stable home
-        raise ValueError("no ONNX model") from error
-    properties = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = StyleMetadata.from_properties(read_properties(path))
     prefix = "network."
     state = {
         initializer.name.removeprefix(prefix): torch.from_numpy(to_array(initializer).copy()).float()
-        for initializer in model.graph.initializer
+        for initializer in load_graph(path).graph.initializer
         if initializer.name.startswith(prefix)
     }
-    return state, dataclasses.asdict(StyleMetadata.from_properties(properties))
+    return state, metadata
+
+
+def load_graph(path: Path) -> Any:
+    """An .onnx as onnx's own object. Raises `ValueError` for what is none, or keeps weights in other files."""
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's DecodeError has no stable home
+        raise ValueError("no ONNX model") from error
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ValueError("weights in another file")
+    return model

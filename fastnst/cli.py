@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 
 from fastnst import __version__
 from fastnst.errors import FastNSTError, suggest
+from fastnst.printable import harmless_record, printable
 
 COMMANDS = {
     "stylize": ("fastnst.commands.stylize", "restyle photos, folders of photos, videos and GIFs"),
@@ -47,7 +49,7 @@ def main(argv: list[str]) -> int:
         return 0
     command, rest = argv[0], argv[1:]
     if command not in COMMANDS:
-        sys.stderr.write(f"fastnst: unknown command '{command}'.{suggest(command, COMMANDS)} See fastnst --help.\n")
+        _tell(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
         return 2
     return run(COMMANDS[command][0], rest, f"fastnst {command}")
 
@@ -57,18 +59,19 @@ def run(module: str, argv: list[str], prog: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is no reason to fail
+    logging.setLogRecordFactory(harmless_record)
     try:
         return int(importlib.import_module(module).main(argv, prog))
     except FastNSTError as error:
-        sys.stderr.write(f"fastnst: {error}\n")
+        _tell(str(error))
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _TRAINING_PACKAGES:
             raise
-        sys.stderr.write(f'fastnst: this command needs {error.name}: pip install "fastnst[train]".\n')
+        _tell(f'this command needs {error.name}: pip install "fastnst[train]".')
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("fastnst: interrupted; what was finished is kept.\n")
+        _tell("interrupted; what was finished is kept.")
         return 130
     except BrokenPipeError:  # the reader of our output went away (| head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,6 +94,11 @@ def _help() -> str:
         + "\n".join(lines)
         + "\n\nfastnst COMMAND --help tells a command's options.\n"
     )
+
+
+def _tell(sentence: str) -> None:
+    """One line on stderr; whatever a file, a name or an option brought into it is harmless."""
+    sys.stderr.write(f"fastnst: {printable(sentence)}\n")
 
 
 def _write(text: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.errors import DownloadError
+from fastnst.progress import progress
 
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 30
@@ -85,8 +86,6 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
 
 
 def _fetch(file: RemoteFile, partial: Path) -> None:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
     done = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(file.location)
     if done and request.type in ("http", "https"):
@@ -102,15 +101,13 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
     with response, partial.open("ab" if response.status == 206 else "wb") as out:
         length = int(response.headers.get("Content-Length") or file.size)
         already = done if response.status == 206 else 0
-        columns = (TextColumn(file.name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         received = 0
-        with Progress(*columns, transient=True) as progress:
-            task = progress.add_task("download", total=already + length, completed=already)
+        with progress(file.name, already + length, unit="bytes", start=already) as shown:
             while chunk := response.read(_CHUNK):
                 out.write(chunk)
                 received += len(chunk)
                 if file.is_exact and already + received > file.size:
                     raise OSError(f"more than the {file.size} bytes that were announced came")
-                progress.advance(task, len(chunk))
+                shown.advance(len(chunk))
     if received < length and response.headers.get("Content-Length"):
         raise OSError(f"the connection ended after {already + received} of {already + length} bytes")

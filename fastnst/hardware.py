@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 import sys
-from pathlib import Path
 
 import torch
+
+from fastnst.runtime.engine.machine import cpu_name
 
 # glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD = -1
@@ -39,24 +39,9 @@ def describe_hardware(device: torch.device, processes: int = 1) -> str:
     times = f"{processes} × " if processes > 1 else ""
     if device.type == "cpu":
         threads = torch.get_num_threads()
-        return f"CPU, {times}{_cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+        return f"CPU, {times}{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
     return f"GPU, {times}{name}"
-
-
-def _cpu_name() -> str:
-    """The processor's name as far as the system tells it, without trademarks."""
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2]
-                break
-    except OSError:
-        pass  # no Linux
-    for mark in ("(R)", "(TM)", "(r)", "(tm)"):
-        name = name.replace(mark, "")
-    return " ".join(name.split())
 
 
 def keep_freed_memory() -> None:

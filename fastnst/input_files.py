@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
+from typing import Any
 
 from fastnst.errors import ConfigError, FastNSTError
+
+LONGEST_DOCUMENT = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
+_DEEPEST = 64  # levels of such a document
 
 
 def check_file(path: str | Path, what: str, error: type[FastNSTError] = ConfigError) -> Path:
@@ -48,3 +53,67 @@ def read_text(path: str | Path, what: str, *, limit: int = 1 << 24, error: type[
         return read_bytes(path, what, limit=limit, error=error).decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         raise error(f"the {what} {path} is not a text in UTF-8 (byte {failure.start}).") from failure
+
+
+def read_json(path: str | Path, what: str, *, error: type[FastNSTError] = ConfigError) -> Any:
+    """The content of a small JSON file. Raises `error` as `read_text` does, and for what is not JSON."""
+    text = read_text(path, what, limit=LONGEST_DOCUMENT, error=error)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as failure:
+        raise error(f"the {what} {path} is not JSON ({_first_line(failure)}).") from failure
+
+
+def read_yaml(path: str | Path, what: str, *, most_values: int = 20_000) -> Any:
+    """The content of a small YAML file of plain values.
+
+    Aliases count as often as they are used and may not contain themselves, so that a few hundred bytes cannot stand for
+    gigabytes ("billion laughs"). Raises `ConfigError` as `read_text` does, and for what is not such YAML.
+    """
+    import yaml
+
+    text = read_text(path, what, limit=LONGEST_DOCUMENT)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _check_extent(yaml.parse(text, Loader=loader), f"the {what} {path}", most_values)
+        return yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-45
+        raise ConfigError(f"the {what} {path} cannot be read ({_first_line(error)}).") from error
+
+
+def _check_extent(events: Any, label: str, most_values: int) -> None:
+    """Raise `ConfigError` if the document is deeper or, with its aliases written out, longer than a recipe can be."""
+    import yaml
+
+    count = 0
+    sizes: dict[str, int] = {}  # of what an anchor names, aliases within written out
+    around: list[tuple[str | None, int]] = []  # the anchors of the collections around, and the count before each
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in around):
+                raise ConfigError(f"{label} contains itself: its '*{event.anchor}' stands within '&{event.anchor}'.")
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            count += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            if anchor:
+                sizes[anchor] = count - before
+        if count > most_values:
+            raise ConfigError(f"{label} stands for more than {most_values} values: that is not what is meant.")
+        if len(around) > _DEEPEST:
+            raise ConfigError(f"{label} is nested deeper than {_DEEPEST} levels: that is not what is meant.")
+
+
+def _first_line(error: Exception) -> str:
+    """What is wrong and where, of an error that may go on for a page."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if problem:
+        return f"{problem}, line {mark.line + 1}" if mark is not None else str(problem)
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,66 +1,152 @@
-"""Recipes that build on others: a YAML file whose `base:` names the file that it changes."""
+"""Recipes: YAML files found by name or path, which may build on others by their `base:`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, suggest
+from fastnst.input_files import read_yaml
 
 BASE_KEY = "base"
 _FLAG, _SHORT = "--config", "-c"
+_SUFFIXES = (".yaml", ".yml", ".json")
+_MOST_BASES = 16
+_PACKAGE = Path(__file__).resolve().parent
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
+def recipe_folder() -> Path:
+    """Where the recipes that ship lie: in the installed package, or in a checkout beside it."""
+    installed = _PACKAGE / "configs"
+    return installed if installed.is_dir() else _PACKAGE.parent / "configs"
+
+
+def available_recipes() -> dict[str, Path]:
+    """The recipes that ship by name: `quickstart`, `styles/the_scream`, `reference/gatys`, in alphabetical order."""
+    folder = recipe_folder()
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.yaml")}
+    return dict(sorted(found.items()))
+
+
+def find_recipe(recipe: str | Path) -> Path:
+    """The file of a recipe: a path that is there, or the name of one that ships (`quickstart`, `styles/the_scream`).
+
+    Raises `ConfigError`, with the nearest name, for what is neither.
+    """
+    path = Path(recipe)
+    if _exists(path):
+        return path
+    known = available_recipes()
+    named = known.get(PurePosixPath(path.as_posix()).as_posix())
+    if named is not None:
+        return named
+    if path.suffix.lower() in _SUFFIXES:
+        name = path.with_suffix("").as_posix().removeprefix("configs/")
+        ships = f" The recipe that ships under this name is taken with {_FLAG} {name}." if name in known else ""
+        raise ConfigError(f"the configuration {path} does not exist.{ships}")
+    raise ConfigError(
+        f"there is no recipe '{path}'.{suggest(str(path), known)}"
+        f" Give a .yaml file, or one of those that ship: {', '.join(known)}."
+    )
+
+
+def read_recipe(recipe: str | Path) -> dict[str, Any]:
     """A recipe with everything that it builds on, the nearer file winning key by key.
 
     Raises `ConfigError` for a file that cannot be read, holds no keys and values, or builds on itself.
     """
     merged: dict[str, Any] = {}
-    for file in recipe_files(path):
-        merged = _merge(merged, _read(file))
-    merged.pop(BASE_KEY, None)
+    for _, content in _files_and_contents(recipe):
+        merged = _merge(merged, content)
     return merged
 
 
-def recipe_files(path: Path) -> list[Path]:
-    """The recipe and what it builds on, the most basic file first. Raises `ConfigError` as `read_recipe` does."""
-    files = [path]
-    while base := _read(files[0]).get(BASE_KEY):
-        parent = files[0].parent / str(base)
-        if any(parent.resolve() == file.resolve() for file in files):
-            raise ConfigError(f"the configuration {files[0]} builds on itself: its base is {base}.")
-        files.insert(0, parent)
-    return files
+def with_bases(
+    arguments: Sequence[str], check: Callable[[dict[str, Any], Path], None] = lambda _content, _path: None
+) -> list[str]:
+    """A command line in which each `--config RECIPE` is the content of what RECIPE builds on, and then its own.
 
-
-def with_bases(arguments: Sequence[str]) -> list[str]:
-    """A command line in which each `--config FILE` comes after the files that FILE builds on."""
+    The contents take the place of the files' names, so that what was read and checked here is what the parser gets.
+    `check` sees each content with its file, and may refuse or mend it.
+    """
     found: list[str] = []
     expects_file = False
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if expects_file or (name == _FLAG and equals):
-            path = Path(argument if expects_file else value)
-            files = recipe_files(path) if path.is_file() else [path]  # what is no file is the parser's to refuse
-            found += [part for file in files for part in (_FLAG, str(file))]
+            files = _files_and_contents(argument if expects_file else value)
+            for path, content in files:
+                check(content, path)
+            contents = [content for _, content in files]
+            found += [f"{_FLAG}={_written(content)}" for content in contents if content]
         elif argument not in (_FLAG, _SHORT):
             found.append(argument)
         expects_file = not expects_file and argument in (_FLAG, _SHORT)
-    return [*found, _FLAG] if expects_file else found
+    if expects_file:
+        raise ConfigError(f"{_FLAG} needs a recipe: a .yaml file, or a name such as quickstart.")
+    return found
+
+
+def _files_and_contents(recipe: str | Path) -> list[tuple[Path, dict[str, Any]]]:
+    """A recipe and what it builds on, the most basic first: each file and its content without its `base`."""
+    path = find_recipe(recipe)
+    files, contents = [path], [_read(path)]
+    while (base := contents[0].pop(BASE_KEY, None)) is not None:
+        parent = _base_of(files[0], base)
+        if any(_same(parent, file) for file in files):
+            raise ConfigError(f"the configuration {files[0]} builds on itself: its base is {base}.")
+        if len(files) > _MOST_BASES:
+            raise ConfigError(f"the configuration {path} builds on more than {_MOST_BASES} others, one on the next.")
+        files.insert(0, parent)
+        contents.insert(0, _read(parent))
+    return list(zip(files, contents, strict=True))
+
+
+def _base_of(file: Path, base: object) -> Path:
+    """The file that `base:` names: relative to the recipe, or a recipe that ships."""
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"the base of the configuration {file} must be one file or the name of a recipe, not {base}.")
+    parent = file.parent / base
+    return find_recipe(base) if not _exists(parent) and base in available_recipes() else parent
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"the configuration {path} cannot be read ({str(error).splitlines()[0]}).") from error
+    content = read_yaml(path, "configuration")
+    if content is None:  # an empty file, or comments alone
+        return {}
     if not isinstance(content, dict):
         raise ConfigError(f"the configuration {path} must hold keys and values.")
+    _check_keys(content, path)
     return content
+
+
+def _check_keys(content: dict[Any, Any], path: Path) -> None:
+    for key, value in content.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"the configuration {path} has the key {key!r}, which is not a name.")
+        if isinstance(value, dict):
+            _check_keys(value, path)
+
+
+def _written(content: dict[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # too long for a name, or with a null byte
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

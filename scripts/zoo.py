@@ -62,7 +62,7 @@ class Style:
         self.model = self.folder / f"{self.name}.onnx"
         self.report = self.folder / "report" / "report.json"
         self.paintings: list[str] = []
-        self.judge = ["--perceptual-weights", options.perceptual_weights] if options.perceptual_weights else []
+        self.perceptual = ["--perceptual-weights", options.perceptual_weights] if options.perceptual_weights else []
 
     def make(self) -> dict[str, str]:
         """Everything that is not made yet; the figures for the summary. Raises `RefusedError`, `FastNSTError`."""
@@ -84,7 +84,9 @@ class Style:
             self._run("export", self.network, "-o", self.model)
         if not self.report.is_file():
             given = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
-            self._run("compare", self.model, *given, *self.judge, *shlex.split(self.options.compare), "--overwrite")
+            self._run(
+                "compare", self.model, *given, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
+            )
         notes = self.recipe.with_suffix(".md")
         strip = ["--photo", self.options.photo or sample_photo(), "--painting", paintings[0]]
         extra = ["--notes", notes] if notes.is_file() else []
@@ -110,14 +112,14 @@ class Style:
                 shutil.copyfile(path, partial)
 
     def _check_recipe(self, settings: dict[str, Any]) -> None:
-        """What the folder holds must come from this recipe, these paintings and photos, and this judge."""
+        """What the folder holds must come from this recipe, these paintings and photos, and this perceptual network."""
         init = settings.get("init")
         inputs = {
             "recipe": settings,
             "init": hashlib.sha256(init_file(init).read_bytes()).hexdigest() if init else None,
             "options": self.options.train,
             "compare": self.options.compare,
-            "judge": [str(part) for part in self.judge],
+            "perceptual": [str(part) for part in self.perceptual],
             "photos": str(self.options.photos.resolve()),
             "held_out": str(self.options.held_out.resolve()),
             "paintings": [hashlib.sha256(Path(painting).read_bytes()).hexdigest() for painting in self.paintings],
@@ -126,8 +128,8 @@ class Style:
         kept = self.folder / "recipe.yaml"
         if kept.is_file() and kept.read_text(encoding="utf-8") != text:
             raise ConfigError(
-                f"{self.folder} was made from another recipe, painting, judge or photos: remove it, or give another"
-                " WORK folder."
+                f"{self.folder} was made from another recipe, painting, perceptual network or photos: remove it, or"
+                " give another WORK folder."
             )
         with write_atomically(kept, overwrite=True) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -135,7 +137,7 @@ class Style:
     def _train(self, paintings: list[str]) -> None:
         runs = self.folder / "runs"
         given = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
-        given += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.judge]
+        given += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
         latest = newest(runs, "checkpoints/last.ckpt")
         resume = ["--ckpt_path", latest] if latest else []
         self._run("train", "fit", *given, *shlex.split(self.options.train), *resume)
@@ -224,7 +226,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", type=Path, help="photos to measure on (default: PHOTOS/val)")
     parser.add_argument("--styles", nargs="+", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--photo", type=Path, help="for the strips (default: a public-domain portrait)")
-    parser.add_argument("--perceptual-weights", help="a local weights file for the judge")
+    parser.add_argument("--perceptual-weights", help="a local weights file for the perceptual network")
     parser.add_argument("--recipes", type=Path, default=ROOT / "configs" / "styles")
     parser.add_argument("--work", type=Path, default=Path("runs/zoo"), help="what is finished (default: runs/zoo)")
     parser.add_argument("--weights", type=Path, default=ROOT / "weights", help="where styles ship to")

@@ -80,7 +80,7 @@ def test_a_card_with_everything(capsys, model: Path, photo_file: Path, tmp_path:
         "# negative",
         "Painting: *A Negative*, Nobody, 1900 (Photography; public domain).",
         "![a photo, the painting, and the photo restyled](negative.jpg)",
-        "| judge | slim, borders replicated: content relu4_2, style relu1_1, relu2_1 |",
+        "| perceptual network | slim, borders replicated: content relu4_2, style relu1_1, relu2_1 |",
         "| training | 4000 steps of 4 crops of 256 px |",
         "| time and hardware | 72 min on CPU, Some Processor, 2 threads |",
         "| N_eq from the photo | 62 iterations of L-BFGS reach the same objective (10 held-out photos, 256 px) |",
@@ -102,7 +102,7 @@ def test_where_a_style_comes_from(capsys, tmp_path: Path) -> None:
     report.write_text(json.dumps(REPORT | {"start": "noise"}))
     assert run(capsys, model, "--report", report) == (0, "")
     text = (tmp_path / "grown.md").read_text()
-    line = "4000 steps of one crop of 256 px, the first 70% judged by slim; grown out of other"
+    line = "4000 steps of one crop of 256 px, the first 70% with slim; grown out of other"
     assert f"| training | {line} |" in text.splitlines()
     assert "| N_eq from noise | 62 iterations of L-BFGS reach" in text
 

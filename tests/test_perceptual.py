@@ -16,6 +16,7 @@ from torch import Tensor
 from fastnst import perceptual
 from fastnst.errors import ConfigError, DownloadError
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.perceptual.cached import read_weights
 from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, Padding, PerceptualNetwork
 
 
@@ -206,8 +207,18 @@ def test_download_is_checked_trimmed_and_cached(published: Path, monkeypatch: py
     first = build_perceptual(config).convolutions["conv1"].weight
     cached = {path.name for path in perceptual.cache_folder().iterdir()}
     assert cached == {"alexnet_imagenet.safetensors"}
-    published.unlink()  # a second time needs no network
+    away = published.rename(published.with_suffix(".away"))  # a second time needs no network
     assert torch.equal(build_perceptual(config).convolutions["conv1"].weight, first)
+    # A cached file is known by the SHA-256 inside it: a damaged one is fetched again.
+    cached_file = perceptual.cache_folder() / "alexnet_imagenet.safetensors"
+    damaged = bytearray(cached_file.read_bytes())
+    damaged[-1000] ^= 0xFF
+    cached_file.write_bytes(damaged)
+    with pytest.raises(DownloadError):
+        build_perceptual(config)
+    away.rename(published)
+    assert torch.equal(build_perceptual(config).convolutions["conv1"].weight, first)
+    assert read_weights(cached_file) is not None
 
 
 def test_a_mirror_may_be_a_folder(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:

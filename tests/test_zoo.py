@@ -120,7 +120,7 @@ def test_what_cannot_be_made_is_told_and_the_rest_goes_on(
     assert lines[-1].endswith("refused: train ended with exit code 2; its message is above")
     (tmp_path / "configs" / "style.yaml").write_text("steps: 3\n")
     assert zoo.main([*given, "--styles", "b"]) == 1
-    assert "was made from another recipe, painting, judge or photos: remove it" in capsys.readouterr().out
+    assert "was made from another recipe, painting, perceptual network or photos: remove it" in capsys.readouterr().out
 
 
 def test_styles_that_start_from_nothing_come_first(zoo: Any, given: list[str], tmp_path: Path) -> None:

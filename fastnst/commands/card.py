@@ -15,6 +15,7 @@ from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
+from fastnst.input_files import read_text
 from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
@@ -22,6 +23,10 @@ from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
 _CELL = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
 _PADDED = {"replicate": ", borders replicated"}
+_WEIGHT = "_weight"
+_FORMER_WEIGHTS = {"weave_weight": "periodicity_weight", "temporal": "temporal_weight"}  # keys of version 0.2
+_TERM_LABELS = {"tv": "total variation", "temporal": "temporal consistency"}
+_ALWAYS_SHOWN = ("content", "style", "tv")
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -58,7 +63,7 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
     stylizer = Stylizer(model, options.provider)
     metadata = stylizer.metadata
     report = read_report(options.report, metadata.name) if options.report else None
-    notes = _read_text(options.notes) if options.notes else ""
+    notes = read_text(options.notes, "note") if options.notes else ""
     if strip is not None:
         photo = open_image(options.photo, max_size=_PHOTO_SIZE)
         cells: list[tuple[Image.Image | None, str]] = [
@@ -116,8 +121,8 @@ def card(
 def read_report(path: Path, style: str) -> dict[str, Any]:
     """The JSON of `fastnst compare`. Raises `ConfigError` if it is none, or another style's."""
     try:
-        report = json.loads(_read_text(path))
-    except ValueError as error:
+        report = json.loads(read_text(path, "report"))
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no JSON: give --report the report.json of fastnst compare.") from error
     wanted = {"style", "lbfgs_equivalent", "iterations", "photos", "pixels", "time_ratio", "measures"}
     if not isinstance(report, dict) or not wanted <= report.keys():
@@ -125,13 +130,6 @@ def read_report(path: Path, style: str) -> dict[str, Any]:
     if report["style"] != style:
         raise ConfigError(f"{path} is about the style '{report['style']}', not '{style}'.")
     return report
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'no text'}).") from error
 
 
 def _painting(metadata: StyleMetadata) -> str:
@@ -148,10 +146,9 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
     rows = {
         "file": f"{size / 1e6:.2f} MB, {metadata.precision}",
         "network": f"{metadata.network} {_pairs(metadata.network_options)}",
-        "judge": f"{metadata.perceptual}{_PADDED.get(weights.get('padding', ''), '')}: content {layers['content']},"
-        f" style {layers['style']}",
-        "weights": f"content {weights.get('content_weight')}, style {weights.get('style_weight')}, total variation"
-        f" {weights.get('tv_weight')}{_others(weights)}, {weights.get('normalization')} terms; painting at"
+        "perceptual network": f"{metadata.perceptual}{_PADDED.get(weights.get('padding', ''), '')}:"
+        f" content {layers['content']}, style {layers['style']}",
+        "weights": f"{_term_weights(weights)}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px{_trimmed(weights.get('style_trim', 0))}",
         "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
@@ -172,18 +169,20 @@ def _trimmed(share: float) -> str:
     return f", {100 * share:g} % of its sides left off at each border" if share else ""
 
 
-def _others(weights: dict[str, Any]) -> str:
-    """The terms that only some trainings have."""
-    named = {"weave_weight": "weave", "temporal": "steadiness"}
-    return "".join(f", {label} {weights[key]}" for key, label in named.items() if weights.get(key))
+def _term_weights(weights: dict[str, Any]) -> str:
+    """The weight of each loss term that the training had, whatever terms there are."""
+    renamed = {_FORMER_WEIGHTS.get(key, key): value for key, value in weights.items()}
+    terms = {key.removesuffix(_WEIGHT): value for key, value in renamed.items() if key.endswith(_WEIGHT)}
+    names = [*_ALWAYS_SHOWN, *(name for name, value in terms.items() if value and name not in _ALWAYS_SHOWN)]
+    return ", ".join(f"{_TERM_LABELS.get(name, name.replace('_', ' '))} {terms.get(name)}" for name in names)
 
 
 def _training(metadata: StyleMetadata) -> str:
     crops = "one crop" if metadata.batch_size == 1 else f"{metadata.batch_size} crops"
     text = f"{metadata.steps} steps of {crops} of {metadata.image_size} px"
-    first = metadata.loss_weights.get("first_judge")
+    first = metadata.loss_weights.get("warmup_perceptual") or metadata.loss_weights.get("first_judge")
     if first:
-        text += f", the first {first['share']:.0%} judged by {first['name']}"
+        text += f", the first {first['share']:.0%} with {first['name']}"
     return f"{text}; grown out of {metadata.started_from}" if metadata.started_from else text
 
 

@@ -18,20 +18,21 @@ from fastnst.errors import ConfigError, DownloadError, FastNSTError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import check_output, write_atomically
 from fastnst.perceptual import PerceptualConfig
-from fastnst.progress import progress_bar
-from fastnst.reference.compare import Compared, compare_photo, judge_config, objective_config, photo_list, summarize
-from fastnst.reference.config import Settings, prepare
-from fastnst.reference.optimize import OptimizeConfig, optimize
+from fastnst.progress import progress
+from fastnst.reference.compare import Compared, compare_photo, photo_list, summarize
+from fastnst.reference.config import Settings, prepare, trained_settings
+from fastnst.reference.optimize import OptimizeConfig, Step, optimize, told_terms
 from fastnst.reference.report import write_html
 from fastnst.runtime.stylizer import Stylizer
 
 _TRIAL_STEPS = 3
 _STEPS, _SIZE = 500, 256
-# Layers of like depth to compare two pictures on a judge that the training did not use.
+# Layers of like depth to compare two pictures by a network that the training did not use.
 _SECOND_LAYERS = {
     "alexnet": (["relu4"], ["relu1", "relu2", "relu3", "relu4", "relu5"]),
     "vgg16": (["relu3_3"], ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]),
@@ -56,14 +57,18 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         help="where L-BFGS starts: the photo (content), which is stricter, noise, as in Johnson et al., or both, which"
         " takes twice as long (default: both)",
     )  # fmt: skip
-    parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for the model's judge")
-    parser.add_argument("--second", default="alexnet", help="a judge that training did not use, or none")
-    parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second judge")
+    parser.add_argument(
+        "--perceptual-weights", metavar="FILE", help="a local weights file for the model's perceptual network"
+    )
+    parser.add_argument("--second", default="alexnet", help="a perceptual network that training did not use, or none")
+    parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second network")
     parser.add_argument("--provider", default="auto", help="as for stylize")
     portraits = parser.add_argument_group("portraits")
     portraits.add_argument("--portrait", action="store_true", help="with and without background, both ways, on a sheet")
     portraits.add_argument("--config", type=Path, metavar="YAML", help="the optimization's recipe")
-    portraits.add_argument("--mattes", type=Path, metavar="DIR", help="mattes of the photos' base names")
+    portraits.add_argument(
+        "--mattes", type=Path, metavar="DIR", help="the photos' mattes: NAME.png or NAME_alpha.png of NAME.jpg"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
@@ -91,24 +96,22 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     metadata = stylizer.metadata
     if not metadata.loss_weights:
         raise ConfigError(f"{options.model} does not say what it was trained on: it carries no loss weights.")
-    settings = Settings(
-        objective_config(metadata.loss_weights),
-        judge_config(metadata.perceptual, metadata.loss_weights, options.perceptual_weights),
-        size=options.size,
-        style_size=metadata.loss_weights.get("style_size"),
-        style_trim=metadata.loss_weights.get("style_trim", 0.0),
-    )
+    settings = trained_settings(metadata.perceptual, metadata.loss_weights, options.size, options.perceptual_weights)
     objective = prepare(settings, options.painting)
     second, second_name = _second(options, settings)
     photos = photo_list(options.photos, options.count, options.size)
     _announce(photos, objective, options)
     compared: list[Compared] = []
-    with progress_bar(_descents(options) * options.steps * len(photos), "comparing") as bar:
+    with progress("comparing", _descents(options) * options.steps * len(photos)) as bar:
+
+        def watch(step: Step, _image: torch.Tensor) -> None:
+            bar.advance(text=told_terms(step))
+
         for name, photo in photos:
             compared.append(
-                compare_photo(name, photo, stylizer, objective, options.steps, second, bar, start=options.start)
+                compare_photo(name, photo, stylizer, objective, options.steps, second, watch, start=options.start)
             )
-    summary = summarize(compared) | {"style": metadata.name, "second_judge": second_name, "start": options.start}
+    summary = summarize(compared) | {"style": metadata.name, "second_perceptual": second_name, "start": options.start}
     painting = resize_long_side(open_image(options.painting[0]), 400)
     title = f"{metadata.title or metadata.name}: network and optimization"
     for path, text in (
@@ -126,11 +129,13 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
 
 
 def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective | None, str | None]:
-    """The second judge, or None with a line that says why."""
+    """The second perceptual network, or None with a line that says why."""
     if options.second == "none":
         return None, None
     if options.second == settings.perceptual.name:
-        raise ConfigError(f"--second {options.second} is the judge that the model was trained with: name another.")
+        raise ConfigError(
+            f"--second {options.second} is what the model was trained with: name another perceptual network."
+        )
     content, style = _SECOND_LAYERS.get(options.second, ([], []))
     asked = replace(
         settings,
@@ -145,7 +150,7 @@ def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective 
         reason = (
             f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
         )
-        sys.stderr.write(f"fastnst: without a second judge: {reason}\n")
+        sys.stderr.write(f"fastnst: without a second perceptual network: {reason}\n")
         return None, None
 
 

@@ -13,27 +13,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fastnst.commands import optimize as optimize_command
-from fastnst.commands.options.reference import read_variants
+from fastnst.array_types import FloatPlane
+from fastnst.commands.optimize import RecipeOptions
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
-from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
-from fastnst.images.folders import find_images
-from fastnst.losses.objective import LossTerms, Objective
+from fastnst.losses.objective import Objective
 from fastnst.output_files import check_output, write_atomically
-from fastnst.progress import progress_bar
+from fastnst.progress import progress
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
-from fastnst.reference.optimize import optimize
+from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
+from fastnst.reference.recipes import read_variants
+from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
 
 _BACKGROUND = "black"  # of the published comparison
 
 
-@dataclass
+@dataclass(frozen=True)
 class Portrait:
     """One version of a photo (its background kept or removed), what both ways make of it, and the losses."""
 
@@ -52,15 +52,19 @@ def main(options: argparse.Namespace) -> int:
     settings, colour = recipe(options)
     stylizer = Stylizer(options.model, options.provider)
     photos = photo_list(options.photos, options.count, settings.size)
-    mattes = [matte_of(name, photo, options) for name, photo in photos]
+    mattes = open_mattes(photos, options.mattes)
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []
     found = []
-    with progress_bar(2 * settings.descent.steps * len(photos), "comparing") as bar:
+    with progress("comparing", 2 * settings.descent.steps * len(photos)) as bar:
+
+        def watch(step: Step, _image: Tensor) -> None:
+            bar.advance(text=told_terms(step))
+
         for (name, photo), matte in zip(photos, mattes, strict=True):
             removed = over(photo, matte, colour)
             versions = {"kept": photo, "removed": removed}
-            made = {kind: _both_ways(one, stylizer, objective, settings, bar) for kind, one in versions.items()}
+            made = {kind: _both_ways(one, stylizer, objective, settings, watch) for kind, one in versions.items()}
             rows += [_row(f"{name}, background {kind}", one) for kind, one in made.items()]
             terms = {
                 kind: {"optimized": one.optimized_terms, "network": one.network_terms} for kind, one in made.items()
@@ -77,39 +81,40 @@ def main(options: argparse.Namespace) -> int:
 
 def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     """The reference's settings, from `--config` and the options that override it, and the colour behind people."""
-    arguments = ["photo", "--style", *map(str, options.painting), "-o", "picture.png"]
-    if options.config:
-        arguments += ["--config", str(options.config)]
-    for name in ("steps", "size", "perceptual_weights"):
-        value = getattr(options, name)
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    parsed = optimize_command.build_parser("fastnst compare").parse_args(arguments)
-    variants = read_variants(parsed)
+    given = {name: getattr(options, name) for name in ("steps", "size", "perceptual_weights")}
+    texts = {name: [str(value)] for name, value in given.items() if value is not None}
+    variants, own = read_variants(options.config, texts, RecipeOptions())
     if len(variants) != 1:
         raise ConfigError(f"{options.config} is a sweep of {len(variants)} variants: a comparison takes one.")
-    return variants[0][1], parsed.background or _BACKGROUND
+    return variants[0].settings, own.background or _BACKGROUND
 
 
-def matte_of(name: str, photo: Image.Image, options: argparse.Namespace) -> np.ndarray:
-    """The person's alpha `[H, W]` in [0, 1]: from `--mattes` by the photo's base name, or found by the matting network.
+def open_mattes(photos: list[tuple[str, Image.Image]], folder: Path | None) -> list[FloatPlane]:
+    """The people's alpha `[H, W]` in [0, 1] of each named photo: from a folder of mattes, or found by the network.
 
-    Raises `ConfigError` if the matte is missing, or shows nobody.
+    Raises `ConfigError` if a matte is missing, is one of several, or shows nobody; `ImageError` if it does not fit.
     """
-    if options.mattes is None:
-        alpha = MattingModel(resolve_matting_model()).people(np.asarray(photo))
+    if folder is None:
+        model = MattingModel(resolve_matting_model())
+        mattes = [model.people(np.asarray(photo)) for _, photo in photos]
     else:
-        files = {path.stem: path for path in find_images([options.mattes])}
-        if Path(name).stem not in files:
-            raise ConfigError(f"{options.mattes} holds no matte for {name}: it needs one of the same base name.")
-        matte = open_image(files[Path(name).stem]).convert("L")
-        alpha = to_unit_floats(matte.resize(photo.size, Image.Resampling.LANCZOS))[0]
-    if not has_person(alpha):
-        raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
-    return alpha
+        files = MatteFolder(folder)
+        mattes = [_matte_from(files, name, photo) for name, photo in photos]
+    for (name, _), matte in zip(photos, mattes, strict=True):
+        if not has_person(matte):
+            raise ConfigError(f"nobody is found in {name}: give --photos portraits, or their mattes with --mattes DIR.")
+    return mattes
 
 
-def over(photo: Image.Image, matte: np.ndarray, colour: str) -> Image.Image:
+def _matte_from(files: MatteFolder, name: str, photo: Image.Image) -> FloatPlane:
+    path = files.find(Path(name))
+    if path is None:
+        stem = Path(name).stem
+        raise ConfigError(f"{files.folder} holds no matte for {name}: call it {stem}.png or {stem}_alpha.png.")
+    return fit_matte(path, photo.size)
+
+
+def over(photo: Image.Image, matte: FloatPlane, colour: str) -> Image.Image:
     """The person over one colour."""
     background = Image.new("RGB", photo.size, colour)
     mask = Image.fromarray(np.rint(np.clip(matte, 0, 1) * 255).astype(np.uint8))
@@ -117,18 +122,18 @@ def over(photo: Image.Image, matte: np.ndarray, colour: str) -> Image.Image:
 
 
 def _both_ways(
-    photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, bar: object
+    photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, watcher: Watcher
 ) -> Portrait:
     device = next(objective.perceptual.convolutions.parameters()).device
     tensor = _tensor(photo).to(device)
-    run = optimize(tensor, objective, settings.descent, watcher=bar)  # type: ignore[arg-type]
+    run = optimize(tensor, objective, settings.descent, watcher=watcher)
     if run.interrupted:
         raise KeyboardInterrupt
     optimized, network = from_unit_floats(run.image[0].numpy()), stylizer(photo)
     target = objective.content_target(tensor)
     with torch.no_grad():
-        terms = [objective(_tensor(one).to(device), target) for one in (optimized, network)]
-    return Portrait(photo, optimized, network, *map(LossTerms.floats, terms))
+        terms = [objective(_tensor(one).to(device), target).floats() for one in (optimized, network)]
+    return Portrait(photo, optimized, network, *terms)
 
 
 def _row(caption: str, one: Portrait) -> list[Cell]:

@@ -15,7 +15,8 @@ from fastnst.distillation.data import PairData
 from fastnst.distillation.module import Distillation
 from fastnst.errors import ConfigError
 from fastnst.perceptual.slim import save_slim
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, run_folder, run_training
+from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.run_files import run_folder
 from fastnst.training.previews import Throughput
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class DistillCLI(TrainingCLI):
 
     def before_instantiate_classes(self) -> None:
         """Look for the folders before the teacher is downloaded."""
-        config = self.config[self.subcommand]
+        config = self.config
         for kind in ("photos", "paintings"):
             if not Path(config[kind]).expanduser().is_dir():
                 raise ConfigError(f"the folder of {kind} {config[kind]} does not exist.")
@@ -88,9 +89,17 @@ def _recipe(trainer: pl.Trainer, module: Distillation) -> dict[str, object]:
     }
 
 
+_SUMMARY = (
+    "Distill the small perceptual network that ships from VGG-19, with photos and paintings to look at. The result,"
+    " slim.safetensors, is used with --perceptual slim --perceptual-weights FILE."
+)
+_USAGE = "fastnst distill --photos DIR --paintings DIR [--config RECIPE] [options]"
+
+
 def main(argv: list[str], prog: str = "fastnst distill") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
     watchers = [Progress(leave=True), LearningRateMonitor("step"), Throughput(), FinishDistillation()]
     # Gradients are part of the validation, so it cannot run in inference mode.
     defaults = {"callbacks": watchers, "inference_mode": False}
-    return run_training(DistillCLI, Distillation, PairData, ["fit", *argv], prog, defaults)
+    run_training(TrainingCommand(DistillCLI, Distillation, PairData, _SUMMARY, _USAGE, defaults), argv, prog)
+    return 0

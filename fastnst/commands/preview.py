@@ -1,14 +1,12 @@
-"""`fastnst preview PAINTING --photos DIR`: the look that a training will aim at, for three style weights."""
+"""`fastnst preview PAINTING --photos DIR`: what a training will aim at, for three style weights."""
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import logging
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,14 +16,15 @@ from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
-from fastnst.losses.objective import ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
 from fastnst.output_files import check_output
 from fastnst.perceptual import PerceptualConfig
-from fastnst.progress import progress_bar
+from fastnst.progress import progress
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
-from fastnst.reference.optimize import OptimizeConfig, optimize
+from fastnst.reference.optimize import OptimizeConfig, Step, optimize, told_terms
+from fastnst.reference.recipes import read_config
 
 _FACTORS = (1 / 3, 1.0, 3.0)
 
@@ -42,7 +41,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, default=2, help="photos (default: 2)")
     parser.add_argument("--size", type=int, default=256, help="long side of the photos in pixels (default: 256)")
     parser.add_argument("--steps", type=int, default=150, help="iterations of L-BFGS (default: 150)")
-    parser.add_argument("--perceptual", help="the judge (default: slim, which is quick)")
+    parser.add_argument("--perceptual", help="the perceptual network (default: slim, which is quick)")
     parser.add_argument("--perceptual-weights", metavar="FILE", help="a local weights file for it")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser
@@ -52,20 +51,27 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
+    for name in ("count", "steps"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
     check_output(options.output, overwrite=options.overwrite)
     base = _settings(options)
     photos = photo_list(options.photos, options.count, options.size)
-    weights = [base.objective.style_weight * factor for factor in _FACTORS]
+    weights = [base.objective.weights["style"] * factor for factor in _FACTORS]
     rows: list[list[Cell]] = []
-    with progress_bar(options.steps * len(photos) * len(weights), "previewing") as bar:
+    with progress("previewing", options.steps * len(photos) * len(weights)) as bar:
+
+        def watch(step: Step, _image: torch.Tensor) -> None:
+            bar.advance(text=told_terms(step))
+
         for name, photo in photos:
             row: list[Cell] = [(photo, name)]
             for weight in weights:
-                settings = replace(base, objective=replace(base.objective, style_weight=weight))
+                settings = replace(base, objective=base.objective.with_weights(style=weight))
                 objective = prepare(settings, [options.painting])
                 device = next(objective.perceptual.convolutions.parameters()).device
                 tensor = torch.from_numpy(to_unit_floats(photo))[None].to(device)
-                run = optimize(tensor, objective, OptimizeConfig(steps=options.steps), watcher=bar)
+                run = optimize(tensor, objective, OptimizeConfig(steps=options.steps), watcher=watch)
                 if run.interrupted:
                     raise KeyboardInterrupt
                 row.append((from_unit_floats(run.image[0].numpy()), f"style weight {weight:.3g}"))
@@ -78,24 +84,32 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """How a training sees its paintings."""
+
+    style_size: int = 512
+    style_trim: float = 0.0
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     """The objective of a training configuration (or the defaults of a training) for the reference."""
-    from fastnst.training.module import StyleTraining
-
     config = read_recipe(options.config) if options.config else {}
-    model: dict[str, Any] = config.get("model") or {}
-    default_size = inspect.signature(StyleTraining).parameters["style_size"].default
-    try:
-        objective = ObjectiveConfig(**(model.get("objective") or {}))
-    except TypeError as error:
-        raise ConfigError(f"{options.config}: model.objective has an unknown key ({error}).") from error
-    padding = (model.get("perceptual") or {}).get("padding", PerceptualConfig.padding)
-    # Terms are relative, so the look is the same with the small judge, several times sooner.
-    default = (config.get("perceptual") or "vgg19") if options.perceptual_weights else "slim"
+    model = config.get("model") or {}
+    if not isinstance(model, dict):
+        raise ConfigError(f"{options.config}: model must hold keys and values, not '{model}'.")
+    objective = read_config(ObjectiveConfig, model.get("objective") or {}, f"{options.config}: model.objective")
+    seen = {entry.name: model[entry.name] for entry in fields(_Seen) if entry.name in model}
+    painting = read_config(_Seen, seen, f"{options.config}: model")
+    trained = read_config(PerceptualConfig, model.get("perceptual") or {}, f"{options.config}: model.perceptual")
+    # Terms are relative, so the result is the same with the small network, several times sooner.
+    default = (config.get("perceptual") or trained.name) if options.perceptual_weights else "slim"
     return Settings(
-        objective,
-        PerceptualConfig(options.perceptual or default, weights_file=options.perceptual_weights, padding=padding),
+        objective.for_pictures(),
+        PerceptualConfig(
+            options.perceptual or default, weights_file=options.perceptual_weights, padding=trained.padding
+        ),
         size=options.size,
-        style_size=model.get("style_size", default_size),
-        style_trim=model.get("style_trim", 0.0),
+        style_size=painting.style_size,
+        style_trim=painting.style_trim,
     )

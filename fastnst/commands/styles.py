@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.formats import SUFFIXES
 from fastnst.output_files import check_output, write_atomically
+from fastnst.progress import track
 from fastnst.runtime.models.catalog import available_styles, described_styles, styles_of
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"  # Grace Hopper, US Navy 1984, public domain
 _SIZE = 480  # pixels: side of a picture on the sheet
 _COLUMNS = 4
-_PROGRESS_FROM = 4  # styles; fewer are done before a bar could be read
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
 
@@ -110,19 +110,9 @@ def _sheet(names: list[str], options: argparse.Namespace) -> Image.Image:
     photo = open_image(options.photo or SAMPLE, max_size=_SIZE)
     installed = available_styles()
     cells: list[Cell] = [(photo, "the photo")]
-    for name in _with_progress(names):
+    for name in track(names, "restyling"):
         # One at a time: many open models would fill the memory.
         cells.append((Stylizer(installed[name], options.provider, options.threads)(photo), name))
     columns = min(_COLUMNS, math.ceil(math.sqrt(len(cells))))
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     return contact_sheet(rows, cell=_SIZE)
-
-
-def _with_progress(names: list[str]) -> Iterator[str]:
-    if len(names) < _PROGRESS_FROM:
-        yield from names
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(names, description="restyling", console=Console(stderr=True), transient=True)

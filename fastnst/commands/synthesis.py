@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from fastnst.commands.options.parser import Parser
-from fastnst.commands.options.reference import add_settings, read_variants
-from fastnst.contact_sheet import contact_sheet
+from fastnst.commands.options.reference import add_settings, given_settings
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.output_files import check_output
-from fastnst.progress import progress_bar
+from fastnst.progress import progress
 from fastnst.reference.config import Settings, check_size, prepare
-from fastnst.reference.gallery import Entry, write_terms
+from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
-from fastnst.reference.optimize import optimize
+from fastnst.reference.optimize import Step, optimize, told_terms
+from fastnst.reference.recipes import NoExtras, read_variants
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 _STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]
@@ -49,44 +50,48 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     options = parser.parse_args(argv)
     if options.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options.seeds}.")
-    variants = read_variants(options)
+    variants, _ = read_variants(options.config, given_settings(options), NoExtras())
     if len(variants) != 1:
         raise ConfigError(f"{prog} varies layers and seeds only: give every other option one value.")
-    base = variants[0][1]
+    base = variants[0].settings
     sheet, terms = options.output / "sheet.jpg", options.output / "terms.csv"
     for path in (sheet, terms):
         check_output(path, overwrite=options.overwrite)
-    rows, entries = [[(open_image(options.picture, max_size=640), options.picture.name)]], []
-    for layers in options.layers:
-        row = []
-        for seed in range(base.descent.seed, base.descent.seed + options.seeds):
-            entry = _one(base, term, layers, seed, options.picture)
-            name = f"{layers.replace(',', '+')}_seed{seed}.png"
-            save_image(entry.picture, options.output / name, overwrite=options.overwrite)
-            entries.append(entry)
-            row.append((entry.picture, entry.label))
-        rows.append(row)
-    save_image(contact_sheet(rows), sheet, overwrite=options.overwrite)
+    seeds = range(base.descent.seed, base.descent.seed + options.seeds)
+    entries: list[Entry] = []
+    for layers, seed in itertools.product(options.layers, seeds):
+        entry = _one(base, term, layers, seed, options.picture)
+        if entry.run.interrupted:
+            break
+        name = f"{layers.replace(',', '+')}_seed{seed}.png"
+        save_image(entry.picture, options.output / name, overwrite=options.overwrite)
+        entries.append(entry)
+    if not entries:
+        raise KeyboardInterrupt
+    before = [(open_image(options.picture, max_size=640), options.picture.name)]
+    write_sheet(entries, sheet, before=before, columns=options.seeds, overwrite=options.overwrite)
     write_terms(entries, terms, overwrite=options.overwrite)
     sys.stdout.write(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
-    return 0
+    return 0 if len(entries) == len(options.layers) * options.seeds else 130
 
 
 def _one(base: Settings, term: str, layers: str, seed: int, picture: Path) -> Entry:
     names = [name for name in layers.split(",") if name]
     if term == "content":
         asked = replace(base.objective, content_layers=names, content_layer_weights=None, style_layers=[])
-        asked = replace(asked, style_layer_weights=None, content_weight=1.0)
+        asked = replace(asked, style_layer_weights=None).with_weights(content=1.0)
     else:
         asked = replace(base.objective, style_layers=names, style_layer_weights=None, content_layers=[])
-        asked = replace(asked, content_layer_weights=None, style_weight=1.0)
+        asked = replace(asked, content_layer_weights=None).with_weights(style=1.0)
     settings = replace(base, objective=asked, descent=replace(base.descent, init="noise", seed=seed))
     objective = prepare(settings, [picture] if term == "style" else [])
     device = next(objective.perceptual.convolutions.parameters()).device
     image = open_tensor(picture, settings.size).to(device)
     check_size(settings, objective, image)
-    with progress_bar(settings.descent.steps * settings.descent.scales, f"{layers} seed {seed}") as bar:
-        run = optimize(torch.as_tensor(image), objective, settings.descent, watcher=bar)
-    if run.interrupted:
-        raise KeyboardInterrupt
+    with progress(f"{layers} seed {seed}", settings.descent.steps * settings.descent.scales) as bar:
+
+        def watch(step: Step, _image: Tensor) -> None:
+            bar.advance(text=told_terms(step))
+
+        run = optimize(image, objective, settings.descent, watcher=watch)
     return Entry(f"{layers.replace(',', ' + ')}, seed {seed}", from_unit_floats(run.image[0].numpy()), run)

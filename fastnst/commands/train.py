@@ -1,14 +1,19 @@
-"""`train.py fit`: a style from a painting and photos."""
+"""`fastnst train PAINTING --photos DIR`: a style from a painting and photos."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser
 
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, run_training
+from fastnst.errors import ConfigError
+from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.training_parser import ALL_HELP_FLAG
+from fastnst.trainer.trusted_names import TRUST_FLAG
 from fastnst.training.data import PhotoData
 from fastnst.training.divergence_guard import Guards
 from fastnst.training.module import StyleTraining
@@ -38,7 +43,7 @@ class StyleCLI(TrainingCLI):
             help="training photos: a folder, a .parquet file or folder, or a dataset of the hub",
         )
         parser.add_argument("--name", type=str, default="mine", help="name of the style")
-        parser.add_argument("--perceptual", type=str, default="vgg19", help="the network that judges")
+        parser.add_argument("--perceptual", type=str, default="vgg19", help="the perceptual network")
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
         parser.add_argument("--init", type=str | None, default=None, help="start from this trained network")
@@ -48,7 +53,7 @@ class StyleCLI(TrainingCLI):
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
         """Guards come after the previews, which show what they judge, and before the checkpoints."""
         trainer: Any = super().instantiate_trainer(**options)
-        trainer.callbacks.sort(key=lambda one: (isinstance(one, ModelCheckpoint), isinstance(one, Guards)))
+        trainer.callbacks.sort(key=lambda one: (isinstance(one, Checkpoint), isinstance(one, Guards)))
         return cast(pl.Trainer, trainer)
 
 
@@ -63,6 +68,45 @@ def watchers() -> list[pl.Callback]:
     ]
 
 
+SUMMARY = (
+    "Train a style: a small network learns to restyle photos in the manner of one painting (or of several, as one"
+    " style). A recipe sets the rest: quickstart takes minutes and downloads nothing, style is the one of the styles"
+    " that ship. The run's folder, runs/NAME/version_0, holds previews, checkpoints to go on from with --ckpt_path, and"
+    " the trained NAME.safetensors, which fastnst export turns into a style model file."
+)
+_USAGE = "fastnst train PAINTING [PAINTING ...] --photos DIR [--config RECIPE] [--name NAME] [options]"
+_WITHOUT_VALUE = {"-h", "--help", ALL_HELP_FLAG, TRUST_FLAG, "--print_config"}
+
+
+def command() -> TrainingCommand:
+    """This command among the trainings."""
+    return TrainingCommand(StyleCLI, StyleTraining, PhotoData, SUMMARY, _USAGE, {"callbacks": watchers()})
+
+
 def main(argv: list[str], prog: str = "fastnst train") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
-    return run_training(StyleCLI, StyleTraining, PhotoData, argv, prog, {"callbacks": watchers()})
+    run_training(command(), with_paintings(argv), prog)
+    return 0
+
+
+def with_paintings(argv: Sequence[str]) -> list[str]:
+    """The command line with the paintings that stand in it by themselves put behind `--painting`.
+
+    A leading `fit`, LightningCLI's name for the only thing that is done here, is left out.
+    """
+    paintings: list[str] = []
+    others: list[str] = []
+    values = 0.0  # how many the last option still takes
+    for argument in argv[1:] if argv[:1] == ["fit"] else argv:
+        if argument.startswith("-") and not re.fullmatch(r"-\.?\d.*", argument):
+            several = argument == "--painting"
+            values = float("inf") if several else 0 if "=" in argument or argument in _WITHOUT_VALUE else 1
+            others.append(argument)
+        elif values:
+            values -= 1
+            others.append(argument)
+        else:
+            paintings.append(argument)
+    if paintings and any(one.split("=")[0] == "--painting" for one in others):
+        raise ConfigError(f"paintings are given twice, by --painting and as {paintings[0]}: give them once.")
+    return [*others, "--painting", *paintings] if paintings else others

@@ -18,7 +18,8 @@ from fastnst.images.encode import save_image
 from fastnst.matting.data import PortraitData
 from fastnst.matting.training import MattingTraining, split
 from fastnst.matting.weights import save_matting
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, run_folder, run_training
+from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.run_files import run_folder
 from fastnst.training.previews import Finish, Throughput
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,16 @@ class MattingCLI(TrainingCLI):
         super().add_arguments_to_parser(parser)
 
 
+_SUMMARY = (
+    "Train the network that finds people: pairs of photo and matte (DIR/image/*, DIR/matte/*, the same base names), put"
+    " before other photos, teach it where a person ends. fastnst export turns the result into a matting model."
+)
+_USAGE = "fastnst train-matting --portraits DIR --val-portraits DIR [--backgrounds DIR] [--config RECIPE] [options]"
+
+
 def main(argv: list[str], prog: str = "fastnst train-matting") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
     watchers = [Progress(leave=True), LearningRateMonitor("step"), Throughput(), MattingPreviews(), FinishMatting()]
     defaults = {"callbacks": watchers, "gradient_clip_val": 1.0}
-    return run_training(MattingCLI, MattingTraining, PortraitData, ["fit", *argv], prog, defaults)
+    run_training(TrainingCommand(MattingCLI, MattingTraining, PortraitData, _SUMMARY, _USAGE, defaults), argv, prog)
+    return 0

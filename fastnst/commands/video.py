@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 from fastnst.commands.options.engine import EngineOptions
 from fastnst.commands.options.portrait import MattingOptions, open_portrait
 from fastnst.commands.options.style import StyleRequest
-from fastnst.commands.options.video import WRITTEN, ClipOptions
+from fastnst.commands.options.video import ANIMATED, WRITTEN, ClipOptions
 from fastnst.commands.resume_settings import clip_settings, portrait_settings, restyle_settings
 from fastnst.errors import ClipError, ConfigError, FastNSTError
+from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
+from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.portrait.compositor import PortraitOptions
 
@@ -60,8 +63,9 @@ def restyle(
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.runtime.video.stages import FrameStylist
 
-    check_paths(job)
     choice = style.one("a clip")
+    job = replace(job, output=place_for(job, choice.name))
+    check_paths(job)
     target, _ = open_target(job)
     source = open_source(job)
     compositor = open_portrait(portrait, matting, engine, lambda: look, video=True)
@@ -112,19 +116,32 @@ def one_clip(inputs: Sequence[Path], output: Path) -> Path:
     return inputs[0]
 
 
+def place_for(job: ClipJob, made: str) -> Path:
+    """The output; for an animated picture into a folder, a file in it, named as photos are after what is `made`."""
+    output, suffix = job.output, job.source.suffix.lower()
+    if output.suffix.lower() in (*WRITTEN, *SUFFIXES) or job.source.is_dir() or not is_animation(job.source):
+        return output
+    if output.is_file() or (output.suffix and not output.is_dir()):
+        return output
+    return output / f"{job.source.stem}_{made}{suffix if suffix in ANIMATED else '.webp'}"
+
+
 def check_paths(job: ClipJob) -> None:
     """Raise `ConfigError` for inputs and outputs that do not make a clip."""
     source, output = job.source, job.output
     if source.exists() and output.exists() and source.samefile(output):
         raise ConfigError(f"{source} is both input and output: name another output.")
-    if source.suffix.lower() in SUFFIXES and not source.is_dir():
+    if source.suffix.lower() in SUFFIXES and not source.is_dir() and not is_animation(source):
         raise ConfigError(f"{source} is a photo: it does not make a clip such as {output}.")
-    if output.suffix.lower() in SUFFIXES:
-        raise ConfigError(f"{output} is a picture: name a clip ({', '.join(WRITTEN)}) or a folder for the frames.")
+    suffix = output.suffix.lower()
+    if suffix in SUFFIXES and suffix != ".webp" and not (suffix == ".png" and is_animation(source)):
+        raise ConfigError(
+            f"{output} is a picture: name a clip ({', '.join((*WRITTEN, '.webp'))}) or a folder for the frames."
+        )
 
 
 def open_target(job: ClipJob) -> tuple[Target, str]:
-    """Where the clip goes, checked, without its settings; and whether that is a `video`, a `gif` or a `folder`."""
+    """Where the clip goes, checked, without its settings; and whether that is a `video`, `animation` or `folder`."""
     from fastnst.runtime.video.convert import Target, check_target
 
     target = Target(
@@ -136,11 +153,12 @@ def open_target(job: ClipJob) -> tuple[Target, str]:
         resume=job.clip.resume,
         frames=f".{job.frames}",
     )
-    return target, check_target(target)
+    return target, check_target(target, job.source)
 
 
 def open_source(job: ClipJob) -> Source:
-    """The clip or folder of frames to read; raises `ClipError` or `ConfigError`."""
+    """The clip, animated picture or folder of frames to read; raises `ClipError` or `ConfigError`."""
+    from fastnst.runtime.video.animation import AnimationSource, is_picture_file
     from fastnst.runtime.video.image_sequence import FolderSource
     from fastnst.runtime.video.reader import Cut, VideoSource
 
@@ -153,36 +171,28 @@ def open_source(job: ClipJob) -> Source:
         raise ConfigError(f"--fps is for a folder of frames: {path} has times of its own, which are kept.")
     if not path.exists():
         raise ClipError(f"{path} does not exist.")
+    if is_picture_file(path):
+        if clip.start is not None or clip.end is not None:
+            raise ConfigError("--start and --end are for videos; an animated picture is taken whole.")
+        return AnimationSource(path, job.max_size)
     return VideoSource(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
 
 
 def _where(left: Path | None, output: Path) -> str:
     if left is None:
         return "; the frames so far are kept, and --resume goes on" if output.is_dir() else "; no frame was finished"
-    goes_on = "" if left.suffix == ".gif" else ", and --resume goes on"
+    goes_on = "" if left.suffix.lower() in ANIMATED else ", and --resume goes on"
     return f"; what is finished plays in {left}{goes_on}"
 
 
 @contextlib.contextmanager
 def _progress(duration: float | None) -> Iterator[Callable[[int, float], None]]:
-    """A bar on stderr with frames a second and time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("working", total=duration, rate="")
+    """Progress in seconds of the clip, with frames a second."""
+    started = time.monotonic()
+    with progress("restyling", duration, unit="seconds") as shown:
 
         def report(done: int, seconds: float) -> None:
-            elapsed = bar.tasks[0].elapsed or 0
-            speed = f"{done / elapsed:.1f} fps" if elapsed > 0 and done else ""
-            bar.update(task, completed=seconds, rate=speed)
+            elapsed = time.monotonic() - started
+            shown.reach(seconds, f"{done / elapsed:.1f} fps" if elapsed > 0 and done else "")
 
         yield report

@@ -1,115 +1,62 @@
-"""The objective that both training and the per-image reference lower: content, style and total variation."""
+"""The objective that both training and the per-image reference lower: a weighted sum of the registry's terms."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fastnst.errors import ConfigError, suggest
-from fastnst.losses.statistics import (
-    covariance,
-    gram_matrix,
-    mean_std,
-    resize_mask,
-    squared_distance,
-    squared_norm,
-    total_variation,
-)
+from fastnst.errors import ConfigError
+from fastnst.losses.config import ObjectiveConfig, check_weight
+from fastnst.losses.registry import TERMS
+from fastnst.losses.term import ContentTarget, LossTerm, NetworkPass, TermInputs
 from fastnst.perceptual.network import PerceptualNetwork
 
-Statistic = Callable[[Tensor, Tensor | None], Tensor]
-
-STATISTICS: dict[str, Statistic] = {"gram": gram_matrix, "covariance": covariance, "mean_std": mean_std}
-NORMALIZATIONS = ("relative", "gatys", "mean", "sum", "chw")
+TOTAL = "total"
 
 
-@dataclass
-class ObjectiveConfig:
-    """What is asked of a picture. The defaults need no tuning: relative terms make one style weight fit all.
+@dataclass(frozen=True)
+class LossTerms:
+    """The measured terms, without their weights, and the weighted sum that is minimized.
 
     Attributes:
-        content_layers: layers whose features should stay the photo's.
-        style_layers: layers whose statistics should become the painting's.
-        content_layer_weights: one weight a content layer (default: equal).
-        style_layer_weights: one weight a style layer (default: equal).
-        content_weight: weight of the content term.
-        style_weight: weight of the style term.
-        tv_weight: weight of the total variation term.
-        normalization: `relative` (ours), or a published form; see `Objective`.
-        statistic: `gram`, `covariance` or `mean_std`.
+        parts: each term by its name, `[N]` (one value a sample) or, after `mean`, a scalar.
+        total: of the same shape.
     """
 
-    content_layers: list[str] = field(default_factory=lambda: ["relu4_2"])
-    style_layers: list[str] = field(default_factory=lambda: ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"])
-    content_layer_weights: list[float] | None = None
-    style_layer_weights: list[float] | None = None
-    content_weight: float = 1.0
-    style_weight: float = 10.0
-    tv_weight: float = 0.0
-    normalization: str = "relative"
-    statistic: str = "gram"
-
-    def validate(self) -> None:
-        """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        _one_of("normalization", self.normalization, NORMALIZATIONS)
-        _one_of("statistic", self.statistic, tuple(STATISTICS))
-        if self.normalization in ("gatys", "chw") and self.statistic != "gram":
-            raise ConfigError(f"normalization '{self.normalization}' is defined for the Gram statistic only.")
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            _check_weight(name, getattr(self, name))
-        for kind in ("content", "style"):
-            layers: list[str] = getattr(self, f"{kind}_layers")
-            weights: list[float] | None = getattr(self, f"{kind}_layer_weights")
-            if len(set(layers)) != len(layers):
-                raise ConfigError(f"{kind}_layers names a layer twice: {', '.join(layers)}.")
-            if weights is None:
-                continue
-            if len(weights) != len(layers):
-                raise ConfigError(f"{kind}_layer_weights has {len(weights)} weights for {len(layers)} {kind} layers.")
-            for weight in weights:
-                _check_weight(f"{kind}_layer_weights", weight)
-            if layers and not any(weights):
-                raise ConfigError(f"{kind}_layer_weights are all zero: give at least one layer a positive weight.")
-        terms = [(self.content_weight, self.content_layers), (self.style_weight, self.style_layers)]
-        if not any(weight > 0 and layers for weight, layers in terms):
-            raise ConfigError("nothing to optimize: give the content or the style term a positive weight and a layer.")
-
-    @property
-    def layers(self) -> list[str]:
-        """All layers read, without repetition."""
-        return list(dict.fromkeys([*self.content_layers, *self.style_layers]))
-
-
-class LossTerms(NamedTuple):
-    """The weighted-in parts and their sum. Each is `[N]` (one value a sample) or, after `mean`, a scalar.
-
-    `content`, `style` and `tv` come without their weights; `total` is the weighted sum that is minimized.
-    """
-
-    content: Tensor
-    style: Tensor
-    tv: Tensor
+    parts: Mapping[str, Tensor]
     total: Tensor
+
+    def __getitem__(self, name: str) -> Tensor:
+        """A term by its name, or `total`."""
+        return self.total if name == TOTAL else self.parts[name]
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """The terms by name, in the registry's order, `total` last."""
+        yield from self.parts.items()
+        yield TOTAL, self.total
 
     def mean(self) -> LossTerms:
         """The terms averaged over the batch."""
-        return LossTerms(*(term.mean() for term in self))
+        return LossTerms({name: term.mean() for name, term in self.parts.items()}, self.total.mean())
+
+    def detach(self) -> LossTerms:
+        """The same without their graph."""
+        return LossTerms({name: term.detach() for name, term in self.parts.items()}, self.total.detach())
 
     def floats(self) -> dict[str, float]:
         """The batch means as `{name: number}`, for logs and reports."""
-        return {name: float(term.mean()) for name, term in self._asdict().items()}
+        return {name: float(term.detach().mean()) for name, term in self.items()}
 
 
 class Objective(nn.Module):
-    """Content + style + total variation, measured by a perceptual network.
+    """Content + style + total variation and whatever else the registry has, measured by a perceptual network.
 
     With F the features, G their statistic (for Gram, G = FFᵀ/M with M = H·W positions), C channels, and s, c the
-    style's and the photo's, the terms of one layer are:
+    style's and the photo's, the content and style terms of one layer are:
 
     | normalization | content | style | source |
     |---|---|---|---|
@@ -123,30 +70,39 @@ class Objective(nn.Module):
     Gatys' form divides each picture's Gram by its own area, so painting and photo may differ in size; with equal
     sizes it is the published one exactly.
 
-    A mask `[N, 1, H, W]` weighs positions: content errors are multiplied by it, style statistics are taken over it
-    and divided by its area.
+    A term is there if its weight is above 0, or if tables always show it. Those that measure pictures make up `total`,
+    which training and reference can compare number for number; `measure_network` has those that need the network.
     """
 
     def __init__(self, perceptual: PerceptualNetwork, config: ObjectiveConfig | None = None) -> None:
         super().__init__()
         self.config = config or ObjectiveConfig()
         self.config.validate()
-        perceptual.check_layers(self.config.layers)
+        weights = self.config.weights
         self.perceptual = perceptual
-        averages = self.config.normalization in ("relative", "gatys")
-        self._content_weights = _layer_weights(
-            self.config.content_layers, self.config.content_layer_weights, averages=averages
+        self.terms = nn.ModuleDict(
+            {name: term(self.config) for name, term in TERMS.items() if weights[name] > 0 or term.always}
         )
-        self._style_weights = _layer_weights(
-            self.config.style_layers, self.config.style_layer_weights, averages=averages
+        perceptual.check_layers(self.layers)
+        readers = {layer: [one for one in self._terms() if layer in one.layers()] for layer in self.layers}
+        self._raw = frozenset(
+            layer for layer, terms in readers.items() if all(layer in term.raw_layers() for term in terms)
         )
-        self._statistic = STATISTICS[self.config.statistic]
-        # Statistics that can be read out themselves, which is a product of small matrices where maps are large.
-        quadratic = self.config.style_layers if self.config.statistic in ("gram", "covariance") else []
-        self._raw = tuple(layer for layer in quadratic if layer not in self.config.content_layers)
-        for layer in self.config.style_layers:
-            # Fixed targets: computed from the painting, never trained, never in a checkpoint.
-            self.register_buffer(self._buffer(layer), None, persistent=False)
+
+    @property
+    def layers(self) -> list[str]:
+        """All layers read, without repetition."""
+        return list(dict.fromkeys(layer for term in self._terms() for layer in term.layers()))
+
+    @property
+    def picture_terms(self) -> list[str]:
+        """The names of the terms in `total`."""
+        return [term.name for term in self._terms() if not term.needs_network()]
+
+    @property
+    def masked_terms(self) -> list[str]:
+        """The names of those that take a mask."""
+        return [name for name in self.picture_terms if TERMS[name].masked]
 
     @torch.no_grad()
     def set_style(
@@ -164,145 +120,91 @@ class Objective(nn.Module):
 
         Raises `ConfigError` for no painting, bad weights, or one too small for the deepest layer.
         """
-        if not paintings:
-            raise ConfigError("a style needs at least one painting.")
-        shares = list(weights) if weights is not None else [1.0] * len(paintings)
-        if len(shares) != len(paintings):
-            raise ConfigError(f"{len(shares)} painting weights were given for {len(paintings)} paintings.")
-        for share in shares:
-            _check_weight("painting weight", share)
-        if sum(shares) == 0:
-            raise ConfigError("painting weights are all zero: give at least one painting a positive weight.")
+        shares = _shares(len(paintings), weights)
         masks = masks if masks is not None else [None] * len(paintings)
-        averaged: dict[str, Tensor] = {}
-        for painting, share, mask in zip(paintings, shares, masks, strict=True):
-            found = self.features(painting, self.config.style_layers)
-            for layer, features in found.items():
-                part = self._style_statistic(layer, features, mask) * (share / sum(shares))
-                averaged[layer] = averaged[layer] + part if layer in averaged else part
-        for layer, statistic in averaged.items():
-            setattr(self, self._buffer(layer), statistic)
-
-    def style_target(self, layer: str) -> Tensor:
-        """The painting's statistic at a style layer, `[1, C, C]` (or `[1, 2C]` for mean_std) float32."""
-        target = getattr(self, self._buffer(layer))
-        if target is None:
-            raise ConfigError("the objective has no style yet: call set_style first.")
-        assert isinstance(target, Tensor)
-        return target
+        for term in self._terms():
+            if not term.learns_style:
+                continue
+            seen = [
+                TermInputs(
+                    painting,
+                    self.perceptual,
+                    self.features(painting, term.layers()),
+                    self._raw,
+                    masks={} if mask is None else {term.name: mask},
+                )
+                for painting, mask in zip(paintings, masks, strict=True)
+            ]
+            term.set_style(seen, shares)
 
     @torch.no_grad()
-    def content_target(self, photos: Tensor) -> dict[str, Tensor]:
-        """Content features of photos `[N, 3, H, W]` in [0, 1]: `{layer: [N, C, h, w]}`."""
+    def content_target(self, photos: Tensor) -> ContentTarget:
+        """What terms compare with: the photos `[N, 3, H, W]` in [0, 1], and their features."""
+        layers = [layer for term in self._terms() if term.compares for layer in term.layers()]
         with torch.autocast(photos.device.type, enabled=False):
-            return self.perceptual.features(photos, self.config.content_layers)
+            return ContentTarget(photos, self.perceptual.features(photos, layers))
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """What `measure` wants of images `[N, 3, H, W]` in [0, 1], of all the objective's layers or of some."""
-        return self.perceptual.features(images, self.config.layers if layers is None else layers, raw=self._raw)
+        return self.perceptual.features(images, self.layers if layers is None else layers, raw=self._raw)
 
-    def forward(
-        self,
-        images: Tensor,
-        content_target: Mapping[str, Tensor],
-        *,
-        content_mask: Tensor | None = None,
-        style_mask: Tensor | None = None,
-    ) -> LossTerms:
+    def forward(self, images: Tensor, target: ContentTarget, *, masks: Mapping[str, Tensor] | None = None) -> LossTerms:
         """Measure images float RGB `[N, 3, H, W]` in [0, 1] against the photos' content and the style.
 
         Args:
-            images: the pictures to judge; gradients flow to them.
-            content_target: from `content_target`, of the same size.
-            content_mask: `[N, 1, H, W]` in [0, 1], or None.
-            style_mask: `[N, 1, H, W]` in [0, 1], or None.
+            images: the pictures to measure; gradients flow to them.
+            target: from `content_target`, of the same size.
+            masks: `{term: [N, 1, H, W] in [0, 1]}`: where `content` and `style` count. Content errors are multiplied by
+                it, style statistics are taken over it and divided by its area.
 
         Returns the terms of each sample, `[N]` float32.
         """
         # Under an autocast of the caller the Gram products would lose their float32 again.
         with torch.autocast(images.device.type, enabled=False):
             images = images.float()
-            found = self.features(images)
-            return self.measure(images, found, content_target, content_mask=content_mask, style_mask=style_mask)
+            return self.measure(images, self.features(images), target, masks=masks)
 
     def measure(
         self,
         images: Tensor,
-        found: Mapping[str, Tensor],
-        content_target: Mapping[str, Tensor],
+        features: Mapping[str, Tensor],
+        target: ContentTarget,
         *,
-        content_mask: Tensor | None = None,
-        style_mask: Tensor | None = None,
+        masks: Mapping[str, Tensor] | None = None,
     ) -> LossTerms:
         """As `forward`, for images whose `features` are at hand: several masks then cost one pass."""
-        content = images.new_zeros(images.shape[0], dtype=torch.float32)
-        for layer, weight in self._content_weights.items():
-            target = content_target[layer]
-            content = content + weight * self._content_term(found[layer], target, _at(content_mask, target))
-        style = torch.zeros_like(content)
-        for layer, weight in self._style_weights.items():
-            features = found[layer]
-            statistic = self._style_statistic(layer, features, style_mask)
-            style = style + weight * self._style_term(statistic, self.style_target(layer), features)
-        tv = total_variation(images)
-        total = self.config.content_weight * content + self.config.style_weight * style + self.config.tv_weight * tv
-        return LossTerms(content, style, tv, total)
+        inputs = TermInputs(images, self.perceptual, features, self._raw, target, masks or {})
+        return self.summed({term.name: term(inputs) for term in self._terms() if not term.needs_network()})
 
-    def _style_statistic(self, layer: str, features: Tensor, mask: Tensor | None) -> Tensor:
-        raw, positions = layer in self._raw, features.shape[2] * features.shape[3]
-        if raw and positions < 2 * features.shape[1]:
-            raw, features = False, self.perceptual.read_out_features(layer, features)
-        statistic = self._statistic(features, _at(mask, features))
-        return self.perceptual.read_out_moments(layer, statistic) if raw else statistic
+    def summed(self, parts: Mapping[str, Tensor]) -> LossTerms:
+        """Measured terms with their weighted sum."""
+        weights = self.config.weights
+        name, *others = parts
+        total = weights[name] * parts[name]
+        for other in others:
+            total = total + weights[other] * parts[other]
+        return LossTerms(parts, total)
 
-    def _content_term(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        distance = squared_distance(features, target, mask)
-        match self.config.normalization:
-            case "relative":
-                return distance / squared_norm(target)
-            case "gatys":
-                return distance / 2
-            case "sum":
-                return distance
-            case _:  # mean, chw
-                return distance / target[0].numel()
+    def measure_network(self, images: Tensor, made_by: NetworkPass) -> dict[str, Tensor]:
+        """The terms of a training that need its network: `{name: scalar}`, without their weights.
 
-    def _style_term(self, statistic: Tensor, target: Tensor, features: Tensor) -> Tensor:
-        distance = squared_distance(statistic, target)
-        channels, positions = features.shape[1], features.shape[2] * features.shape[3]
-        match self.config.normalization:
-            case "relative":
-                return distance / squared_norm(target)
-            case "gatys":
-                return distance / (4 * channels**2)
-            case "sum":
-                return distance
-            case "chw":  # mean over C² of (M·ΔG)², over C·M
-                return distance * positions / channels**3
-            case _:  # mean
-                scale = channels**2 if self.config.statistic != "mean_std" else 1
-                return distance / (target[0].numel() * scale)
+        Runs in the caller's autocast, since a term may run the network once more.
+        """
+        inputs = TermInputs(images, self.perceptual, network=made_by)
+        return {term.name: term(inputs).mean() for term in self._terms() if term.needs_network()}
 
-    @staticmethod
-    def _buffer(layer: str) -> str:
-        return f"_style_{layer}"
+    def _terms(self) -> list[LossTerm]:
+        return [cast(LossTerm, term) for term in self.terms.values()]
 
 
-def _layer_weights(layers: list[str], weights: list[float] | None, *, averages: bool) -> dict[str, float]:
-    values = weights if weights is not None else [1.0] * len(layers)
-    scale = 1 / sum(values) if averages and layers else 1.0
-    return {layer: weight * scale for layer, weight in zip(layers, values, strict=True)}
-
-
-def _at(mask: Tensor | None, features: Tensor) -> Tensor | None:
-    return None if mask is None else resize_mask(mask, (features.shape[2], features.shape[3]))
-
-
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"unknown {option} '{value}'.{suggest(value, known)} Choose one of: {', '.join(known)}.")
-
-
-def _check_weight(name: str, value: float) -> None:
-    if not math.isfinite(value) or value < 0:
-        raise ConfigError(f"{name} must be a finite number of at least 0, not {value}.")
+def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
+    if not count:
+        raise ConfigError("a style needs at least one painting.")
+    shares = list(weights) if weights is not None else [1.0] * count
+    if len(shares) != count:
+        raise ConfigError(f"{len(shares)} painting weights were given for {count} paintings.")
+    for share in shares:
+        check_weight("painting weight", share)
+    if sum(shares) == 0:
+        raise ConfigError("painting weights are all zero: give at least one painting a positive weight.")
+    return [share / sum(shares) for share in shares]

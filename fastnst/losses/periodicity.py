@@ -1,19 +1,21 @@
-"""The weave that a network's upsampling leaves in flat areas, as a term that a training can lower."""
+"""The periodicity term: the weave that a network's upsampling leaves in flat areas."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from fastnst.losses.term import LossTerm, TermInputs
+
 _REPEATS = 8  # of the period in one window
 
 
-def weave(images: Tensor, period: int) -> Tensor:
+def periodicity(images: Tensor, period: int) -> Tensor:
     """How much repeats with a period, window by window: the energy of each window's mean cell.
 
     A window of 8 × 8 cells of `period` × `period` pixels is averaged over its cells, after all that is wider than two
     cells was taken away. What is left of textures and noise is a 64th of their energy; a weave stays whole. Without
-    such a term networks weave: the judge sees texture, wherever it comes from.
+    such a term networks weave: to the perceptual network it is texture.
 
     Args:
         images: float `[N, C, H, W]` in [0, 1], H and W at least 8 periods; what does not fill a window is left out.
@@ -29,3 +31,17 @@ def weave(images: Tensor, period: int) -> Tensor:
     cells = fine.reshape(count, channels, rows, _REPEATS, period, columns, _REPEATS, period).mean((3, 6))
     found: Tensor = (cells - cells.mean((3, 5), keepdim=True)).square().mean((1, 2, 3, 4, 5))
     return found
+
+
+class PeriodicityTerm(LossTerm):
+    """What repeats with the stride of the network that made the pictures (`periodicity`)."""
+
+    name = "periodicity"
+    label = "periodicity"
+    about = "weight of what repeats with the network's stride; about 2000 where it is wanted."
+    needs = frozenset({"pixels", "stride"})
+    former_keys = ("weave_weight",)
+
+    def forward(self, inputs: TermInputs) -> Tensor:
+        """`[N]`."""
+        return periodicity(inputs.images.float(), inputs.made_by.stride)

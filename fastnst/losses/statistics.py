@@ -7,6 +7,7 @@ the entries of a Gram matrix span more magnitudes than half precision holds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -124,3 +125,15 @@ def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
 def _flatten(features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     flat = features.float().flatten(2)  # [N, C, HW]
     return flat, None if mask is None else mask.float().flatten(2).expand(flat.shape[0], 1, -1)
+
+
+def mask_at(mask: Tensor | None, features: Tensor) -> Tensor | None:
+    """The mask at the features' size; None for none."""
+    return None if mask is None else resize_mask(mask, (features.shape[2], features.shape[3]))
+
+
+def layer_weights(layers: Sequence[str], weights: Sequence[float] | None, normalization: str) -> dict[str, float]:
+    """The weight of each layer (default: equal): scaled to sum to one where the normalization averages layers."""
+    values = weights if weights is not None else [1.0] * len(layers)
+    scale = 1 / sum(values) if normalization in ("relative", "gatys") and layers else 1.0
+    return {layer: weight * scale for layer, weight in zip(layers, values, strict=True)}

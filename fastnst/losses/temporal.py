@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fastnst.losses.term import LossTerm, TermInputs
+
 _SHIFT = 8.0  # pixels, the largest translation
 _WARP = 2.0  # pixels, the standard deviation of the smooth deformation
 _CELLS = 4  # of the deformation's control grid, a side
@@ -51,7 +53,7 @@ def warp(images: Tensor, motion: Motion) -> Tensor:
 def inconsistency(
     restyle: Callable[[Tensor], Tensor], photos: Tensor, restyled: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """How much the result changes beyond the motion: ‖S(T x + noise) − T S(x)‖² over its variance, a scalar.
+    """The change of the result beyond the motion: ‖S(T x + noise) − T S(x)‖² over its variance, a scalar.
 
     Args:
         restyle: the network S.
@@ -69,3 +71,19 @@ def inconsistency(
     restyled = restyled.float()
     error = ((again - warp(restyled, motion)).square() * visible).sum() / (3 * visible.sum()).clamp_min(1)
     return error / restyled.var(dim=(2, 3)).mean().clamp_min(1e-4)
+
+
+class TemporalTerm(LossTerm):
+    """The change of the network's result under small motions and noise (`inconsistency`), for steady video."""
+
+    name = "temporal"
+    label = "temporal consistency"
+    about = "weight of the change under small motions and noise; about 4 for steady video."
+    needs = frozenset({"pairs"})
+    former_keys = ("temporal",)
+
+    def forward(self, inputs: TermInputs) -> Tensor:
+        """A scalar over the batch."""
+        made_by = inputs.made_by
+        generator = torch.Generator().manual_seed(made_by.seed)
+        return inconsistency(made_by.restyle, made_by.photos, inputs.images, generator)

@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.folders import find_images
+from fastnst.matting.crops import centred_square
 from fastnst.matting.network import STRIDE
-from fastnst.matting.pairs import PortraitPairs, make_sample
+from fastnst.matting.pairs import PortraitPairs
+from fastnst.matting.samples import make_sample
 from fastnst.trainer.photos import SampleNumbers
 
 log = logging.getLogger(__name__)
@@ -76,21 +78,6 @@ class HeldOut(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return self.samples[index]
-
-
-def centred_square(matte: np.ndarray, *, upper: bool) -> tuple[float, float, float, float]:
-    """The largest square around the person; with `upper`, half the person's height from just above the head."""
-    height, width = matte.shape
-    rows, columns = (np.flatnonzero((matte > 127).any(axis=axis)) for axis in (1, 0))
-    side = float(min(height, width))
-    x, y = (columns.mean(), rows.mean()) if len(rows) else (width / 2, height / 2)
-    if len(rows):
-        y = min(y, rows[0] + 0.45 * side)  # with the head, where the figure is taller than the square
-    if upper and len(rows):
-        side = min(side, max(0.5 * len(rows), side / 3))
-        y = rows[0] + 0.42 * side
-    left, top = min(max(x - side / 2, 0), width - side), min(max(y - side / 2, 0), height - side)
-    return left, top, left + side, top + side
 
 
 class PortraitData(pl.LightningDataModule):

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import fastnst
 from fastnst.errors import ConfigError, FastNSTError
+from fastnst.matting.exported import load_exported
 from fastnst.matting.losses import matting_terms
 from fastnst.matting.network import MattingNetwork, MattingOptions
 from fastnst.matting.weights import CHECKPOINT_KEY, load_matting
 from fastnst.metrics.matting import measure
 from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.portrait.matting_model import resolve_matting_model
 from fastnst.trainer.optimizers import rate_factor
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,10 @@ class MattingTraining(pl.LightningModule):
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
         weight_decay: of AdamW. Portraits with mattes are few.
-        init: start from this .ckpt, .safetensors or checkpoint of MODNet's authors; its size must be the network's.
+        init: start from `ours` (the network that ships), from this .onnx of ours, .ckpt, .safetensors or checkpoint of
+            MODNet's authors; its size must be the network's.
+        freeze_norms: keep the statistics of batch normalizations as they are, for short trainings from an `init` with
+            small batches. An .onnx has none, so that from one they are always kept.
         data: for the model file: what it learned from.
         licence: for the model file.
     """
@@ -47,6 +52,7 @@ class MattingTraining(pl.LightningModule):
         final_rate: float = 0.01,
         weight_decay: float = 0.02,
         init: str | None = None,
+        freeze_norms: bool = False,
         data: str = "",
         licence: str = "",
     ) -> None:
@@ -61,8 +67,9 @@ class MattingTraining(pl.LightningModule):
         self.weight_decay = weight_decay
         self.network = MattingNetwork(network)
         self.earlier_steps = 0
+        self.freeze_norms = freeze_norms
         if init is not None:
-            self._start_from(Path(init).expanduser())
+            self._start_from(init)
         # Convolutions on CPUs and on tensor cores want the channels innermost.
         self.network.to(memory_format=torch.channels_last)
         self.errors: dict[str, float] = {}
@@ -72,6 +79,15 @@ class MattingTraining(pl.LightningModule):
         """The alpha of float RGB `[N, 3, H, W]` in [−1, 1]."""
         alpha: Tensor = self.network(photos).alpha
         return alpha
+
+    def train(self, mode: bool = True) -> MattingTraining:
+        """As of any module, but with `freeze_norms` batch normalizations stay as in eval mode."""
+        super().train(mode)
+        if self.freeze_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def training_step(self, batch: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 4, H, W]`: the total to minimize."""
@@ -138,8 +154,10 @@ class MattingTraining(pl.LightningModule):
             fastnst_version=fastnst.__version__,
         )
 
-    def _start_from(self, path: Path) -> None:
-        network, metadata = load_matting(path)
+    def _start_from(self, init: str) -> None:
+        path = resolve_matting_model(init) if init == "ours" else Path(init).expanduser()
+        is_exported = path.suffix == ".onnx"
+        network, metadata = load_exported(path) if is_exported else load_matting(path)
         if network.options != self.network.options:
             raise ConfigError(
                 f"{path} holds a network with {metadata.network_options}, but this configuration asks for"
@@ -147,6 +165,7 @@ class MattingTraining(pl.LightningModule):
             )
         self.network.load_state_dict(network.state_dict())
         self.earlier_steps = metadata.steps
+        self.freeze_norms = self.freeze_norms or is_exported
 
 
 def split(batch: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fastnst.errors import ModelError
+from fastnst.checkpoints import UNREADABLE
+from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.network import PAPER, MattingNetwork, MattingOptions
 from fastnst.output_files import write_atomically
+from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import MattingMetadata
 
 CHECKPOINT_KEY = "fastnst_matting"
 _SHARED = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice
 _PARALLEL = "module."  # and were saved from DataParallel
+_LARGEST_OPTION = 4096  # of a network in a file: channels
 PAPER_SIZE = 512  # the authors' reference size
-_UNREADABLE = (
-    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, EOFError, UnpicklingError
-)  # fmt: skip
 
 
 def save_matting(network: MattingNetwork, metadata: MattingMetadata, path: Path, *, overwrite: bool = False) -> None:
@@ -52,11 +51,13 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
         raise ModelError(f"the checkpoint {path} does not exist.")
     try:
         state, metadata = _read(path)
-    except _UNREADABLE as error:
+    except ModelError as error:
+        raise ModelError(f"{path} is not a checkpoint of a matting network: {error}.") from error
+    except UNREADABLE as error:
         raise ModelError(
             f"{path} is not a checkpoint of a matting network (ours, or one of MODNet's authors), or it is damaged."
         ) from error
-    network = MattingNetwork(MattingOptions(**metadata.network_options))
+    network = _empty_network(path, metadata)
     state |= {_SHARED + name.removeprefix("backbone."): state[name] for name in state if name.startswith("backbone.")}
     own = network.state_dict()
     # A counter that nothing here reads; files from before it existed lack it.
@@ -70,11 +71,25 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
     return network.eval(), metadata
 
 
+def _empty_network(path: Path, metadata: MattingMetadata) -> MattingNetwork:
+    try:
+        options = MattingOptions(**metadata.network_options)
+        options.validate()
+        if max(options.top, options.detail) > _LARGEST_OPTION:
+            raise ConfigError(f"top and detail must be at most {_LARGEST_OPTION}.")
+        return MattingNetwork(options)
+    except (ConfigError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, ConfigError) else "its options mean nothing."
+        raise ModelError(f"{path} names a network that cannot be built: {reason}") from error
+
+
 def is_matting(path: Path) -> bool:
     """Whether a file is a checkpoint of a matting network; whatever cannot be read is none."""
     try:
         _read(path)
-    except _UNREADABLE:
+    except ModelError:
+        return True  # a damaged one; reading it for use says why
+    except UNREADABLE:
         return False
     return True
 
@@ -82,12 +97,12 @@ def is_matting(path: Path) -> bool:
 def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {})[CHECKPOINT_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, _described(description)  # noqa: SIM118
+            metadata = MattingMetadata.from_mapping(read_json((file.metadata() or {})[CHECKPOINT_KEY]))
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     if CHECKPOINT_KEY in checkpoint:
         state = {name.removeprefix("network."): tensor for name, tensor in checkpoint["state_dict"].items()}
-        return state, _described(checkpoint[CHECKPOINT_KEY])
+        return state, MattingMetadata.from_mapping(checkpoint[CHECKPOINT_KEY])
     return _authors_state(checkpoint), MattingMetadata(
         "modnet", network_options=dataclasses.asdict(PAPER), reference_size=PAPER_SIZE, image_size=PAPER_SIZE
     )
@@ -102,8 +117,3 @@ def _authors_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     # A file that holds the backbone only inside the semantic branch is complete, too.
     shared = {name.removeprefix("lr_branch."): tensor for name, tensor in named.items() if name.startswith(_SHARED)}
     return shared | kept
-
-
-def _described(description: dict[str, Any]) -> MattingMetadata:
-    known = {option.name for option in dataclasses.fields(MattingMetadata)}
-    return MattingMetadata(**{key: value for key, value in description.items() if key in known})

@@ -11,15 +11,16 @@ from torch import Tensor
 from fastnst.cache import cache_folder
 from fastnst.download import download
 from fastnst.errors import ConfigError, suggest
+from fastnst.perceptual.cached import read_weights, save_weights
 from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
 from fastnst.perceptual.slim import load_slim
 from fastnst.perceptual.weight_formats import read_convolutions
 from fastnst.perceptual.weight_sets import WEIGHT_SETS, WeightSet
 
 
-@dataclass
+@dataclass(frozen=True)
 class PerceptualConfig:
-    """Which perceptual network judges.
+    """Which perceptual network measures.
 
     Attributes:
         name: `vgg19`, `vgg16`, `alexnet`, or `slim`, the small one that needs no download.
@@ -77,8 +78,7 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
         path = Path(config.weights_file).expanduser()
         _fill(network, read_convolutions(path), str(path))
     else:
-        path = _cached(config.name, weights, source, network)
-        _fill(network, read_convolutions(path), str(path))
+        _fill(network, _downloaded(config.name, weights, source, network), source.file.name)
     return network
 
 
@@ -87,11 +87,12 @@ def _likely_set(weights_file: str | None, known: list[str]) -> str:
     return "imagenet" if is_torchvisions and "imagenet" in known else known[0]
 
 
-def _cached(name: str, weights: str, source: WeightSet, network: PerceptualNetwork) -> Path:
-    """The trimmed weights in the cache, downloaded there first if need be."""
+def _downloaded(name: str, weights: str, source: WeightSet, network: PerceptualNetwork) -> dict[str, Tensor]:
+    """The weights from the cache, downloaded there first if they are not, or no longer what was downloaded."""
     trimmed = cache_folder() / f"{name}_{weights}.safetensors"
-    if trimmed.is_file():
-        return trimmed
+    kept = read_weights(trimmed)
+    if kept is not None:
+        return kept
     advice = (
         "go on with the perceptual network that needs no download, --perceptual slim, or get"
         f" {source.file.name} ({source.file.size / 1e6:.0f} MB) from another machine and pass it with"
@@ -100,13 +101,9 @@ def _cached(name: str, weights: str, source: WeightSet, network: PerceptualNetwo
     published = download(source.file, cache_folder() / source.file.name, offline_advice=advice)
     state = read_convolutions(published)
     _fill(network, state, str(published))
-    from safetensors.torch import save_file
-
-    partial = trimmed.with_suffix(".part")
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, partial, {"source": source.file.url})
-    partial.replace(trimmed)
+    save_weights(state, trimmed, source.file.url)
     published.unlink()  # half a gigabyte of classifier that nothing here reads
-    return trimmed
+    return state
 
 
 def _fill(network: PerceptualNetwork, state: dict[str, Tensor], origin: str) -> None:

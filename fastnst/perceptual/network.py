@@ -1,4 +1,4 @@
-"""Frozen feature networks that judge pictures: VGG-19, VGG-16, AlexNet, and the layer names of the field."""
+"""Frozen perceptual networks, which measure pictures by their features, and the layer names of the field."""
 
 from __future__ import annotations
 
@@ -195,7 +195,13 @@ class PerceptualNetwork(nn.Module):
         return max(self.layer_names.index(name) for name in names)
 
     def set_precision(self, dtype: torch.dtype) -> PerceptualNetwork:
-        """Compute in `dtype` (float32 or bfloat16) from now on; returns self. Preprocessing stays in float32."""
+        """Compute in `dtype` (float32 or bfloat16) from now on; returns self. Preprocessing stays in float32.
+
+        Weights that were rounded once stay rounded: raises `ValueError` where a wider type is asked for.
+        """
+        now = next(self.convolutions.parameters()).dtype
+        if torch.finfo(dtype).bits > torch.finfo(now).bits:
+            raise ValueError(f"these weights were rounded to {now}: build the network anew for {dtype}")
         for part in (self.convolutions, self.readouts):
             part.to(dtype=dtype)
             part.to(memory_format=torch.channels_last)

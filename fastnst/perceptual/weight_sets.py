@@ -19,8 +19,8 @@ class WeightSet:
     preprocessing: Preprocessing
 
 
-# Keras publishes MD5 sums for its files, torchvision puts the first digits of the SHA-256 into the file name.
-# Whatever was verified is cached as .safetensors with the SHA-256 of its own content.
+# Keras publishes MD5 sums for its files, torchvision puts the first digits of the SHA-256 into the file name. What was
+# verified is cached trimmed, as .safetensors, with the SHA-256 of its weights inside (`fastnst.perceptual.cached`).
 WEIGHT_SETS: dict[tuple[str, str], WeightSet] = {
     ("vgg19", "oxford"): WeightSet(
         RemoteFile(

@@ -13,11 +13,10 @@ import torch
 from PIL import Image
 
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.metrics.equivalent_iterations import equivalent_iterations
-from fastnst.perceptual import PerceptualConfig
-from fastnst.reference.optimize import OptimizeConfig, Step, optimize
+from fastnst.reference.optimize import OptimizeConfig, Optimized, Step, optimize
 from fastnst.runtime.stylizer import Stylizer
 
 SHOWN_STEPS = (50, 200, 500)
@@ -35,8 +34,8 @@ class Compared:
         curve: the objective's total at every iteration of L-BFGS.
         noise_curve: the same from noise, where both were asked for.
         network_seconds, optimization_seconds: wall-clock times.
-        measures: artifact measures, SSIM to the photo, and distances on the second judge, of the network's picture and
-            of the last optimized one.
+        measures: artifact measures, SSIM to the photo, and distances on the second perceptual network, of the
+            network's picture and of the last optimized one.
     """
 
     name: str
@@ -69,7 +68,7 @@ def compare_photo(
         photo: mode RGB, at the size of the comparison.
         objective: what the network was trained on, its style set.
         steps: iterations of L-BFGS, its pictures clipped to [0, 1] at each as the network's are.
-        second: the same objective on a judge that the training did not use, or None.
+        second: the objective on a perceptual network that the training did not use, or None.
         watcher: called at each iteration.
         start: where L-BFGS starts: `content`, the photo, which gets further in as many iterations than `noise`, which
             Johnson et al. (2016) started from; or `both`, one after the other, pictures and times being the photo's.
@@ -87,16 +86,18 @@ def compare_photo(
     found = Compared(name, photo, network, network_terms, photo_terms, network_seconds=network_seconds)
 
     def keep(step: Step, image: torch.Tensor) -> None:
-        if step.number in SHOWN_STEPS or step.number == steps:
+        if step.number in SHOWN_STEPS and step.number < steps:
             found.optimized[step.number] = from_unit_floats(image[0].float().cpu().numpy())
         if watcher is not None:
             watcher(step, image)
 
     init = "content" if start == "both" else start
-    found.curve, found.optimization_seconds = _descent(tensor, objective, steps, init, keep)
+    run = _descent(tensor, objective, steps, init, keep)
+    found.curve, found.optimization_seconds = best_so_far(run, steps), run.history[-1].seconds
     if start == "both":
-        found.noise_curve, _ = _descent(tensor, objective, steps, "noise", watcher)
-    slow = found.optimized[max(found.optimized)]
+        found.noise_curve = best_so_far(_descent(tensor, objective, steps, "noise", watcher), steps)
+    slow = from_unit_floats(run.image[0].numpy())
+    found.optimized[steps] = slow  # the best, also where the descent ended early
     for label, picture in (("photo", photo), ("network", network), ("optimization", slow)):
         found.measures[label] = _measures(picture, photo, second, device)
     return found
@@ -108,14 +109,22 @@ def _descent(
     steps: int,
     init: str,
     watcher: Callable[[Step, torch.Tensor], None] | None,
-) -> tuple[list[float], float]:
-    """The best objective so far at each iteration of L-BFGS, and seconds."""
+) -> Optimized:
     run = optimize(photo, objective, OptimizeConfig(steps=steps, init=init, projected=True), watcher=watcher)
     if run.interrupted:
         raise KeyboardInterrupt
-    # A step that diverged is set back: what counts is the best so far.
-    curve: list[float] = np.minimum.accumulate([step.terms["total"] for step in run.history]).tolist()
-    return curve, run.history[-1].seconds
+    return run
+
+
+def best_so_far(run: Optimized, steps: int) -> list[float]:
+    """The lowest objective up to each of `steps` iterations.
+
+    A step that diverged is set back, so the best is what counts; a descent that ended early keeps its last value.
+    """
+    totals = np.full(steps, np.nan)
+    totals[: len(run.history)] = [step.terms["total"] for step in run.history]
+    curve: list[float] = np.fmin.accumulate(totals).tolist()
+    return curve
 
 
 def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
@@ -149,17 +158,6 @@ def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
         summary["noise_curve"] = from_noise
         summary["lbfgs_equivalent_from_noise"] = equivalent_iterations(network["total"], from_noise)
     return summary
-
-
-def objective_config(loss_weights: dict[str, Any]) -> ObjectiveConfig:
-    """The objective that a model's metadata describes."""
-    known = ObjectiveConfig.__dataclass_fields__
-    return ObjectiveConfig(**{name: value for name, value in loss_weights.items() if name in known})
-
-
-def judge_config(name: str, loss_weights: dict[str, Any], weights_file: str | None = None) -> PerceptualConfig:
-    """The judge that a model's metadata describes; models made before paddings could be chosen had zeros."""
-    return PerceptualConfig(name, weights_file=weights_file, padding=loss_weights.get("padding", "zeros"))
 
 
 def _measures(

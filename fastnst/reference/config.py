@@ -1,28 +1,42 @@
-"""What the reference commands share: settings, and the objective that they prepare."""
+"""What decides a reference picture: its settings, and the objective that they prepare."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig, check_choice, objective_config
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.memory import check_memory
 from fastnst.reference.optimize import OptimizeConfig
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settings:
-    """Everything that decides one reference picture, but the pictures that go in."""
+    """Everything that decides one reference picture, but the pictures that go in.
+
+    Attributes:
+        objective: what is lowered.
+        perceptual: the network that measures it.
+        descent: how the pixels are moved.
+        size: long side of the photo in pixels; larger ones are reduced.
+        style_size: long side at which the paintings are seen; None takes `size`. Larger means broader strokes.
+        style_trim: share of a painting's sides that is left off at each border: a frame, a mat.
+        precision: of the perceptual network: `bf16`, `f32`, or `auto`, bf16 where the machine is fast at it.
+        tap: read all layers at their convolutions (`conv`) or after their activations (`relu`), whatever they are
+            called; None reads them as called.
+    """
 
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
@@ -42,10 +56,9 @@ class Settings:
                 raise ConfigError(f"{name} must be at least 16 pixels, not {value}.")
         if not 0 <= self.style_trim < 0.5:
             raise ConfigError(f"style-trim must be from 0 to less than 0.5, not {self.style_trim}.")
-        if self.precision not in ("auto", "bf16", "f32"):
-            raise ConfigError(f"unknown precision '{self.precision}': choose auto, bf16 or f32.")
-        if self.tap not in (None, "conv", "relu"):
-            raise ConfigError(f"unknown tap '{self.tap}': choose conv or relu.")
+        check_choice("precision", self.precision, ("auto", "bf16", "f32"))
+        if self.tap is not None:
+            check_choice("tap", self.tap, ("conv", "relu"))
 
     def tapped(self) -> Settings:
         """These settings with all convolution and ReLU layers read at the one `tap`, if one is set."""
@@ -56,24 +69,48 @@ class Settings:
         def renamed(layers: list[str]) -> list[str]:
             return [re.sub("^(conv|relu)", tap, layer) for layer in layers]
 
-        objective = dataclasses.replace(
+        objective = replace(
             self.objective,
             content_layers=renamed(self.objective.content_layers),
             style_layers=renamed(self.objective.style_layers),
         )
-        return dataclasses.replace(self, objective=objective, tap=None)
+        return replace(self, objective=objective, tap=None)
 
 
-_networks: dict[str, PerceptualNetwork] = {}
+def trained_settings(
+    perceptual: str, loss_weights: Mapping[str, Any], size: int, weights_file: str | None = None
+) -> Settings:
+    """The settings that lower what a model was trained on, from its metadata.
+
+    Args:
+        perceptual: the name of its perceptual network.
+        loss_weights: of the metadata, in the keys of any version.
+        size: long side of photos in pixels.
+        weights_file: local weights of the perceptual network.
+    """
+    return Settings(
+        objective_config(loss_weights).for_pictures(),
+        perceptual_config(perceptual, loss_weights, weights_file),
+        size=size,
+        style_size=loss_weights.get("style_size"),
+        style_trim=loss_weights.get("style_trim", 0.0),
+    )
+
+
+def perceptual_config(name: str, loss_weights: Mapping[str, Any], weights_file: str | None = None) -> PerceptualConfig:
+    """The perceptual network of a model's metadata; models made before paddings could be chosen had zeros."""
+    return PerceptualConfig(name, weights_file=weights_file, padding=loss_weights.get("padding", "zeros"))
 
 
 def perceptual_network(settings: Settings, device: torch.device) -> PerceptualNetwork:
-    """The judge on its device in the precision asked for; opened once for a whole sweep."""
-    key = repr(settings.perceptual)
-    if key not in _networks:
-        _networks[key] = build_perceptual(settings.perceptual).to(device)
+    """The perceptual network on its device in the precision asked for; opened once for a whole sweep."""
     reduced = settings.precision == "bf16" or (settings.precision == "auto" and bf16_is_fast(device))
-    return _networks[key].set_precision(torch.bfloat16 if reduced else torch.float32)
+    return _opened(settings.perceptual, device, torch.bfloat16 if reduced else torch.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(perceptual: PerceptualConfig, device: torch.device, dtype: torch.dtype) -> PerceptualNetwork:
+    return build_perceptual(perceptual).to(device).set_precision(dtype)
 
 
 def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[float] | None = None) -> Objective:
@@ -102,29 +139,8 @@ def check_size(settings: Settings, objective: Objective, photo: Tensor) -> None:
     """Raise `ConfigError` if the picture is too small for the layers or too large for the memory."""
     height, width = photo.shape[2:]
     network = objective.perceptual
-    least = network.smallest_input(settings.objective.layers)
+    least = network.smallest_input(objective.layers)
     if min(height, width) < least:
         raise ConfigError(f"the picture is {width}×{height} pixels, but these layers of {network.name} need {least}.")
     element = next(network.convolutions.parameters()).element_size()
-    check_memory(network, settings.objective.layers, width, height, photo.device, element)
-
-
-def option_homes() -> dict[str, tuple[str, dataclasses.Field[object]]]:
-    """Every setting by name: where it lives (`objective`, `perceptual`, `descent` or ``) and its field."""
-    homes: dict[str, tuple[str, dataclasses.Field[object]]] = {}
-    parts = (("objective", ObjectiveConfig), ("perceptual", PerceptualConfig), ("descent", OptimizeConfig))
-    for home, part in parts:
-        for entry in dataclasses.fields(part):
-            homes[_PUBLIC.get((home, entry.name), entry.name)] = (home, entry)
-    for entry in dataclasses.fields(Settings):
-        if entry.name not in ("objective", "perceptual", "descent"):
-            homes[entry.name] = ("", entry)
-    return homes
-
-
-# Where a field's own name would be unclear beside the others.
-_PUBLIC = {
-    ("perceptual", "name"): "perceptual",
-    ("perceptual", "weights"): "weight_set",
-    ("perceptual", "weights_file"): "perceptual_weights",
-}
+    check_memory(network, objective.layers, width, height, photo.device, element)

@@ -8,6 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, OutputError
 from fastnst.output_files import check_output
 
@@ -34,7 +35,7 @@ class Film:
     def __enter__(self) -> Film:
         return self
 
-    def add(self, frame: np.ndarray) -> None:
+    def add(self, frame: UInt8Image) -> None:
         """Take a frame, uint8 RGB `[H, W, 3]`; all of one size, cropped to even sides as H.264 wants."""
         import av
 

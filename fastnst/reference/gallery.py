@@ -14,10 +14,8 @@ from fastnst.images.encode import save_image
 from fastnst.output_files import write_atomically
 from fastnst.reference.optimize import Optimized
 
-_TERMS = ("content", "style", "tv", "total")
 
-
-@dataclass
+@dataclass(frozen=True)
 class Entry:
     """One finished variant: its label, its picture and how it went."""
 
@@ -30,11 +28,12 @@ def write_terms(entries: Sequence[Entry], path: Path, *, overwrite: bool) -> Non
     """A CSV with a line for each variant: the terms at its last step, steps, seconds, restarts."""
     with write_atomically(path, overwrite=overwrite) as partial, partial.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["variant", *_TERMS, "steps", "seconds", "restarts"])
+        names = list(dict.fromkeys(name for entry in entries for name in entry.run.history[0].terms))
+        writer.writerow(["variant", *names, "steps", "seconds", "restarts"])
         for entry in entries:
             best = min(entry.run.history, key=lambda step: step.terms["total"])
             last = entry.run.history[-1]
-            terms = [f"{best.terms[name]:.6g}" for name in _TERMS]
+            terms = [f"{best.terms[name]:.6g}" if name in best.terms else "" for name in names]
             writer.writerow([entry.label, *terms, last.number, f"{last.seconds:.2f}", entry.run.restarts])
 
 

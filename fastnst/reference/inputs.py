@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fastnst.errors import ImageError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side, trimmed
+from fastnst.runtime.portrait.matte_files import check_size, open_matte
 
 
 def open_tensor(path: Path, size: int, trim: float = 0.0) -> Tensor:
@@ -25,14 +25,10 @@ def open_tensor(path: Path, size: int, trim: float = 0.0) -> Tensor:
 
 
 def open_mask(path: Path, photo: Tensor, original_size: tuple[int, int]) -> Tensor:
-    """A matte file as `[1, 1, H, W]` in [0, 1] at the photo's working size.
+    """A matte file (grey, or a cut-out's alpha) as `[1, 1, H, W]` in [0, 1] at the photo's working size.
 
-    Raises `ImageError` if the matte's size is not that of the photo's file.
+    Raises `ImageError` for no matte, or if its size is not that of the photo's file.
     """
-    matte = open_image(path).convert("L")
-    if matte.size != original_size:
-        raise ImageError(
-            f"the matte {path} has {matte.width}×{matte.height} pixels, its photo"
-            f" {original_size[0]}×{original_size[1]}: they must be the same."
-        )
+    matte = open_matte(path)
+    check_size(path, matte, original_size)
     return torch.from_numpy(to_unit_floats(matte.resize((photo.shape[3], photo.shape[2]))))[None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +16,9 @@ _OVERHEAD = 3.0
 _PIXEL_COPIES = 3 * 4 * 50  # RGB float32: the picture, its gradient, and L-BFGS's history of 2 × 20 and its workspace
 
 
-def needed_bytes(network: PerceptualNetwork, layers: list[str], width: int, height: int, element_size: int = 4) -> int:
+def needed_bytes(
+    network: PerceptualNetwork, layers: Sequence[str], width: int, height: int, element_size: int = 4
+) -> int:
     """Estimated peak of one optimization at `width` × `height` pixels, in bytes."""
     per_pixel, area, channels = 0.0, 1.0, 3
     deepest = max(network.layer_names.index(layer) for layer in layers)
@@ -47,7 +50,7 @@ def available_bytes(device: torch.device) -> int | None:
 
 
 def check_memory(
-    network: PerceptualNetwork, layers: list[str], width: int, height: int, device: torch.device, element_size: int
+    network: PerceptualNetwork, layers: Sequence[str], width: int, height: int, device: torch.device, element_size: int
 ) -> None:
     """Raise `ConfigError`, with the size that would fit, if the estimate exceeds what is free."""
     needed = needed_bytes(network, layers, width, height, element_size)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastnst.errors import ConfigError, suggest
+from fastnst.errors import ConfigError
+from fastnst.losses.config import check_choice
 from fastnst.losses.objective import LossTerms, Objective
+from fastnst.losses.term import ContentTarget
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ _DIVERGED = 4.0  # times the best objective
 _MOST_RESTARTS = 8
 
 
-@dataclass
+@dataclass(frozen=True)
 class OptimizeConfig:
     """How the pixels are moved.
 
@@ -53,11 +55,8 @@ class OptimizeConfig:
 
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        for name, value, known in (("optimizer", self.optimizer, OPTIMIZERS), ("init", self.init, INITS)):
-            if value not in known:
-                raise ConfigError(
-                    f"unknown {name} '{value}'.{suggest(value, known)} Choose one of: {', '.join(known)}."
-                )
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("init", self.init, INITS)
         for name, count in (("steps", self.steps), ("scales", self.scales)):
             if count < 1:
                 raise ConfigError(f"{name} must be at least 1, not {count}.")
@@ -67,7 +66,7 @@ class OptimizeConfig:
             raise ConfigError(f"learning_rate must be above 0, not {self.learning_rate}.")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Step:
     """One evaluation of the objective on the way: the terms, and seconds since the start."""
 
@@ -81,7 +80,7 @@ class Optimized:
     """A finished (or interrupted) optimization.
 
     Attributes:
-        image: the best picture seen, float RGB `[1, 3, H, W]` in [0, 1], on the CPU.
+        image: the best picture seen, float RGB `[1, 3, H, W]` in [0, 1], on the CPU; before the first step the start.
         history: the terms at every step of every scale.
         restarts: how often a diverging L-BFGS was set back to the best picture with a smaller step.
         interrupted: whether Ctrl-C ended it early.
@@ -101,8 +100,7 @@ def optimize(
     objective: Objective,
     config: OptimizeConfig | None = None,
     *,
-    content_mask: Tensor | None = None,
-    style_mask: Tensor | None = None,
+    masks: Mapping[str, Tensor] | None = None,
     watcher: Watcher | None = None,
 ) -> Optimized:
     """Restyle one photo by lowering the objective directly.
@@ -111,16 +109,16 @@ def optimize(
         photo: float RGB `[1, 3, H, W]` in [0, 1]; its content is kept.
         objective: with its style set.
         config: how.
-        content_mask: `[1, 1, H, W]` in [0, 1], or None.
-        style_mask: `[1, 1, H, W]` in [0, 1], or None.
+        masks: where terms count, `{"content" or "style": [1, 1, H, W] in [0, 1]}`.
         watcher: called with each step's terms and the picture it was measured on.
 
-    Ctrl-C ends it early with the best picture so far. Raises `ConfigError` for a meaningless configuration.
+    Ctrl-C ends it early with the best picture so far, whenever it comes. Raises `ConfigError` for a meaningless
+    configuration.
     """
     config = config or OptimizeConfig()
     config.validate()
     sizes = [(photo.shape[2] >> shift, photo.shape[3] >> shift) for shift in range(config.scales - 1, -1, -1)]
-    least = objective.perceptual.smallest_input(objective.config.layers)
+    least = objective.perceptual.smallest_input(objective.layers)
     if min(sizes[0]) < least:
         raise ConfigError(
             f"the photo is {sizes[0][1]}×{sizes[0][0]} pixels at the coarsest scale, but these layers need {least}:"
@@ -129,21 +127,15 @@ def optimize(
     start = initial_image(_resize(photo, sizes[0]), config)
     result = Optimized(start)
     started = time.perf_counter()
-    for size in sizes:
-        scaled = _resize(photo, size)
-        descent = _Descent(
-            objective,
-            objective.content_target(scaled),
-            (_resize_optional(content_mask, size), _resize_optional(style_mask, size)),
-            config,
-            started,
-            watcher,
-        )
-        start = _resize(start, size)
-        start = descent.run(start, result)
-        if result.interrupted:
-            break
-    result.image = _resize(start, sizes[-1]).clamp(0, 1).cpu()
+    try:
+        for size in sizes:
+            result.image = _resize(result.image, size)
+            target = objective.content_target(_resize(photo, size))
+            scaled = {term: _resize(mask, size).clamp(0, 1) for term, mask in (masks or {}).items()}
+            _Descent(objective, target, scaled, config, started, watcher).run(result)
+    except KeyboardInterrupt:
+        result.interrupted = True
+    result.image = _resize(result.image, sizes[-1]).clamp(0, 1).cpu()
     return result
 
 
@@ -166,34 +158,31 @@ class _Descent:
     def __init__(
         self,
         objective: Objective,
-        content_target: dict[str, Tensor],
-        masks: tuple[Tensor | None, Tensor | None],
+        target: ContentTarget,
+        masks: Mapping[str, Tensor],
         config: OptimizeConfig,
         started: float,
         watcher: Watcher | None,
     ) -> None:
-        self.objective, self.content_target, self.masks = objective, content_target, masks
+        self.objective, self.target, self.masks = objective, target, masks
         self.config, self.started, self.watcher = config, started, watcher
         self.best = math.inf
 
-    def run(self, start: Tensor, result: Optimized) -> Tensor:
-        """Descend from `start`; the steps are appended to `result`. Returns the best picture."""
-        image = start.detach().clone(memory_format=torch.contiguous_format).requires_grad_()  # as L-BFGS wants it
-        best_image = image.detach().clone()
+    def run(self, result: Optimized) -> None:
+        """Descend from the result's picture, which is the best one at any time; steps are appended to its history."""
+        image = (
+            result.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+        )  # as L-BFGS wants it
         rate = self.config.learning_rate or (1.0 if self.config.optimizer == "lbfgs" else 0.02)
         optimizer = self._optimizer(image, rate)
         for _ in range(self.config.steps):
-            try:
-                before = image.detach().clone()
-                terms = self._step(optimizer, image)
-                if self.config.projected:
-                    image.data.clamp_(0, 1)
-            except KeyboardInterrupt:
-                result.interrupted = True
-                break
-            total = float(terms.total.detach())
+            before = image.detach().clone()
+            terms = self._step(optimizer, image)
+            if self.config.projected:
+                image.data.clamp_(0, 1)
+            total = float(terms.total)
             if total < self.best:
-                self.best, best_image = total, before
+                self.best, result.image = total, before
             step = Step(len(result.history) + 1, terms.floats(), time.perf_counter() - self.started)
             result.history.append(step)
             if self.watcher is not None:
@@ -211,20 +200,18 @@ class _Descent:
                     "step %d diverged (objective %.4g, best %.4g): back to the best picture%s.",
                     *(step.number, total, self.best, " with half the step" if result.restarts > 1 else ""),
                 )
-                image = best_image.clone().requires_grad_()
+                image = result.image.clone().requires_grad_()
                 optimizer = self._optimizer(image, rate)
-        return best_image
 
     def _step(self, optimizer: torch.optim.Optimizer, image: Tensor) -> LossTerms:
         found: list[LossTerms] = []
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            content_mask, style_mask = self.masks
-            terms = self.objective(image, self.content_target, content_mask=content_mask, style_mask=style_mask)
+            terms = self.objective(image, self.target, masks=self.masks)
             total: Tensor = terms.total.sum()
-            total.backward()
-            found.append(LossTerms(*(term.detach() for term in terms)))
+            torch.autograd.backward(total)
+            found.append(terms.detach())
             return total
 
         optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub knows float closures only
@@ -246,5 +233,6 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
-def _resize_optional(mask: Tensor | None, size: tuple[int, int]) -> Tensor | None:
-    return None if mask is None else _resize(mask, size).clamp(0, 1)
+def told_terms(step: Step) -> str:
+    """The terms of a step in words, but for those that are 0."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in step.terms.items() if value)

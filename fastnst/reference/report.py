@@ -28,14 +28,14 @@ _MEASURES = {
     "border": "border energy (about 1 is none)",
     "saturated": "share of saturated pixels",
     "blobs": "share of saturated areas where the photo has none",
-    "second_content": "content distance, second judge",
-    "second_style": "Gram distance, second judge",
+    "second_content": "content distance, second perceptual network",
+    "second_style": "Gram distance, second perceptual network",
 }
 
 
 def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared], painting: Image.Image) -> str:
     """The page: the figures that decide, the curve, the measures, and every photo side by side."""
-    second = summary.get("second_judge") or "not measured"
+    second = summary.get("second_perceptual") or "not measured"
     equivalents = told_equivalents(summary)
     starts = " and from ".join(equivalents)
     caption = "L-BFGS iterations from {} reach the network's objective (N<sub>eq</sub>)"
@@ -50,7 +50,7 @@ on, over {summary["photos"]} held-out photos of about {summary["pixels"][0][0]}Ã
 </div>
 {_objective_table(summary)}
 <h2>The curve</h2>{_curve(summary)}
-<h2>Measures</h2>{_measure_table(summary["measures"])}<p>Second judge: {html.escape(second)}.</p>
+<h2>Measures</h2>{_measure_table(summary["measures"])}<p>Second perceptual network: {html.escape(second)}.</p>
 <h2>Pictures</h2>
 {"".join(_row(one, painting) for one in compared)}
 """

@@ -14,7 +14,7 @@ from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
-from fastnst.runtime.engine.session import is_engine_error
+from fastnst.runtime.engine.session import ModelMemoryError
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_blend import open_style
@@ -110,25 +110,16 @@ class Stylizer:
                 try:
                     whole: UInt8Image = self.model(pixels[None])[0]
                     return whole
-                except Exception as error:
-                    if megapixels is not None or not _is_out_of_memory(error) or pixels[..., 0].size <= TILE_PIXELS:
+                except (ModelMemoryError, MemoryError):
+                    if megapixels is not None or pixels[..., 0].size <= TILE_PIXELS:
                         raise
                     tiles = Tiles()
             return run_in_tiles(pixels, self.model, tiles)
-        except Exception as error:
-            if not _is_out_of_memory(error):
-                raise
+        except (ModelMemoryError, MemoryError) as error:
             raise ImageError(
                 f"a picture of {pixels.shape[1]}×{pixels.shape[0]} pixels does not fit in the memory:"
                 " restyle it in tiles (--tile 2, or less), or reduce it with --max-size."
             ) from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an engine (or numpy) could not get the memory; onnxruntime has no exception of its own for it."""
-    text = str(error).lower()
-    engines = is_engine_error(error) or isinstance(error, RuntimeError)
-    return isinstance(error, MemoryError) or (engines and ("alloc" in text or "out of memory" in text))
 
 
 def check_max_size(max_size: int) -> int:

@@ -4,47 +4,35 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from fastnst.errors import ConfigError, suggest
+from fastnst.errors import ConfigError, OutputError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.recipes import with_bases
-
-
-def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
-    """jsonargparse's message on one line, with the nearest key for one that does not exist."""
-    text = " ".join(message.split()).rstrip(".")
-    match = re.search(r"(?:unrecognized arguments:|accept option|[Kk]ey|does not exist:?) ['\"]?(?:--)?([\w.-]+)", text)
-    return f"{text}.{suggest(match[1], _known_keys(parser)) if match else ''}"
-
-
-def _known_keys(parser: LightningArgumentParser) -> list[str]:
-    """The keys that may be set, those of the subcommands included."""
-    keys: list[str] = []
-    for action in parser._actions:
-        keys.append(action.dest)
-        if isinstance(action.choices, dict):
-            for subparser in action.choices.values():
-                keys += [option.dest for option in subparser._actions]
-    return keys
-
-
-class Parser(LightningArgumentParser):
-    """Ends with one sentence instead of a page of usage."""
-
-    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
-        """Raise `ConfigError`; a misspelt key names the nearest that exists."""
-        raise ConfigError(_one_sentence(message, self))
+from fastnst.trainer.run_files import (
+    LatestCheckpoints,
+    WholeCheckpoints,
+    check_run_name,
+    is_out_of_space,
+    next_version,
+    out_of_space,
+    run_folder,
+)
+from fastnst.trainer.training_parser import ALL_HELP_FLAG, AllHelpParser, Parser, check_training_recipe
+from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
 
 
 class Progress(RichProgressBar):
@@ -62,49 +50,77 @@ class TrainingCLI(LightningCLI):
 
     top_options: ClassVar[dict[str, str]] = {}
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Only `fit`: validation runs along with it, and what was trained is used elsewhere."""
-        return {"fit": LightningCLI.subcommands()["fit"]}
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """The parser, with recipes by name."""
+        parser = super().init_parser(**kwargs)
+        config = next(action for action in parser._actions if action.dest == "config")
+        config.metavar, config.help = "RECIPE", "a recipe: a .yaml file, or the name of one that ships (quickstart, …)"
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare what all trainings have, and link the top-level options."""
-        parser.add_argument("--base", type=str | None, default=None, help="in a YAML file: the file that it changes")
         parser.add_argument("--checkpoint_every", type=int, default=500, help="steps between two checkpoints")
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint (.ckpt)")
         for source, target in self.top_options.items():
             parser.link_arguments(source, target)
         parser.set_defaults({"trainer.precision": default_precision()})
 
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
-        """Lightning's trainer, keeping the two latest checkpoints and `last.ckpt` in the run's folder."""
-        trainer: Any = super().instantiate_trainer(**options)
-        keeper = ModelCheckpoint(
-            every_n_train_steps=self.config[self.subcommand].checkpoint_every,
-            filename="{step:06d}",
-            auto_insert_metric_name=False,
-            monitor="step",
-            mode="max",
-            save_top_k=2,
-            save_last=True,
-        )
-        trainer.callbacks = [*(one for one in trainer.callbacks if not isinstance(one, ModelCheckpoint)), keeper]
+        """Lightning's trainer, keeping the two latest checkpoints and `last.ckpt` in the run's folder.
+
+        Checkpoint callbacks of the user's own are kept beside.
+        """
+        callbacks = self.config_init.trainer.callbacks or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        if self.config_init.trainer.enable_checkpointing is not False:
+            callbacks.append(LatestCheckpoints(self.config.checkpoint_every))
+        if self.config_init.trainer.enable_progress_bar is False:
+            ours = self.trainer_defaults["callbacks"]
+            self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
+        try:
+            trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
+        except (MisconfigurationException, ValueError, TypeError) as error:  # Lightning's ways to refuse an option
+            raise _refused(error) from error
+        if not trainer.loggers:
+            trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LearningRateMonitor)]
+        # Lightning wants the callbacks that write checkpoints last, and these see what the others did.
+        trainer.callbacks.sort(key=lambda one: isinstance(one, Checkpoint))
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeCheckpoints()
         return cast(pl.Trainer, trainer)
 
     def before_instantiate_classes(self) -> None:
         """Give every run its own folder and logger, named after what is trained."""
-        config = self.config[self.subcommand]
-        config.base = None  # the configuration that the run's folder keeps is whole
-        if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
+        config = self.config
+        check_run_name(config.name)
+        for name in ("steps", "checkpoint_every"):
+            if config[name] < 1:
+                raise ConfigError(f"{name} must be at least 1, not {config[name]}.")
+        if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
+        root = config.trainer.default_root_dir or "runs"
         if config.trainer.logger is None or config.trainer.logger is True:
             config.trainer.logger = Namespace(
                 class_path="pytorch_lightning.loggers.TensorBoardLogger",
-                init_args=Namespace(save_dir=config.trainer.default_root_dir or "runs", name=config.name),
+                init_args=Namespace(save_dir=root, name=config.name),
             )
+        elif config.trainer.logger is False:  # then nothing else makes a folder of the run's own
+            config.trainer.default_root_dir = str(next_version(Path(root) / config.name))
+
+    def _set_seed(self) -> None:
+        """Seed everything; a seed that numpy does not take is a wrong option."""
+        seed = self.config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise ConfigError(f"seed_everything must be from 0 to {2**32 - 1}, not {seed}.")
+        super()._set_seed()
 
     def after_instantiate_classes(self) -> None:
         """Find the data before anything is written, so that a wrong folder leaves nothing behind."""
         self.datamodule.setup("fit")
+
+    def fit(self) -> None:
+        """Train."""
+        self.trainer.fit(self.model, self.datamodule, ckpt_path=self.config.ckpt_path, weights_only=True)
 
 
 def default_precision() -> str:
@@ -112,25 +128,48 @@ def default_precision() -> str:
     return "bf16-mixed" if bf16_is_fast(default_device()) else "32-true"
 
 
-def run_training(
-    cli: type[TrainingCLI],
-    module: type[pl.LightningModule],
-    data: type[pl.LightningDataModule],
-    argv: list[str],
-    prog: str,
-    trainer_defaults: dict[str, Any],
-) -> int:
-    """Run a training command; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
+@dataclass(frozen=True)
+class TrainingCommand:
+    """What tells one training command from another.
+
+    Attributes:
+        cli: its command line.
+        module: what learns.
+        data: from what.
+        summary: what the command does, for its help.
+        usage: its arguments, for its help.
+        trainer_defaults: what its trainer has beside what all have.
+    """
+
+    cli: type[TrainingCLI]
+    module: type[pl.LightningModule]
+    data: type[pl.LightningDataModule]
+    summary: str
+    usage: str
+    trainer_defaults: dict[str, Any]
+
+
+def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> TrainingCLI:
+    """Run a training to its end.
+
+    Raises `FastNSTError` for what a user can get wrong and for a full disk, `KeyboardInterrupt` after Ctrl-C.
+    """
     _quiet()
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")
-    try:
-        cli(
-            module,
-            data,
-            args=with_bases(argv),
-            parser_class=Parser,
-            parser_kwargs={"prog": prog},
+    arguments = [argument for argument in argv if argument not in (TRUST_FLAG, ALL_HELP_FLAG)]
+    if ALL_HELP_FLAG in argv:
+        arguments.append("--help")
+    expanded = with_bases(arguments, check_training_recipe)
+    with nameable(expanded if TRUST_FLAG in argv else ()):
+        cli = command.cli(
+            command.module,
+            command.data,
+            args=expanded,
+            run=False,
+            auto_configure_optimizers=False,
+            parser_class=AllHelpParser if ALL_HELP_FLAG in argv else Parser,
+            parser_kwargs={"prog": prog, "description": command.summary, "usage": command.usage},
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             trainer_defaults={
@@ -141,26 +180,40 @@ def run_training(
                 "gradient_clip_val": 10.0,
                 "use_distributed_sampler": False,
                 "enable_model_summary": False,
-                **trainer_defaults,
+                **command.trainer_defaults,
             },
         )
+        return _fitted(cli)
+
+
+def _fitted(cli: TrainingCLI) -> TrainingCLI:
+    """Train, and turn what ends a training without being a bug into one sentence."""
+    try:
+        cli.fit()
     except SystemExit as stop:  # Lightning's way to end after Ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
-    return 0
+    except MisconfigurationException as error:
+        raise _refused(error) from error
+    except Exception as error:
+        if not is_out_of_space(error):
+            raise
+        raise OutputError(out_of_space(run_folder(cli.trainer), cli.trainer.global_step)) from error
+    return cli
 
 
-def run_folder(trainer: pl.Trainer) -> Path:
-    """The run's folder. All ranks must ask: Lightning broadcasts the answer of the first."""
-    return Path(trainer.log_dir or trainer.default_root_dir)
+def _refused(error: Exception) -> ConfigError:
+    """Lightning's refusal of an option, on one line."""
+    text = " ".join(str(error).split()).replace("`", "'").rstrip(".")
+    return ConfigError(f"the trainer cannot be set up: {text[:400]}.")
 
 
 def _quiet() -> None:
     """Show our own messages and hide what a user cannot act on."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # between Lightning and jsonargparse
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in ("pytorch_lightning", "huggingface_hub", "datasets", "httpx", "fsspec", "torch"):
+    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub", "datasets", "httpx", "fsspec", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
         logging.getLogger(name).propagate = False
     for message in (

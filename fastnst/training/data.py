@@ -80,7 +80,8 @@ class PhotoData(pl.LightningDataModule):
     Args:
         photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, or the name of a
             Hugging Face dataset with an `image` column.
-        mattes: a folder of alpha mattes with the photos' base names, for portraits: crops get a fourth channel.
+        mattes: a folder of the photos' alpha mattes, for portraits: crops get a fourth channel. The matte of NAME.jpg
+            is NAME.png or NAME_alpha.png, as `fastnst matte` writes it, or a cut-out.
         val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32.
         val_mattes: the mattes of `val_photos`.
         image_size: side of a crop in pixels, a multiple of 4.
@@ -180,7 +181,7 @@ class PhotoData(pl.LightningDataModule):
     def _source(self, location: str, split: str, mattes: str | None) -> PhotoSource:
         path = Path(location).expanduser()
         if mattes is not None:
-            return PortraitSource(FolderSource(path), Path(mattes).expanduser())
+            return PortraitSource(path, Path(mattes).expanduser())
         if path.suffix == ".parquet" and path.is_file():
             return parquet_source(path)
         if path.is_dir():

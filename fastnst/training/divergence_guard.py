@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError, FastNSTError
-from fastnst.trainer.lightning_cli import run_folder
+from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
 from fastnst.training.preview_metrics import Limits, Look, Looker

@@ -16,17 +16,17 @@ import fastnst
 from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware
-from fastnst.losses.objective import LossTerms, Objective, ObjectiveConfig
-from fastnst.losses.periodicity import weave
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import TOTAL, LossTerms, Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
-from fastnst.losses.temporal import inconsistency
+from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.training.paintings import open_painting, painting_sha256
-from fastnst.training.settings import FirstJudge, NetworkConfig, StyleCredits, check_at_least, check_shares
+from fastnst.training.settings import NetworkConfig, StyleCredits, WarmupPerceptual, check_at_least, check_shares
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +44,14 @@ class StyleTraining(pl.LightningModule):
         style_trim: share of a painting's sides that is left off at each border: a frame, a mat, the paper's edge. What
             is left in becomes style, and pictures get such borders.
         network: the style network.
-        perceptual: the frozen judge.
-        objective: what it asks for.
-        first_judge: a cheaper judge for the beginning of the training.
+        perceptual: the frozen perceptual network.
+        objective: what it asks for: layers, and a weight for every loss term.
+        warmup_perceptual: a cheaper perceptual network for the beginning of the training.
         optimizer: `adam` or `muon`, see `training.optimizers`.
         learning_rate: the peak, after the warm-up; about 2e-3 for `adam`, 1e-2 for `muon`.
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
         init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
-        weave_weight: of what repeats with the network's stride (see `training.weave`); 0 leaves it out.
-        temporal: weight of the change under small motions and noise (see `training.motion`); 0 leaves it out.
         mattes: weights inside and outside the person, for photos that come with mattes.
         credits: painting and licence, for the model file (default: those of `init` where its painting is the same).
     """
@@ -68,14 +66,12 @@ class StyleTraining(pl.LightningModule):
         network: NetworkConfig = NetworkConfig(),  # noqa: B008 (jsonargparse wants a dataclass default)
         perceptual: PerceptualConfig = PerceptualConfig(),  # noqa: B008
         objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
-        first_judge: FirstJudge = FirstJudge(),  # noqa: B008
+        warmup_perceptual: WarmupPerceptual = WarmupPerceptual(),  # noqa: B008
         optimizer: str = "adam",
         learning_rate: float = 2e-3,
         warmup: float = 0.05,
         final_rate: float = 0.01,
         init: str | None = None,
-        weave_weight: float = 0.0,
-        temporal: float = 0.0,
         mattes: MatteWeights = MatteWeights(),  # noqa: B008
         credits: StyleCredits = StyleCredits(),  # noqa: B008
     ) -> None:
@@ -85,13 +81,12 @@ class StyleTraining(pl.LightningModule):
         if not paintings:
             raise ConfigError("no painting was given: name its file with --painting FILE.")
         check_at_least({"learning_rate": learning_rate, "style_size": style_size}, 0, above=True)
-        check_at_least({"weave_weight": weave_weight, "temporal": temporal}, 0)
-        check_shares({"warmup": warmup, "final_rate": final_rate, "first_judge.share": first_judge.share})
+        check_shares({"warmup": warmup, "final_rate": final_rate, "warmup_perceptual.share": warmup_perceptual.share})
         mattes.validate()
-        self.weave_weight, self.temporal, self.mattes = weave_weight, temporal, mattes
+        self.mattes = mattes
         self.style_name, self.credits = name, credits
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
-        self.optimizer, self.first_judge = optimizer, first_judge
+        self.optimizer, self.warmup_perceptual = optimizer, warmup_perceptual
         self.paintings = [open_painting(path, style_size, style_trim) for path in paintings]
         self.painting_weights = painting_weights
         self.painting_sha256 = ",".join(painting_sha256(path) for path in paintings)
@@ -105,7 +100,7 @@ class StyleTraining(pl.LightningModule):
             self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
         build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
-        self.first_objective = first_judge.objective(perceptual, objective)
+        self.warmup_objective = warmup_perceptual.objective(perceptual, objective)
         self.style_size, self.style_trim = style_size, style_trim
         self.validated: dict[str, float] = {}
         self._validation_sums: list[tuple[int, dict[str, float]]] = []
@@ -116,13 +111,13 @@ class StyleTraining(pl.LightningModule):
         return restyled
 
     def setup(self, stage: str) -> None:
-        """Choose the judge's precision and let it see the paintings."""
+        """Choose the perceptual networks' precision."""
         reduced = str(self.trainer.precision).startswith(("bf16", "16"))
         for objective in self._objectives():
             objective.perceptual.set_precision(torch.bfloat16 if reduced else torch.float32)
 
     def on_fit_start(self) -> None:
-        """Compute the style target, once, where the judges now live."""
+        """Compute the style target, once, where the perceptual networks now live."""
         paintings = [torch.from_numpy(painting)[None].to(self.device) for painting in self.paintings]
         for objective in self._objectives():
             objective.set_style(paintings, self.painting_weights)
@@ -135,32 +130,25 @@ class StyleTraining(pl.LightningModule):
         """One batch uint8 `[N, 3, H, W]`, or `[N, 4, H, W]` with mattes: the total to minimize."""
         measured, restyled = self._measure(photos)
         terms = measured.mean()
-        for term, value in terms._asdict().items():
-            self.log(f"train/{term}", value.detach(), prog_bar=term in ("content", "style", "total"))
+        for name, value in terms.items():
+            self.log(f"train/{name}", value.detach(), prog_bar=name in ("content", "style", "total"))
         total = terms.total
-        if self.weave_weight:
-            woven = weave(restyled.float(), self.network.stride).mean()
-            self.log("train/weave", woven.detach())
-            total = total + self.weave_weight * woven
-        if self.temporal:
-            # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
-            generator = torch.Generator().manual_seed(self.global_step)
-            change = inconsistency(self, photos[:, :3].float() / 255, restyled, generator)
-            self.log("train/temporal", change.detach(), prog_bar=True)
-            total = total + self.temporal * change
+        # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
+        for name, value in self._network_terms(photos, restyled, seed=self.global_step).items():
+            self.log(f"train/{name}", value.detach(), prog_bar=True)
+            total = total + self.objective.config.weights[name] * value
         return total
 
     def validation_step(self, photos: Tensor, _batch_index: int) -> None:
         """The same objective on held-out photos."""
         measured, restyled = self._measure(photos)
         self._validation_sums.append((len(photos), measured.floats()))
-        if self.temporal:
-            change = inconsistency(self, photos[:, :3].float() / 255, restyled, torch.Generator().manual_seed(0))
-            self.log("val/temporal", change, sync_dist=True)
+        for name, value in self._network_terms(photos, restyled, seed=0).items():
+            self.log(f"val/{name}", value, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all held-out photos, of all ranks."""
-        names = list(LossTerms._fields)
+        names = [*self.objective.picture_terms, TOTAL]
         sums = torch.zeros(len(names) + 1, dtype=torch.float64)
         for count, terms in self._validation_sums:
             sums += torch.tensor([count, *(count * terms[name] for name in names)], dtype=torch.float64)
@@ -184,7 +172,7 @@ class StyleTraining(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def state_dict(self, *_args: Any, **_options: Any) -> dict[str, Any]:  # type: ignore[override]
-        """The network's weights only: the judge and the targets are computed anew."""
+        """The network's weights only: the perceptual network and the targets are computed anew."""
         return {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -220,9 +208,7 @@ class StyleTraining(pl.LightningModule):
                 "padding": self.perceptual_padding,
                 "style_size": self.style_size,
                 "style_trim": self.style_trim,
-                "weave_weight": self.weave_weight,
-                "temporal": self.temporal,
-                "first_judge": self._first_judge(),
+                "warmup_perceptual": self._described_warmup(),
                 "mattes": dataclasses.asdict(self.mattes),
             },
             steps=self.earlier_steps + self.global_step - self.lost_steps,
@@ -239,34 +225,39 @@ class StyleTraining(pl.LightningModule):
         """Wall-clock time of the training so far, validation included."""
         return self.earlier_seconds + (time.monotonic() - self._started if self._started is not None else 0.0)
 
-    def _first_judge(self) -> dict[str, Any] | None:
+    def _described_warmup(self) -> dict[str, Any] | None:
         """For the model file; where its weights lie is nobody's business there."""
-        return {"name": self.first_judge.name, "share": self.first_judge.share} if self.first_objective else None
+        warmup = self.warmup_perceptual
+        return {"name": warmup.name, "share": warmup.share} if self.warmup_objective else None
 
     def _objectives(self) -> list[Objective]:
-        return [self.objective] if self.first_objective is None else [self.first_objective, self.objective]
+        return [self.objective] if self.warmup_objective is None else [self.warmup_objective, self.objective]
 
-    def _judging(self) -> Objective:
-        """Who judges this step; held-out photos are always judged by the last judge."""
-        if self.first_objective is None or not self.training:
+    def _current_objective(self) -> Objective:
+        """The objective of this step; held-out photos are always measured by the training's own."""
+        if self.warmup_objective is None or not self.training:
             return self.objective
-        is_beginning = self.global_step < self.first_judge.share * self.trainer.max_steps
-        return self.first_objective if is_beginning else self.objective
+        is_beginning = self.global_step < self.warmup_perceptual.share * self.trainer.max_steps
+        return self.warmup_objective if is_beginning else self.objective
+
+    def _network_terms(self, batch: Tensor, restyled: Tensor, seed: int) -> dict[str, Tensor]:
+        made_by = NetworkPass(self, batch[:, :3].float() / 255, self.network.stride, seed)
+        return self.objective.measure_network(restyled, made_by)
 
     def _measure(self, batch: Tensor) -> tuple[LossTerms, Tensor]:
         images = batch[:, :3].float() / 255
         restyled = self(images)
-        objective = self._judging()
+        objective = self._current_objective()
         target = objective.content_target(images)
         if batch.shape[1] == 3:
             return objective(restyled, target), restyled
         matte = batch[:, 3:].float() / 255
         with torch.autocast(self.device.type, enabled=False):
-            terms, inside, outside = matte_terms(objective, restyled, target, matte, self.mattes)
+            terms, regions = matte_terms(objective, restyled, target, matte, self.mattes)
         kind = "train" if self.training else "val"
-        for region, part in (("inside", inside), ("outside", outside)):
-            self.log(f"{kind}/content_{region}", part.content.mean().detach(), sync_dist=True)
-            self.log(f"{kind}/style_{region}", part.style.mean().detach(), sync_dist=True)
+        for region, measured in regions.items():
+            for name in objective.masked_terms:
+                self.log(f"{kind}/{name}_{region}", measured[name].mean().detach(), sync_dist=True)
         return terms, restyled
 
     def _start_from(self, path: Path) -> None:
@@ -275,7 +266,7 @@ class StyleTraining(pl.LightningModule):
             raise ConfigError(
                 f"{path} holds a {metadata.network} network with {network.options}, but this configuration asks for"
                 f" {network_name(self.network)} with {self.network.options}: set model.network to match, or"
-                " start afresh (--config configs/scratch.yaml)."
+                " start afresh (--config scratch)."
             )
         self.network.load_state_dict(network.state_dict())
         if metadata.painting_sha256 != self.painting_sha256:

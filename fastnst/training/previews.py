@@ -18,7 +18,7 @@ from fastnst.contact_sheet import contact_sheet
 from fastnst.images.arrays import from_unit_floats
 from fastnst.images.encode import save_image
 from fastnst.images.resize import resize_long_side
-from fastnst.trainer.lightning_cli import run_folder
+from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
 
@@ -112,8 +112,8 @@ class Finish(pl.Callback):
         if data.skipped:
             log.warning("%d time(s) a photo was skipped because it could not be read or was too small.", data.skipped)
         log.info(
-            "Trained %s for %d steps: %s\nNext:\n  python export.py %s -o %s.onnx\n"
-            "  python infer.py PHOTO --style %s.onnx -o out.jpg",
+            "Trained %s for %d steps: %s\nNext:\n  fastnst export %s -o %s.onnx\n"
+            "  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
             *(module.style_name, trainer.global_step, path, path, module.style_name, module.style_name),
         )
 

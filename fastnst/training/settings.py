@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from fastnst.errors import ConfigError, DownloadError
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 
 
@@ -24,9 +26,9 @@ class NetworkConfig:
     blocks: int | None = None
 
 
-@dataclass
-class FirstJudge:
-    """A cheaper judge that a training begins with: most of what is to be learned it teaches as well.
+@dataclass(frozen=True)
+class WarmupPerceptual:
+    """A cheaper perceptual network that a training begins with: most of what is to be learned it teaches as well.
 
     Attributes:
         name: `slim`, or another perceptual network; None leaves it out.
@@ -38,21 +40,25 @@ class FirstJudge:
     share: float = 0.7
     weights_file: str | None = None
 
-    def objective(self, last: PerceptualConfig, config: ObjectiveConfig) -> Objective | None:
-        """The same objective on this judge; None if there is none, or if it is the last one as well.
+    def objective(self, own: PerceptualConfig, config: ObjectiveConfig) -> Objective | None:
+        """The same objective on this network; None if there is none, or if it is the training's own as well.
 
-        Raises `DownloadError`, or `ConfigError` for a judge that lacks the objective's layers, naming these options.
+        Raises `DownloadError`, or `ConfigError` for one that lacks the objective's layers, naming these options.
         """
-        if self.name is None or self.share == 0 or (self.name, self.weights_file) == (last.name, last.weights_file):
+        if self.name is None or self.share == 0 or (self.name, self.weights_file) == (own.name, own.weights_file):
             return None
         try:
-            judge = PerceptualConfig(self.name, weights_file=self.weights_file, padding=last.padding)
-            return Objective(build_perceptual(judge), config)
+            perceptual = PerceptualConfig(self.name, weights_file=self.weights_file, padding=own.padding)
+            return Objective(build_perceptual(perceptual), config)
         except DownloadError as error:
-            remedy = "pass --model.first_judge.weights_file FILE, or go without: --model.first_judge.name null."
+            remedy = (
+                "pass --model.warmup_perceptual.weights_file FILE, or go without: --model.warmup_perceptual.name null."
+            )
             raise DownloadError(error.fact, remedy) from error
         except ConfigError as error:
-            raise ConfigError(f"the first judge (--model.first_judge.*): {error}") from error
+            raise ConfigError(
+                f"the perceptual network of the beginning (--model.warmup_perceptual.*): {error}"
+            ) from error
 
 
 @dataclass
@@ -68,8 +74,10 @@ class StyleCredits:
 
 
 def check_at_least(values: dict[str, float], least: float, *, above: bool = False) -> None:
-    """Raise `ConfigError` for the first of these options that is below `least`, or not above it."""
+    """Raise `ConfigError` for the first of these options that is below `least`, or not above it, or not finite."""
     for name, value in values.items():
+        if math.isinf(value):
+            raise ConfigError(f"{name} must be a finite number, not {value}.")
         if not (value > least if above else value >= least):
             raise ConfigError(f"{name} must be {'above' if above else 'at least'} {least:g}, not {value}.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,21 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fastnst import cli
+from fastnst.commands.optimize import RecipeOptions
+from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
+from fastnst.losses.objective import Objective
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
 from fastnst.reference import config as settings
+from fastnst.reference.optimize import Step
+from fastnst.reference.recipes import NoExtras, read_variants
 from tests.conftest import write_model
 from tests.test_perceptual import random_state
 
 
 @pytest.fixture
-def inputs(tmp_path: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(settings, "_networks", {})
+def inputs(tmp_path: Path, photo: Image.Image) -> Path:
+    settings._opened.cache_clear()
     save_file(random_state("alexnet"), tmp_path / "alexnet.safetensors")
     photo.resize((100, 120)).save(tmp_path / "photo.jpg")
     photo.rotate(90).resize((110, 90)).save(tmp_path / "painting.jpg")
@@ -106,6 +112,93 @@ def test_a_matte_replaces_the_background_first(capsys, inputs: Path) -> None:
     assert np.asarray(open_image(inputs / "out.png")).max() == 0  # the first step measures the start
 
 
+def test_a_sweep_over_precisions_does_not_round_what_comes_after(capsys, inputs: Path) -> None:
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "--steps", "1"]
+    rows = {}
+    for name, values in {"both": ["bf16", "f32"], "alone": ["f32"]}.items():
+        out = inputs / name
+        sweep = ["--size", "90", "96"] if name == "alone" else []
+        code, _, _ = run(capsys, inputs, "optimize", *arguments, "-o", out, *sweep, "--precision", *values)
+        assert code == 0
+        with (out / "terms.csv").open() as stream:
+            rows[name] = list(csv.DictReader(stream))
+    assert rows["both"][1]["style"] == rows["alone"][1]["style"] != rows["both"][0]["style"]
+
+
+@pytest.mark.parametrize(("value", "projected"), [("false", False), ("true", True), ("no", False)])
+def test_booleans_are_booleans(inputs: Path, value: str, projected: bool) -> None:
+    (found,), _ = read_variants(None, {"projected": [value]}, NoExtras())
+    assert found.settings.descent.projected is projected
+    (inputs / "projected.yaml").write_text(f"projected: {value}\n")
+    (found,), _ = read_variants(inputs / "projected.yaml", {}, NoExtras())
+    assert found.settings.descent.projected is projected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("steps: many", "steps takes a whole number, not 'many'"),
+        ("steps: 4.5", "steps takes a whole number, not '4.5'"),
+        ("projected: maybe", "projected takes true or false, not 'maybe'"),
+        ("content_layers: relu3", "content_layers takes a list of names, not 'relu3'"),
+        ("content_layers: {relu3: 1}", "content_layers takes a list of names, not"),
+        ("style_layer_weights: [1, much]", "style_layer_weights takes a list of numbers, not"),
+        ("every: often", "every takes a whole number, not 'often'"),
+        ("curve: 7", "curve takes true or false, not '7'"),
+        ("size: [256]", "size takes a whole number, not '[256]'"),
+        ("sweep: [tap]", "sweep must map settings to lists of values"),
+        ("sweep: {tpa: [conv]}", "sweep has an unknown key 'tpa'. Did you mean 'tap'"),
+        ("temporal_weight: 4", "unknown key 'temporal_weight'"),  # a term of trainings
+        ("padding: mirror", "padding takes zeros or replicate, not 'mirror'"),
+    ],
+)
+def test_recipe_values_of_the_wrong_type_are_one_sentence(inputs: Path, line: str, message: str) -> None:
+    recipe = inputs / "wrong.yaml"
+    recipe.write_text(f"{line}\n")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_variants(recipe, {}, RecipeOptions())
+
+
+def test_recipes_build_on_others_as_training_recipes_do(inputs: Path) -> None:
+    (inputs / "base.yaml").write_text("steps: 7\nstyle_weight: 3\ncurve: true\n")
+    (inputs / "child.yaml").write_text("base: base.yaml\nstyle_weight: 1e2\n")
+    (found,), own = read_variants(inputs / "child.yaml", {"seed": ["5"]}, RecipeOptions(curve=False))
+    assert (found.settings.descent.steps, found.settings.descent.seed) == (7, 5)
+    assert found.settings.objective.weights["style"] == 100
+    assert own.curve is False  # given: the recipe's does not win
+
+
+def test_interrupted_before_the_first_step_nothing_is_written(
+    capsys, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Objective, "content_target", interrupted)
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "-o", inputs / "out.png"]
+    code, _, err = run(capsys, inputs, "optimize", *arguments)
+    assert code == 130
+    assert "interrupted" in err
+    assert not (inputs / "out.png").exists()
+
+
+def test_interrupted_between_steps_the_best_picture_is_written(
+    capsys, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastnst.commands import optimize as command
+
+    def keep(step: Step, *_: object) -> None:
+        if step.number == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_keep_step", keep)
+    arguments = [inputs / "photo.jpg", "--style", inputs / "painting.jpg", "-o", inputs / "out.png", "--curve"]
+    code, out, _ = run(capsys, inputs, "optimize", *arguments)
+    assert code == 130
+    assert "2 steps" in out
+    assert open_image(inputs / "out.png").size == (80, 96)
+
+
 BAD = {
     "matte of another size": (["--content-mask", "{dir}/painting.jpg"], "they must be the same"),
     "unknown layer": (["--style-layers", "relu9"], "alexnet has no layer 'relu9'"),
@@ -153,17 +246,16 @@ def test_a_misspelt_recipe_names_the_nearest_key(capsys, inputs: Path) -> None:
 
 
 def test_shipped_recipes_are_valid(inputs: Path) -> None:
-    from fastnst.commands.optimize import build_parser
-    from fastnst.commands.options.reference import read_variants
+    from fastnst.commands.optimize import build_parser, read_request
 
     recipes = sorted((Path(__file__).parents[2] / "configs" / "reference").glob("*.yaml"))
     assert len(recipes) >= 5
     for recipe in recipes:
         options = build_parser("x").parse_args(["p.jpg", "--style", "s.jpg", "-o", "o.png", "--config", str(recipe)])
-        for _, variant in read_variants(options):
-            PerceptualNetwork(ARCHITECTURES[variant.perceptual.name], TORCHVISION).check_layers(
-                variant.objective.layers
-            )
+        for variant in read_request(options)[1]:
+            asked = variant.settings
+            layers = [*asked.objective.content_layers, *asked.objective.style_layers]
+            PerceptualNetwork(ARCHITECTURES[asked.perceptual.name], TORCHVISION).check_layers(layers)
 
 
 def test_compare_measures_a_model_against_the_reference(
@@ -190,7 +282,7 @@ def test_compare_measures_a_model_against_the_reference(
     numbers = json.loads((inputs / "report" / "report.json").read_text())
     assert len(numbers["curve"]) == 6
     assert numbers["photos"] == 2
-    assert numbers["second_judge"] == "vgg16"
+    assert numbers["second_perceptual"] == "vgg16"
     measures = numbers["measures"]
     assert measures["photo"]["second_content"] == 0 < measures["network"]["second_content"]
     assert measures["photo"]["ssim"] > 0.999 > measures["network"]["ssim"]
@@ -211,9 +303,9 @@ def test_compare_measures_a_model_against_the_reference(
     monkeypatch.setenv("FASTNST_MIRROR", str(inputs))  # which has no such file
     assert cli.main([str(argument) for argument in arguments]) == 0
     note = capsys.readouterr().err
-    assert "without a second judge" in note
+    assert "without a second perceptual network" in note
     assert "--second-weights FILE" in note
-    assert "--perceptual slim" not in note  # that would be the first judge
+    assert "--perceptual slim" not in note  # that is what it was trained with
     from_noise = json.loads((inputs / "report" / "report.json").read_text())
     assert (numbers["start"], from_noise["start"]) == ("both", "noise")
     assert from_noise["curve"][0] > numbers["curve"][0]
@@ -263,4 +355,13 @@ def test_preview_shows_three_weights(capsys, inputs: Path) -> None:
     arguments += ["--perceptual-weights", inputs / "alexnet.safetensors", "-o", inputs / "look.jpg", "--size", 80]
     assert cli.main([str(argument) for argument in arguments]) == 0
     assert "2, 6, 18" in capsys.readouterr().out
+    for options, message in (
+        (["--count", "-1"], "--count must be at least 1, not -1"),
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+    ):
+        assert cli.main([*map(str, arguments), "--overwrite", *options]) == 2
+        assert message in capsys.readouterr().err
+    training.write_text("model:\n  objective:\n    style_weight: strong\n")
+    assert cli.main([*map(str, arguments), "--overwrite"]) == 2
+    assert "model.objective.style_weight takes a number, not 'strong'" in capsys.readouterr().err
     assert open_image(inputs / "look.jpg").width > 1000

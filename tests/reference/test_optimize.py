@@ -1,4 +1,4 @@
-"""The descent on a small judge, N_eq, the artifact measures, the memory check."""
+"""The descent on a small perceptual network, N_eq, the artifact measures, the memory check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from PIL import Image
 
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.metrics.equivalent_iterations import equivalent_iterations
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
+from fastnst.reference.compare import best_so_far
 from fastnst.reference.memory import needed_bytes
-from fastnst.reference.optimize import OptimizeConfig, initial_image, optimize
+from fastnst.reference.optimize import OptimizeConfig, Optimized, Step, initial_image, optimize
 from tests.conftest import gradient
 
 LAYERS = (
@@ -86,8 +88,9 @@ def test_an_interruption_keeps_the_best_picture(objective: Objective) -> None:
         if step.number == 5:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):  # from a watcher it is the caller's
-        optimize(smooth(), objective, OptimizeConfig(steps=10), watcher=interrupt)
+    run = optimize(smooth(), objective, OptimizeConfig(steps=10), watcher=interrupt)
+    assert run.interrupted
+    assert len(run.history) == 5
     original = objective.measure
     calls = []
 
@@ -101,6 +104,11 @@ def test_an_interruption_keeps_the_best_picture(objective: Objective) -> None:
     run = optimize(smooth(), objective, OptimizeConfig(steps=10))
     assert run.interrupted
     assert len(run.history) == 6
+
+
+def test_curves_are_of_one_length_whatever_happened_to_the_descent() -> None:
+    history = [Step(n, {"total": total}, n) for n, total in enumerate((4.0, float("nan"), 3.0, 9.0), start=1)]
+    assert best_so_far(Optimized(smooth(), history), 6) == [4, 4, 3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +165,7 @@ def test_blobs_are_large_clipped_areas_where_the_photo_has_none() -> None:
 
 
 def test_memory_grows_with_the_area_and_is_checked_first(objective: Objective, monkeypatch) -> None:
-    layers = objective.config.layers
+    layers = objective.layers
     small, large = (needed_bytes(objective.perceptual, layers, side, side) for side in (100, 200))
     assert large == pytest.approx(4 * small, rel=1e-3)
     from fastnst.reference import memory

@@ -182,7 +182,7 @@ def test_stylize_cutout_into_a_folder_is_png(files: Path) -> None:
 def test_a_transparent_photo_stays_transparent(files: Path) -> None:
     photo = Image.fromarray(PHOTO)
     veil = Image.new("L", photo.size, 255)
-    veil.paste(0, (0, 0, 60, 96))
+    veil.paste(0, (44, 40, 56, 56))  # a hole in the person
     photo.putalpha(veil)
     photo.save(files / "veiled.png")
     assert stylize(files, "--portrait", "cutout", photo="veiled.png") == 0
@@ -208,7 +208,7 @@ def test_stylize_with_a_matte_file(files: Path) -> None:
         (["--portrait", "cutout", "--format", "jpg"], "a cutout needs transparency, which .jpg has not"),
         (["--portrait", "person", "--background", "style:nosuch"], "unknown style 'nosuch'"),
         (["--portrait", "person", "--matting-model", "{folder}/photo.png"], "is not an ONNX model"),
-        (["--portrait", "person", "--matting-model", "{folder}/styles/negative.onnx"], "is no matting model"),
+        (["--portrait", "person", "--matting-model", "{folder}/styles/negative.onnx"], "is not a matting model"),
         (["--portrait", "person", "--background", "{folder}/styles/negative.onnx"], "is not a picture"),
         (["--portrait", "person", "--matte", "{folder}/missing.png"], "cannot be opened"),
     ],

@@ -112,7 +112,7 @@ def test_metadata_survives_the_file() -> None:
 
 def test_damaged_metadata_is_refused() -> None:
     properties = StyleMetadata(name="x").to_properties() | {"fastnst.steps": "{"}
-    with pytest.raises(ModelError, match=r"damaged \(steps\)"):
+    with pytest.raises(ModelError, match=r"damaged \(steps is no JSON"):
         StyleMetadata.from_properties(properties)
 
 

@@ -261,7 +261,7 @@ BAD = {
     "missing": (["matte", "{tmp}/missing.mp4"], "does not exist"),
     "picture": (["matte", "{clip}", "-o", "{tmp}/out.png"], "is a picture: name a clip"),
     "same": (["matte", "{clip}", "-o", "{clip}", "--overwrite"], "is both input and output"),
-    "foreign model": (["matte", "{clip}", "--matting-model", "{tmp}/styles/negative.onnx"], "is no matting model"),
+    "foreign model": (["matte", "{clip}", "--matting-model", "{tmp}/styles/negative.onnx"], "is not a matting model"),
     "photo": (["matte", "{tmp}/photo.png", "-o", "{tmp}/o.png", "--crf", "3"], "--crf is for clips"),
     "resume": (["matte", "{tmp}/photo.png", "-o", "{tmp}/o.png", "--resume"], "--resume is for clips"),
 }

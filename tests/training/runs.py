@@ -1,4 +1,4 @@
-"""Tiny trainings with the judge that ships."""
+"""Tiny trainings with the perceptual network that ships."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from PIL import Image
 from fastnst import cli
 from fastnst.checkpoints import load_network
 from fastnst.errors import ConfigError
-from fastnst.losses.objective import Objective, ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -23,8 +24,10 @@ from tests.training.runs import arguments, train
 @pytest.fixture(scope="module")
 def objective() -> Objective:
     torch.manual_seed(0)
-    judge = PerceptualNetwork(ARCHITECTURES["alexnet"], TORCHVISION, name="alexnet")
-    found = Objective(judge, ObjectiveConfig(content_layers=["relu3"], style_layers=["relu1", "relu2"], tv_weight=1.0))
+    network = PerceptualNetwork(ARCHITECTURES["alexnet"], TORCHVISION, name="alexnet")
+    found = Objective(
+        network, ObjectiveConfig(content_layers=["relu3"], style_layers=["relu1", "relu2"], tv_weight=1.0)
+    )
     found.set_style([torch.rand(1, 3, 96, 96)])
     return found
 
@@ -48,11 +51,11 @@ def portraits(photo: Image.Image, tmp_path: Path) -> tuple[Path, Path]:
 def test_plain_weights_give_the_plain_content_term(objective: Objective) -> None:
     photo, image, matte = torch.rand(2, 3, 96, 96), torch.rand(2, 3, 96, 96), torch.rand(2, 1, 96, 96)
     target = objective.content_target(photo)
-    terms, inside, outside = matte_terms(objective, image, target, matte, MatteWeights())
+    terms, regions = matte_terms(objective, image, target, matte, MatteWeights())
     plain = objective(image, target)
-    torch.testing.assert_close(terms.content, plain.content)
-    torch.testing.assert_close(inside.content + outside.content, plain.content)
-    torch.testing.assert_close(terms.total, terms.content + 10 * terms.style + terms.tv)
+    torch.testing.assert_close(terms["content"], plain["content"])
+    torch.testing.assert_close(regions["inside"]["content"] + regions["outside"]["content"], plain["content"])
+    torch.testing.assert_close(terms.total, terms["content"] + 10 * terms["style"] + terms["tv"])
 
 
 def test_weights_pull_where_they_should(objective: Objective) -> None:
@@ -60,8 +63,8 @@ def test_weights_pull_where_they_should(objective: Objective) -> None:
     matte = torch.zeros(1, 1, 96, 96)
     matte[..., :32, :] = 1
     only_inside = MatteWeights(content_outside=0.0, style_inside=0.0, style_outside=0.0)
-    terms, _, _ = matte_terms(objective, image, objective.content_target(photo), matte, only_inside)
-    (terms.content.sum()).backward()
+    terms, _ = matte_terms(objective, image, objective.content_target(photo), matte, only_inside)
+    (terms["content"].sum()).backward()
     assert image.grad is not None
     top, bottom = (float(part.abs().mean()) for part in (image.grad[..., :16, :], image.grad[..., 80:, :]))
     assert top > 100 * bottom  # AlexNet's receptive field reaches a little beyond the matte
@@ -101,7 +104,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     plain = train(materials, tmp_path / "runs", "plain", 1)
     model = tmp_path / "plain.onnx"
     assert cli.main(["export", str(plain / "plain.safetensors"), "-o", str(model)]) == 0
-    options = ["--init", str(model), "--data.mattes", str(portraits[1]), "--model.temporal", "2"]
+    options = ["--init", str(model), "--data.mattes", str(portraits[1]), "--model.objective.temporal_weight", "2"]
     options += ["--model.mattes.content_inside", "3"]
     command = arguments(materials, tmp_path / "runs", "portrait", 2, *options)
     command[command.index("--photos") + 1] = str(portraits[0])
@@ -110,7 +113,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     assert isinstance(metadata, StyleMetadata)
     assert metadata.steps == 3
     assert metadata.loss_weights["mattes"]["content_inside"] == 3
-    assert metadata.loss_weights["temporal"] == 2
+    assert metadata.loss_weights["temporal_weight"] == 2
 
 
 def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fastnst.errors import ConfigError
-from fastnst.recipes import read_recipe, with_bases
+from fastnst.recipes import available_recipes, find_recipe, read_recipe, with_bases
 from tests.training.runs import train
 
 STYLES = Path(__file__).parents[2] / "configs" / "styles"
@@ -25,19 +25,44 @@ def test_the_nearer_file_wins_key_by_key(tmp_path: Path) -> None:
     write(tmp_path / "sub" / "middle.yaml", "base: ../root.yaml\nsteps: 20\n")
     leaf = write(tmp_path / "leaf.yaml", "base: sub/middle.yaml\nmodel: {objective: {tv_weight: 2}}\n")
     assert read_recipe(leaf) == {"steps": 20, "model": {"style_size": 96, "objective": {"tv_weight": 2}}}
-    files = [str(tmp_path / "sub" / ".." / "root.yaml"), str(tmp_path / "sub" / "middle.yaml"), str(leaf)]
-    expanded = [part for file in files for part in ("--config", file)]
+    contents = [{"steps": 10, "model": {"style_size": 96, "objective": {"tv_weight": 1}}}, {"steps": 20}]
+    contents.append({"model": {"objective": {"tv_weight": 2}}})
     for given in (["--config", str(leaf)], [f"--config={leaf}"], ["-c", str(leaf)]):
-        assert with_bases(["fit", *given, "--steps", "5"]) == ["fit", *expanded, "--steps", "5"]
-    assert with_bases(["fit", "--config"]) == ["fit", "--config"]
-    assert with_bases(["--config", "none.yaml"]) == ["--config", "none.yaml"]
+        first, *configs, option, value = with_bases(["fit", *given, "--steps", "5"])
+        assert (first, option, value) == ("fit", "--steps", "5")
+        assert [yaml.safe_load(one.removeprefix("--config=")) for one in configs] == contents
+    with pytest.raises(ConfigError, match="needs a recipe"):
+        with_bases(["fit", "--config"])
+    with pytest.raises(ConfigError, match=r"none\.yaml does not exist"):
+        with_bases(["--config", "none.yaml"])
+
+
+def test_recipes_that_ship_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("styles/the_scream") == STYLES / "the_scream.yaml"
+    assert {"quickstart", "style", "reference/gatys", "matting/small"} <= set(available_recipes())
+    assert read_recipe("quickstart") == read_recipe(STYLES.parent / "quickstart.yaml")
+    assert read_recipe(write(tmp_path / "mine.yaml", "base: quickstart\nsteps: 3\n")) == {
+        **read_recipe("quickstart"),
+        "steps": 3,
+    }
+    write(tmp_path / "quickstart", "steps: 7\n")
+    assert read_recipe("quickstart") == {"steps": 7}  # a file of one's own comes first
+    with pytest.raises(ConfigError, match=r"no recipe 'quikstart'\. Did you mean 'quickstart'"):
+        find_recipe("quikstart")
+    with pytest.raises(ConfigError, match="ships under this name is taken with --config scratch"):
+        find_recipe("configs/scratch.yaml")
 
 
 def test_bases_that_lead_nowhere(tmp_path: Path) -> None:
     circle = write(tmp_path / "circle.yaml", "base: circle.yaml\n")
     with pytest.raises(ConfigError, match="builds on itself"):
         read_recipe(circle)
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match="must be one file"):
+        read_recipe(write(tmp_path / "b.yaml", "base: [a, b]\n"))
+    with pytest.raises(ConfigError, match="key 5, which is not a name"):
+        read_recipe(write(tmp_path / "c.yaml", "model: {5: x}\n"))
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be opened"):
         read_recipe(write(tmp_path / "a.yaml", "base: nowhere.yaml\n"))
 
 
@@ -46,7 +71,7 @@ def test_a_training_follows_its_recipe_and_keeps_it_whole(materials: Path, tmp_p
     recipe = write(tmp_path / "style.yaml", "base: base.yaml\nmodel: {credits: {title: A Title}}\n")
     run = train(materials, tmp_path, "built", 1, "--config", str(recipe))
     kept = yaml.safe_load((run / "config.yaml").read_text())
-    assert kept["base"] is None
+    assert "base" not in kept
     assert (kept["model"]["learning_rate"], kept["model"]["credits"]["title"]) == (0.0015, "A Title")
 
 

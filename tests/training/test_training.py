@@ -1,4 +1,4 @@
-"""Training end to end on real pixels, with the judge that ships."""
+"""Training end to end on real pixels, with the perceptual network that ships."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from fastnst import cli
 from fastnst.checkpoints import load_network
 from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig
-from fastnst.reference.compare import judge_config
-from fastnst.reference.config import Settings, prepare
+from fastnst.reference.config import Settings, perceptual_config, prepare
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 from fastnst.trainer.optimizers import rate_factor
@@ -27,9 +26,9 @@ from fastnst.training.paintings import open_painting
 from tests.training.runs import arguments, train
 
 ROOT = Path(__file__).parents[2]
-# The judge that ships once more: by its file, since the same judge twice would be one.
+# The perceptual network that ships once more: by its file, since the same network twice would be one.
 SLIM = ROOT / "fastnst" / "perceptual" / "slim.safetensors"
-FIRST_JUDGE = ["--model.first_judge.name", "slim", "--model.first_judge.weights_file", str(SLIM)]
+WARMUP = ["--model.warmup_perceptual.name", "slim", "--model.warmup_perceptual.weights_file", str(SLIM)]
 
 
 def test_two_steps_export_and_a_restyled_photo(
@@ -67,7 +66,7 @@ def test_two_steps_export_and_a_restyled_photo(
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["--model.optimizer", "muon", *FIRST_JUDGE, "--model.first_judge.share", "0.6"]],
+    [[], ["--model.optimizer", "muon", *WARMUP, "--model.warmup_perceptual.share", "0.6"]],
 )
 def test_a_resumed_training_is_the_uninterrupted_one(materials: Path, tmp_path: Path, options: list[str]) -> None:
     whole = train(materials, tmp_path, "whole", 5, *options)
@@ -135,30 +134,30 @@ class _Judged(StyleTraining):
     asked: ClassVar[list[str]] = []
     paddings: ClassVar[list[str]] = []
 
-    def _judging(self) -> Objective:
-        judge = super()._judging()
-        self.paddings.append(judge.perceptual.padding)
+    def _current_objective(self) -> Objective:
+        objective = super()._current_objective()
+        self.paddings.append(objective.perceptual.padding)
         self.asked.append(
-            ("first" if judge is self.first_objective else "last") + ("" if self.training else " held-out")
+            ("first" if objective is self.warmup_objective else "last") + ("" if self.training else " held-out")
         )
-        return judge
+        return objective
 
 
-def test_the_first_judge_has_its_share_of_the_steps(
+def test_the_warmup_network_has_its_share_of_the_steps(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastnst.commands.train.StyleTraining", _Judged)
-    options = [*FIRST_JUDGE, "--model.first_judge.share", "0.5", "--trainer.val_check_interval", "4"]
+    options = [*WARMUP, "--model.warmup_perceptual.share", "0.5", "--trainer.val_check_interval", "4"]
     options += ["--model.perceptual.padding", "replicate"]
-    run = train(materials, tmp_path, "judged", 4, *options, "--data.val_limit", "1")
+    run = train(materials, tmp_path, "warmed", 4, *options, "--data.val_limit", "1")
     steps = [one for one in _Judged.asked if "held-out" not in one]
     assert steps == ["first", "first", "last", "last"]
     assert set(_Judged.asked) - set(steps) == {"last held-out"}
     assert set(_Judged.paddings) == {"replicate"}  # of both
-    metadata = load_network(run / "judged.safetensors")[1]
+    metadata = load_network(run / "warmed.safetensors")[1]
     assert metadata.loss_weights["padding"] == "replicate"
-    assert judge_config("slim", metadata.loss_weights).padding == "replicate"
-    assert metadata.loss_weights["first_judge"] == {"name": "slim", "share": 0.5}
+    assert perceptual_config("slim", metadata.loss_weights).padding == "replicate"
+    assert metadata.loss_weights["warmup_perceptual"] == {"name": "slim", "share": 0.5}
 
 
 def test_a_resumed_training_keeps_its_optimizer(
@@ -171,13 +170,13 @@ def test_a_resumed_training_keeps_its_optimizer(
     assert "go on with --model.optimizer adam" in capsys.readouterr().err
 
 
-def test_a_first_judge_that_cannot_be_had_names_its_own_options(
+def test_a_warmup_network_that_cannot_be_had_names_its_own_options(
     materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FASTNST_MIRROR", str(tmp_path))  # which has no such file
-    given = arguments(materials, tmp_path, "bad", 1, "--model.first_judge.name", "vgg16")
+    given = arguments(materials, tmp_path, "bad", 1, "--model.warmup_perceptual.name", "vgg16")
     assert cli.run("fastnst.commands.train", given, "train.py") == 2
-    assert "--model.first_judge.weights_file FILE" in capsys.readouterr().err
+    assert "--model.warmup_perceptual.weights_file FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -197,9 +196,9 @@ def test_a_first_judge_that_cannot_be_had_names_its_own_options(
         (["--ckpt_path", "{tmp}/none.ckpt"], "to resume from does not exist"),
         (["--data.image_size", "63"], "multiple of 4"),
         (["--model.optimizer", "mouon"], "Did you mean 'muon'"),
-        (["--model.first_judge.name", "slm"], "Did you mean 'slim'"),
+        (["--model.warmup_perceptual.name", "slm"], "Did you mean 'slim'"),
         (["--model.style_trim", "0.5"], "style_trim must be from 0 to less than 0.5"),
-        (["--model.first_judge.share", "2"], "first_judge.share must be between 0 and 1"),
+        (["--model.warmup_perceptual.share", "2"], "warmup_perceptual.share must be between 0 and 1"),
         (["--init", "{tmp}/misspelt.yaml"], "is not a fastnst checkpoint"),
     ],
 )

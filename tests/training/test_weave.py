@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fastnst.losses.periodicity import weave
+from fastnst.losses.periodicity import periodicity
 from tests.training.runs import train
 
 
@@ -27,23 +27,23 @@ def grid(period: int, amplitude: float) -> torch.Tensor:
 
 
 def test_a_weave_that_can_just_be_seen_stands_out_of_a_photo(image: torch.Tensor) -> None:
-    plain, woven = weave(image, 4), weave((image + grid(4, 0.03)).clamp(0, 1), 4)
+    plain, woven = periodicity(image, 4), periodicity((image + grid(4, 0.03)).clamp(0, 1), 4)
     assert 0 < plain < 2e-4
     assert woven > 2 * plain
 
 
 def test_other_textures_and_ramps_hardly_count(image: torch.Tensor) -> None:
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)) * 0.03
-    assert weave(noise, 4) < 0.05 * noise.square().mean()
-    assert weave(grid(7, 0.03)[None, None], 4) < 0.1 * weave(grid(4, 0.03)[None, None], 4)
+    assert periodicity(noise, 4) < 0.05 * noise.square().mean()
+    assert periodicity(grid(7, 0.03)[None, None], 4) < 0.1 * periodicity(grid(4, 0.03)[None, None], 4)
     ramp = torch.linspace(0, 1, 192).expand(1, 1, 160, 192)
-    assert weave(ramp, 4) < 1e-6
+    assert periodicity(ramp, 4) < 1e-6
 
 
 def test_each_picture_has_its_own(image: torch.Tensor) -> None:
     woven = image + grid(4, 0.03)
-    both = weave(torch.cat((image, woven)), 4)
-    assert torch.allclose(both, torch.cat((weave(image, 4), weave(woven, 4))))
+    both = periodicity(torch.cat((image, woven)), 4)
+    assert torch.allclose(both, torch.cat((periodicity(image, 4), periodicity(woven, 4))))
 
 
 def test_a_training_lowers_it(materials: Path, tmp_path: Path) -> None:
@@ -54,6 +54,8 @@ def test_a_training_lowers_it(materials: Path, tmp_path: Path) -> None:
         run = train(materials, tmp_path, name, 16, "--trainer.val_check_interval", "16", *common, *options)
         events = EventAccumulator(str(run))
         events.Reload()
-        return float(np.mean([event.value for event in events.Scalars("train/weave")][-4:]))
+        return float(np.mean([event.value for event in events.Scalars("train/periodicity")][-4:]))
 
-    assert last("with", "--model.weave_weight", "1e6") < 0.7 * last("hardly", "--model.weave_weight", "1e-9")
+    assert last("with", "--model.objective.periodicity_weight", "1e6") < 0.7 * last(
+        "hardly", "--model.objective.periodicity_weight", "1e-9"
+    )

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
 from fastnst.errors import ConfigError
+from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
 
 CLIPS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
     ".ogv", ".y4m",
 )  # fmt: skip
-WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif")
+WRITTEN = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".apng")
+_ALSO_ANIMATED = (".webp", ".png")  # photos, too: written as animations where an animation or a clip goes in
+ANIMATED = (".gif", ".apng", *_ALSO_ANIMATED)
 _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked for by mistake: the answer should say so
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,12})?|\.[0-9]{1,12}|[0-9]{1,9}/0*[1-9][0-9]{0,8}")  # bounded, exact
+_SLOWEST = Fraction(1, 1000)  # frames a second
+_SHOWN = 60  # characters of what was typed, in a message
 _OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 
@@ -54,7 +61,7 @@ def add_clip_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     group.add_argument("--codec", help="h264, hevc or av1 (default: h264)")
     group.add_argument("--crf", type=int, help="constant quality, 0 is the best (default: h264 20, hevc 23, av1 30)")
     group.add_argument("--encoder", help="auto, software or hardware (default: auto, hardware where there is one)")
-    group.add_argument("--start", metavar="TIME", help="begin here: seconds, or 1:30, or 0:01:30.5")
+    group.add_argument("--start", metavar="TIME", help="begin here: seconds, 1:30, 0:01:30.5, or exactly: 1001/30")
     group.add_argument("--end", metavar="TIME", help="stop before this time of the source")
     group.add_argument("--fps", metavar="RATE", help="rate of a folder of frames (default: 25); 30000/1001 is exact")
     group.add_argument("--resume", action="store_true", help="go on with what an interrupted run left")
@@ -85,9 +92,15 @@ def read_clip_options(given: argparse.Namespace) -> ClipOptions:
 
 
 def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
-    """Whether inputs and output make a clip; raises `ConfigError` if options of clips are given for photos."""
+    """Whether inputs and output make a clip; raises `ConfigError` if options of clips are given for photos.
+
+    One animated picture makes an animated picture.
+    """
     suffix = output.suffix.lower()
     if suffix in WRITTEN or any(path.suffix.lower() in (*CLIPS, *_SOUNDS) for path in inputs):
+        return True
+    animated = suffix in _ALSO_ANIMATED or suffix not in SUFFIXES
+    if animated and len(inputs) == 1 and is_animation(inputs[0]):
         return True
     given = options.given()
     if given and set(given) <= set(_OF_FOLDERS) and len(inputs) == 1 and inputs[0].is_dir() and suffix not in SUFFIXES:
@@ -98,24 +111,30 @@ def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
 
 
 def parse_time(text: str, name: str) -> Fraction:
-    """Seconds from `12.5`, `1:30` or `0:01:30.5`; raises `ConfigError` for anything else."""
-    try:
-        parts = [Fraction(part) for part in text.split(":")]
-    except (ValueError, ZeroDivisionError):
-        parts = []
-    if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
-        raise ConfigError(f"{name} must be a time such as 12.5 or 1:30, not '{text}'.")
+    """Seconds from `12.5`, `1:30`, `0:01:30.5` or `1001/30`; raises `ConfigError` for anything else.
+
+    >>> parse_time("1:30.5", "start")
+    Fraction(181, 2)
+    """
+    parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise ConfigError(f"{name} must be a time such as 12.5 or 1:30, not '{shortened(text)}'.")
     seconds = Fraction(0)
     for part in parts:
-        seconds = seconds * 60 + part
+        seconds = seconds * 60 + Fraction(part)
     return seconds
 
 
 def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise ConfigError(f"fps must be a rate such as 25 or 30000/1001, not '{text}'.")
+    rate = Fraction(text) if _NUMBER.fullmatch(text) else Fraction(0)
+    if not _SLOWEST <= rate <= 1000:
+        raise ConfigError(f"fps must be a rate such as 25 or 30000/1001, not '{shortened(text)}'.")
     return rate
+
+
+def shortened(text: str) -> str:
+    """A text of an option as it can be shown: control characters in words, cut at 60 characters."""
+    clean = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+    )
+    return clean if len(clean) <= _SHOWN else f"{clean[:_SHOWN]}…"

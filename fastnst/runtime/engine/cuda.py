@@ -1,21 +1,24 @@
 """NVIDIA GPUs: the CUDA and TensorRT providers, the precision they may take, and how frames get there and back.
 
-After onnxruntime's documentation of the two providers. Precisions are tried from the fastest to the safest; each but
-the last has to agree with the CPU's float32.
+After onnxruntime's documentation of the two providers. Precisions are tried from the fastest to the safest; each has to
+agree with the CPU's float32. (A model that is in half precision itself has no safer way.)
 """
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from fastnst.cache import cache_path
 from fastnst.runtime.engine.io_binding import BoundSession
-from fastnst.runtime.engine.precision import HALF_SUFFIX, content_key, is_precise
-from fastnst.runtime.engine.session import ORT_NAMES, UnavailableError, open_session, unavailable_on_failure, warn_once
+from fastnst.runtime.engine.machine import gpu_name
+from fastnst.runtime.engine.page_locked import page_locked_memory
+from fastnst.runtime.engine.precision import HALF_SUFFIX, content_key
+from fastnst.runtime.engine.quiet import quiet
+from fastnst.runtime.engine.reference import Reference
+from fastnst.runtime.engine.session import ORT_NAMES, Session, UnavailableError, open_session, warn_once
 
 # EXHAUSTIVE, the default, costs up to a second for every new picture size.
 _CUDA: dict[str, Any] = {"cudnn_conv_algo_search": "HEURISTIC"}
@@ -32,36 +35,43 @@ class Attempt:
 
 
 def open_gpu(
-    ort: ModuleType, path: Path, threads: int, provider: str, reference: Any, *, bound: bool
-) -> tuple[Any, str, BoundSession | None]:
+    ort: ModuleType, path: Path, threads: int, provider: str, reference: Reference, *, bound: bool, is_half: bool
+) -> tuple[Session, str, BoundSession | None]:
     """A session on `cuda` or `tensorrt`, its precision, and with `bound` what runs it with kept buffers.
+
+    Args:
+        ort: the onnxruntime module.
+        path: the model.
+        threads: of the CPU, for what the GPU cannot do.
+        provider: `cuda` or `tensorrt`.
+        reference: the same model in float32 on the CPU.
+        bound: keep buffers on the GPU.
+        is_half: the model itself is in half precision.
 
     Raises `UnavailableError`.
     """
     if ORT_NAMES[provider] not in ort.get_available_providers():
         raise UnavailableError("the installed onnxruntime was built without it")
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds the CUDA libraries that pip installed
-    half = dict(reference.get_modelmeta().custom_metadata_map).get("fastnst.precision") == "fp16"
-    ways = [Attempt(path, "f16", _providers(path, provider, _CUDA))] if half else attempts(path, provider)
+        with quiet():
+            ort.preload_dlls()  # finds the CUDA libraries that pip installed
+    ways = [Attempt(path, "f16", _providers(path, provider, _CUDA))] if is_half else attempts(path, provider)
     for way in ways:
-        engine = f"{provider}-{way.precision}-{ort.__version__}"
+        engine = f"{provider}, {way.precision}, onnxruntime {ort.__version__}, {gpu_name()}"
         try:
             session = open_session(ort, way.path, threads, provider, way.providers)
-            with unavailable_on_failure():  # engines are built, and libraries found missing, when a picture comes
-                precise = is_precise((path, way.path), engine, session, reference)
+            precise = reference.judges((path, way.path), engine, session)
         except UnavailableError as error:
             if way.path == path:
                 raise
             warn_once(f"{way.path.name} is not used: {error}.")  # a copy is no more than a chance
             continue
-        if precise or way is ways[-1]:
+        if precise or is_half:
             break
+        if way is ways[-1]:
+            raise UnavailableError("its float32 is not that of the CPU")
         warn_once(f"{way.precision} is not precise enough for {way.path.name} on {provider}: another one is used.")
-    if not bound:
-        return session, way.precision, None
-    reopen = functools.partial(open_session, ort, way.path, threads, provider, way.providers)
-    return session, way.precision, _bind(ort, session, threads, provider, way, reopen)
+    return session, way.precision, _bind(ort, session, threads, provider, way) if bound else None
 
 
 def attempts(path: Path, provider: str) -> list[Attempt]:
@@ -99,14 +109,19 @@ def _providers(
     return [("tensorrt", tensorrt), ("cuda", cuda)]
 
 
-def _bind(ort: ModuleType, session: Any, threads: int, provider: str, way: Attempt, reopen: Any) -> BoundSession:
+def _bind(ort: ModuleType, session: Session, threads: int, provider: str, way: Attempt) -> BoundSession:
     """Kept buffers, and with CUDA a recorded graph for each size that comes again."""
+    memory = page_locked_memory(ort)
     if provider != "cuda":
-        return BoundSession(ort, session, "cuda")
-    graphs = replace(way, providers=[(kind, {**options, "enable_cuda_graph": 1}) for kind, options in way.providers])
+        return BoundSession(ort, session, "cuda", memory=memory)
+    graphs = [(kind, {**options, "enable_cuda_graph": 1}) for kind, options in way.providers]
+
+    def reopen(with_graphs: bool) -> Session:
+        return open_session(ort, way.path, threads, provider, graphs if with_graphs else way.providers)
+
     try:
-        recording = open_session(ort, graphs.path, threads, provider, graphs.providers)
+        recording = reopen(True)
     except UnavailableError as error:
         warn_once(f"CUDA graphs are not used: {error}.")
-        return BoundSession(ort, session, "cuda")
-    return BoundSession(ort, recording, "cuda", without_graphs=reopen)
+        return BoundSession(ort, session, "cuda", memory=memory)
+    return BoundSession(ort, recording, "cuda", reopen, memory)

@@ -3,6 +3,9 @@
 A CUDA graph replays the kernels of a whole run with one call. It needs the same shapes at the same addresses, so every
 shape has buffers and a graph of its own; it is recorded only when a shape comes again, since photos of many sizes
 would each pay for a recording. See onnxruntime's documentation of the CUDA provider, "Using CUDA Graphs".
+
+onnxruntime keeps a graph for each thread, and frees none while the session lives: frames belong in one thread, and a
+session that has recorded many sizes is opened anew.
 """
 
 from __future__ import annotations
@@ -17,19 +20,24 @@ from typing import Any
 
 import numpy as np
 
-from fastnst.runtime.engine.session import first_line, is_engine_error, warn_once
+from fastnst.array_types import UInt8Image
+from fastnst.runtime.engine.page_locked import PageLockedMemory
+from fastnst.runtime.engine.session import EngineFailure, UnavailableError, engine_calls, first_line, warn_once
 
 _KEPT_SHAPES = 4  # whose buffers stay
 _RECORD_FROM = 3  # th frame of a shape
+_MOST_GRAPHS = 8  # of one session
 _NO_GRAPH = "-1"  # onnxruntime's graph id for a run that is neither recorded nor replayed
+
+_Key = tuple[int, tuple[int, ...]]  # the thread and the shape
 
 
 @dataclass
 class _Buffers:
     """What one shape needs: input and output on the device, their binding, its graph's id, and its frames so far."""
 
-    taken: Any
-    given: Any
+    input: Any
+    output: Any
     binding: Any
     graph: int
     frames: int = 0
@@ -40,36 +48,48 @@ class BoundSession:
 
     Args:
         ort: the onnxruntime module.
-        session: of one uint8 input and one output of its shape; with graphs enabled if `without_graphs` is given.
+        session: of one uint8 input and one output of its shape; with graphs enabled if `reopen` is given.
         device: `cuda`, or `cpu`.
-        without_graphs: opens the session that takes over, for good, when recording a graph fails.
+        reopen: opens the session anew, with graphs or, if recording one failed, without them for good.
+        memory: page-locked memory for what goes to the device and comes back; None takes ordinary memory.
     """
 
     def __init__(
-        self, ort: ModuleType, session: Any, device: str, without_graphs: Callable[[], Any] | None = None
+        self,
+        ort: ModuleType,
+        session: Any,
+        device: str,
+        reopen: Callable[[bool], Any] | None = None,
+        memory: PageLockedMemory | None = None,
     ) -> None:
         self.session = session
-        self._ort, self._device, self._without_graphs = ort, device, without_graphs
+        self._ort, self._device, self._reopen, self._memory = ort, device, reopen, memory
+        self._with_graphs = reopen is not None
         self._names = session.get_inputs()[0].name, session.get_outputs()[0].name
-        self._kept: OrderedDict[tuple[int, ...], _Buffers] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Buffers] = OrderedDict()
         self._graphs = itertools.count(1)
+        self._recorded = 0
         self._lock = threading.Lock()
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """uint8 `[N, H, W, 3]` to the same, in memory of its own."""
+    def __call__(self, images: UInt8Image) -> UInt8Image:
+        """uint8 `[N, H, W, 3]` to the same, in memory of its own. Raises `EngineFailure`."""
         with self._lock:
             try:
+                if self.session is None:  # it could not be opened anew, the last time
+                    self._open_anew(with_graphs=self._with_graphs)
                 return self._run(images)
-            except Exception as error:
-                if self._without_graphs is None or not is_engine_error(error):
+            except EngineFailure as error:
+                if self._reopen is None or not self._with_graphs:
                     raise
                 warn_once(f"CUDA graphs are not used: {first_line(error)}.")
-                self._kept.clear()
-                self.session, self._without_graphs = self._without_graphs(), None
+                self._open_anew(with_graphs=False)
                 return self._run(images)
 
-    def resident(self, images: np.ndarray) -> Callable[[], None]:
-        """Runs these images again and again where they are, without transfers: for those who time the device alone."""
+    def resident(self, images: UInt8Image) -> Callable[[], None]:
+        """Runs these images again and again where they are, without transfers: for those who time the device alone.
+
+        It has to be called in the thread that asked for it.
+        """
         for _ in range(_RECORD_FROM):  # what repeats is recorded
             self(images)
         kept = self._buffers(images.shape)
@@ -80,35 +100,65 @@ class BoundSession:
 
         return run
 
-    def _run(self, images: np.ndarray) -> np.ndarray:
+    def _run(self, images: UInt8Image) -> UInt8Image:
         buffers = self._buffers(images.shape)
-        buffers.taken.update_inplace(np.ascontiguousarray(images))
+        with engine_calls():
+            buffers.input.update_inplace(self._staged(images))
         self._compute(buffers)
+        with engine_calls():
+            return self._fetched(buffers.output, images.shape)
+
+    def _staged(self, images: UInt8Image) -> UInt8Image:
+        """The images where the device can read them."""
+        if self._memory is None:
+            return np.ascontiguousarray(images)
+        staged = self._memory.array(images.shape)
+        staged[...] = images
+        return staged
+
+    def _fetched(self, value: Any, shape: tuple[int, ...]) -> UInt8Image:
+        if self._memory is not None:
+            return self._memory.fetched(value.data_ptr(), shape)
+        found: UInt8Image = value.numpy()
         # On the CPU the array would be the buffer itself, which the next frame overwrites.
-        return np.array(buffers.given.numpy())
+        return found.copy() if self._device == "cpu" else found
 
     def _compute(self, buffers: _Buffers) -> None:
         buffers.frames += 1
         options = None
-        if self._without_graphs is not None:
+        if self._with_graphs:
             options = self._ort.RunOptions()
-            graph = str(buffers.graph) if buffers.frames >= _RECORD_FROM else _NO_GRAPH
-            options.add_run_config_entry("gpu_graph_id", graph)
-        self.session.run_with_iobinding(buffers.binding, options)
+            records = buffers.frames >= _RECORD_FROM
+            options.add_run_config_entry("gpu_graph_id", str(buffers.graph) if records else _NO_GRAPH)
+            self._recorded += buffers.frames == _RECORD_FROM
+        with engine_calls():
+            self.session.run_with_iobinding(buffers.binding, options)
 
     def _buffers(self, shape: tuple[int, ...]) -> _Buffers:
-        """Those of this shape; the ones that were not used for longest make room."""
-        if shape in self._kept:
-            self._kept.move_to_end(shape)
-            return self._kept[shape]
+        """Those of this shape in this thread; the ones that were not used for longest make room."""
+        key = threading.get_ident(), shape
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if self._with_graphs and self._recorded >= _MOST_GRAPHS:
+            self._open_anew(with_graphs=True)
         while len(self._kept) >= _KEPT_SHAPES:
-            _, oldest = self._kept.popitem(last=False)
-            if self._without_graphs is not None and hasattr(self.session, "release_captured_graph"):
-                self.session.release_captured_graph(oldest.graph)
+            self._kept.popitem(last=False)
         create = self._ort.OrtValue.ortvalue_from_shape_and_type
-        taken, given = (create(list(shape), np.uint8, self._device, 0) for _ in range(2))
-        binding = self.session.io_binding()
-        binding.bind_ortvalue_input(self._names[0], taken)
-        binding.bind_ortvalue_output(self._names[1], given)
-        self._kept[shape] = _Buffers(taken, given, binding, next(self._graphs))
-        return self._kept[shape]
+        with engine_calls():
+            taken, given = (create(list(shape), np.uint8, self._device, 0) for _ in range(2))
+            binding = self.session.io_binding()
+            binding.bind_ortvalue_input(self._names[0], taken)
+            binding.bind_ortvalue_output(self._names[1], given)
+        self._kept[key] = _Buffers(taken, given, binding, next(self._graphs))
+        return self._kept[key]
+
+    def _open_anew(self, *, with_graphs: bool) -> None:
+        assert self._reopen is not None
+        self._kept.clear()
+        self.session = None  # its graphs and memory go before the next one comes
+        self._with_graphs, self._recorded = with_graphs, 0
+        try:
+            self.session = self._reopen(with_graphs)
+        except UnavailableError as error:
+            raise EngineFailure(str(error)) from error

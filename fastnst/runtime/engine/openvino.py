@@ -6,21 +6,25 @@ Its own package is taken if it is installed, else onnxruntime's plugin provider,
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastnst.printable import printable
+from fastnst.runtime.engine.machine import cpu_name
 from fastnst.runtime.engine.openvino_plugin import PLUGIN, open_plugin
-from fastnst.runtime.engine.precision import is_precise
+from fastnst.runtime.engine.quiet import quiet
+from fastnst.runtime.engine.reference import Reference
 from fastnst.runtime.engine.session import (
     EngineFailure,
+    Session,
     UnavailableError,
     first_line,
-    unavailable_on_failure,
     warn_once,
 )
 
@@ -28,6 +32,7 @@ _PACKAGE = "openvino"
 # It keeps what it prepared for each picture size, three quarters of a megabyte, for thousands of sizes. A folder of
 # photos may well have that many.
 _KEPT_SIZES = 64
+_LONGEST_REASON = 120
 
 
 class OpenVINOSession:
@@ -37,17 +42,16 @@ class OpenVINOSession:
 
     Args:
         compile_model: makes OpenVINO's compiled model, of one input and one output; called anew now and then.
-        reference: onnxruntime's session of the same file, which describes inputs, outputs and metadata.
+        reference: onnxruntime's session of the same file, which describes inputs and outputs.
     """
 
-    def __init__(self, compile_model: Callable[[], Any], reference: Any) -> None:
+    def __init__(self, compile_model: Callable[[], Any], reference: Session) -> None:
         self._compile = compile_model
         self._request, self._sizes = compile_model().create_infer_request(), set[tuple[int, ...]]()
         self._lock = threading.Lock()
         self.get_inputs, self.get_outputs = reference.get_inputs, reference.get_outputs
-        self.get_modelmeta = reference.get_modelmeta
 
-    def run(self, _outputs: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(self, _outputs: Sequence[str] | None, feeds: Mapping[str, NDArray[Any]], /) -> list[NDArray[Any]]:
         """The one output for the one input in `feeds`, in memory of its own. Raises `EngineFailure`."""
         (images,) = feeds.values()
         with self._lock:
@@ -69,11 +73,11 @@ class OpenVINOSession:
         return ["OpenVINO"]
 
 
-def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Any) -> tuple[Any, str]:
+def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Reference) -> tuple[Session, str]:
     """A session and its precision, `bf16` or `f32`. Raises `UnavailableError`."""
     failure = UnavailableError("OpenVINO is not installed")
     for package, opened in (
-        (_PACKAGE, lambda: _open_package(path, threads, reference)),
+        (_PACKAGE, lambda: _open_package(path, threads, reference.session)),
         (PLUGIN, lambda: open_plugin(ort, path, threads)),
     ):
         version = _version(package)
@@ -81,29 +85,28 @@ def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Any) -> 
             continue
         try:
             has_bf16, open_session = opened()
-            return _precise_session(path, f"{package}-{version}", has_bf16, open_session, reference)
+            return _precise_session(path, f"{package} {version}", has_bf16, open_session, reference)
         except UnavailableError as error:
             failure = error
     raise failure
 
 
 def _precise_session(
-    path: Path, engine: str, has_bf16: bool, open_session: Callable[[str], Any], reference: Any
-) -> tuple[Any, str]:
+    path: Path, engine: str, has_bf16: bool, open_session: Callable[[str], Session], reference: Reference
+) -> tuple[Session, str]:
     """The fastest precision that is exact enough. Raises `UnavailableError` if the engine fails at its first pictures.
 
     Kernels are made when pictures come, so that float32 is tried, too.
     """
-    with unavailable_on_failure():
-        if has_bf16:
-            session = open_session("bf16")
-            if is_precise((path,), f"{engine}-bf16", session, reference):
-                return session, "bf16"
-            warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
-        session = open_session("f32")
-        if not is_precise((path,), f"{engine}-f32", session, reference):
-            raise UnavailableError("its float32 is not that of onnxruntime")
-        return session, "f32"
+    if has_bf16:
+        session = open_session("bf16")
+        if reference.judges((path,), f"{engine}, bf16, {cpu_name()}", session):
+            return session, "bf16"
+        warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
+    session = open_session("f32")
+    if not reference.judges((path,), f"{engine}, f32, {cpu_name()}", session):
+        raise UnavailableError("its float32 is not that of onnxruntime")
+    return session, "f32"
 
 
 def openvino_version() -> str | None:
@@ -119,14 +122,15 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Callable[[str], OpenVINOSession]]:
+def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], OpenVINOSession]]:
     """Whether the CPU computes in bfloat16, and what opens the model in a precision."""
     try:
-        import openvino
+        with quiet():
+            import openvino
 
-        core = openvino.Core()
-        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        model = core.read_model(str(path))
+            core = openvino.Core()
+            has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            model = core.read_model(str(path))
     except (ImportError, RuntimeError, OSError) as error:
         raise UnavailableError(told(error)) from error
 
@@ -137,7 +141,8 @@ def _open_package(path: Path, threads: int, reference: Any) -> tuple[bool, Calla
             "PERFORMANCE_HINT": "LATENCY",
         }
         try:
-            return OpenVINOSession(lambda: core.compile_model(model, "CPU", settings), reference)
+            with quiet():
+                return OpenVINOSession(lambda: core.compile_model(model, "CPU", settings), reference)
         except RuntimeError as error:
             raise UnavailableError(told(error)) from error
 
@@ -148,4 +153,4 @@ def told(error: Exception) -> str:
     """The line of OpenVINO's error that says what happened; those before it say where in its source."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return telling[-1][:120] if telling else first_line(error)
+    return printable(telling[-1], _LONGEST_REASON).rstrip(" .:;") if telling else first_line(error)

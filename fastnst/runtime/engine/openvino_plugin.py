@@ -9,7 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fastnst.runtime.engine.quiet import quiet
 from fastnst.runtime.engine.session import (
+    Session,
     UnavailableError,
     check_started,
     first_line,
@@ -21,7 +23,7 @@ PLUGIN = "onnxruntime-ep-openvino"  # the package
 _PLUGIN_NAME = "fastnst_openvino"
 
 
-def open_plugin(ort: ModuleType, path: Path, threads: int) -> tuple[bool, Callable[[str], Any]]:
+def open_plugin(ort: ModuleType, path: Path, threads: int) -> tuple[bool, Callable[[str], Session]]:
     """Whether its CPU device computes in bfloat16, and what opens the model in a precision, `bf16` or `f32`.
 
     Raises `UnavailableError`, both by itself and in what it returns.
@@ -29,11 +31,11 @@ def open_plugin(ort: ModuleType, path: Path, threads: int) -> tuple[bool, Callab
     device = _device(ort)
     has_bf16 = "BF16" in str(device.ep_metadata.get("OPTIMIZATION_CAPABILITIES", ""))
 
-    def open_session(precision: str) -> Any:
+    def open_session(precision: str) -> Session:
         settings = {"CPU": {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": str(threads)}}
         options = session_options(ort, threads)
         options.add_provider_for_devices([device], {"load_config": json.dumps(settings)})
-        with unavailable_on_failure():
+        with unavailable_on_failure(), quiet():
             session = ort.InferenceSession(str(path), options)
         return check_started(session, "openvino")
 
@@ -51,7 +53,7 @@ def _device(ort: ModuleType) -> Any:
         return [device for device in found if device.ep_metadata.get("ov_device") == "CPU"]
 
     try:
-        with unavailable_on_failure():
+        with unavailable_on_failure(), quiet():
             if not devices():
                 _register_plugin(ort, plugin.get_library_path())
             return devices()[0]

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from fastnst.errors import ModelError
+from fastnst.printable import printable
+from fastnst.runtime.engine.quiet import quiet
 
 log = logging.getLogger("fastnst.runtime.engine.providers")
 
 QUIET = 4  # onnxruntime's "fatal": what matters comes as an exception
+_LONGEST_REASON = 120
 ORT_NAMES = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -21,12 +28,49 @@ ORT_NAMES = {
 }
 
 
+class TensorInfo(Protocol):
+    """What a session says of an input or output; free extents are names or None."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def shape(self) -> list[int | str | None]: ...
+
+
+class Session(Protocol):
+    """An open model: the part of onnxruntime's `InferenceSession` that fastnst uses of every engine."""
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[Any]], /
+    ) -> Sequence[NDArray[Any]]:
+        """The outputs, all of them for None, in memory of their own."""
+        ...
+
+    def get_inputs(self) -> Sequence[TensorInfo]:
+        """What it takes."""
+        ...
+
+    def get_outputs(self) -> Sequence[TensorInfo]:
+        """What it gives."""
+        ...
+
+    def get_providers(self) -> Sequence[str]:
+        """What runs it, the most important first, in onnxruntime's names."""
+        ...
+
+
 class UnavailableError(Exception):
     """A provider does not start here; the text says why."""
 
 
 class EngineFailure(RuntimeError):  # noqa: N818 - told to users as ModelError or ImageError
-    """An engine that is not onnxruntime failed while it ran."""
+    """An engine failed while it ran."""
+
+
+class ModelMemoryError(ModelError):
+    """The memory does not suffice to run a model on a picture of this size."""
 
 
 @functools.cache  # several models in one run meet the same obstacle
@@ -35,14 +79,15 @@ def warn_once(message: str) -> None:
     log.warning(message)
 
 
-def is_engine_error(error: Exception) -> bool:
+def is_engine_error(error: BaseException) -> bool:
     """Whether an engine raised it; onnxruntime's exceptions share no base below Exception."""
     return isinstance(error, EngineFailure) or type(error).__module__.startswith("onnxruntime")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The beginning of an error's text; onnxruntime's run over many lines."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return printable(line, _LONGEST_REASON).rstrip(" .:;")
 
 
 @contextmanager
@@ -56,6 +101,41 @@ def unavailable_on_failure() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def engine_calls() -> Iterator[None]:
+    """Turn whatever an engine raises into `EngineFailure`; for blocks that call nothing but an engine.
+
+    onnxruntime's bindings raise plain RuntimeErrors from `run_with_iobinding` and from failing CUDA calls, and
+    UnicodeDecodeErrors for names and messages that hold bytes of a damaged file.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RuntimeError | MemoryError | UnicodeDecodeError) or is_engine_error(error):
+            raise EngineFailure(str(error) or type(error).__name__) from error
+        raise
+
+
+@contextmanager
+def told_to_users(path: Path) -> Iterator[None]:
+    """Turn an engine's failures while it runs a model into `ModelMemoryError` and `ModelError`."""
+    try:
+        with engine_calls():
+            yield
+    except EngineFailure as error:
+        text = str(error).lower()
+        if isinstance(error.__cause__, MemoryError) or "alloc" in text or "out of memory" in text:
+            raise ModelMemoryError(
+                f"the memory does not suffice for {path} on a picture of this size: take a smaller one (--max-size)."
+            ) from error
+        raise ModelError(f"{path} failed while it ran ({first_line(error)}).") from error
+
+
+def run_once(session: Session, images: NDArray[Any]) -> object:
+    """The first output for the only input."""
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
 def session_options(ort: ModuleType, threads: int) -> Any:
     """Quiet options with this many CPU threads."""
     options = ort.SessionOptions()
@@ -66,7 +146,7 @@ def session_options(ort: ModuleType, threads: int) -> Any:
     return options
 
 
-def check_started(session: Any, provider: str) -> Any:
+def check_started(session: Session, provider: str) -> Session:
     """The session itself; raises `UnavailableError` if onnxruntime quietly went on without the provider."""
     if session.get_providers()[0] != ORT_NAMES[provider]:
         raise UnavailableError("it did not start")
@@ -75,9 +155,17 @@ def check_started(session: Any, provider: str) -> Any:
 
 def open_session(
     ort: ModuleType, path: Path, threads: int, provider: str, providers: list[tuple[str, dict[str, Any]]]
-) -> Any:
-    """A session on the first of `providers`, the others and the CPU taking what it cannot do."""
+) -> Session:
+    """A session on the first of `providers`, the others and the CPU taking what it cannot do.
+
+    onnxruntime's way of going on with the CPU, by itself and with a page of text, when a GPU fails is off: then the
+    CPU's results would be judged as the GPU's. Raises `UnavailableError`.
+    """
     wanted = [(ORT_NAMES[kind], options) for kind, options in providers]
-    with unavailable_on_failure():
-        session = ort.InferenceSession(str(path), session_options(ort, threads), providers=[*wanted, ORT_NAMES["cpu"]])
+    options = session_options(ort, threads)
+    try:
+        with quiet(), engine_calls():
+            session = ort.InferenceSession(str(path), options, providers=[*wanted, ORT_NAMES["cpu"]], enable_fallback=0)
+    except EngineFailure as error:
+        raise UnavailableError(first_line(error)) from error
     return check_started(session, provider)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fastnst.errors import ModelError
-from fastnst.runtime.models.metadata import StyleMetadata
-from fastnst.runtime.models.style_model import check_file
+from fastnst.runtime.models.metadata import PREFIX, MattingMetadata, StyleMetadata
 
 _PROPERTIES = 14  # ModelProto.metadata_props: StringStringEntryProto with key = 1 and value = 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
+_LONGEST = 1_000_000  # bytes of one property, and of all of ours together
 
 
 def read_description(path: str | Path) -> StyleMetadata:
@@ -25,42 +25,76 @@ def read_description(path: str | Path) -> StyleMetadata:
     Raises `ModelError`, in one sentence, for a file that is missing, no ONNX model, or without a style's description.
     """
     path = Path(path)
-    check_file(path)
+    check_file(path, "style model")
+    properties = read_properties(path)
     try:
-        with path.open("rb") as file:
-            properties = _properties(file, path.stat().st_size)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise ModelError(f"{path} is not an ONNX model, or it is damaged.") from error
-    try:
-        if properties.get("fastnst.kind"):
-            raise ModelError(f"it is a {properties['fastnst.kind']} model")
         return StyleMetadata.from_properties(properties)
     except ModelError as error:
         raise ModelError(f"{path} is not a fastnst style model: {error}.") from error
 
 
+def read_matting_description(path: Path) -> MattingMetadata:
+    """The description inside a matting model file of ours. Raises `ModelError`, in one sentence."""
+    try:
+        return MattingMetadata.from_properties(read_properties(path))
+    except ModelError as error:
+        raise ModelError(f"{path} is not a matting model: {error}.") from error
+
+
+def check_file(path: Path, what: str) -> None:
+    """Raise `ModelError` for a file that is certainly no model; `what` says which kind was wanted."""
+    if path.is_dir():
+        raise ModelError(f"the {what} {path} is a folder.")
+    if not path.is_file():
+        raise ModelError(f"the {what} {path} does not exist.")
+    if path.stat().st_size == 0:
+        raise ModelError(f"the {what} {path} is empty (0 bytes).")
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The properties `fastnst.…` of an .onnx, unchecked but bounded; of several with one name the last.
+
+    Raises `ModelError`, in one sentence, for a file that cannot be read or is no ONNX model.
+    """
+    try:
+        with path.open("rb") as file:
+            return _properties(file, path.stat().st_size)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"the description in {path} is damaged (it is not UTF-8).") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not an ONNX model, or it is damaged or cut short.") from error
+
+
 def _properties(file: BinaryIO, size: int) -> dict[str, str]:
-    properties = {}
+    """Raises `ValueError` for what is no protobuf message, and `UnicodeDecodeError` for a text of ours in no UTF-8."""
+    properties: dict[str, str] = {}
+    total = 0
     while file.tell() < size:
         number, entry = _field(file, size, wanted=_PROPERTIES)
-        if number == _PROPERTIES and entry is not None:
-            key, value = _entry(entry)
-            properties[key] = value
+        if number != _PROPERTIES or entry is None:
+            continue
+        key, value = _entry(entry)
+        if not key.startswith(PREFIX.encode()):
+            continue  # another program's
+        total += len(entry)
+        if total > _LONGEST:
+            raise ValueError("too long a description")
+        properties[key.decode()] = value.decode()
     return properties
 
 
-def _entry(data: bytes) -> tuple[str, str]:
-    file, texts = io.BytesIO(data), {1: "", 2: ""}
+def _entry(data: bytes) -> tuple[bytes, bytes]:
+    file, texts = io.BytesIO(data), {1: b"", 2: b""}
     while file.tell() < len(data):
         number, text = _field(file, len(data))
-        texts[number] = (text or b"").decode()
+        texts[number] = text or b""
     return texts[1], texts[2]
 
 
 def _field(file: BinaryIO, size: int, wanted: int | None = None) -> tuple[int, bytes | None]:
-    """The next field's number and, where it is bytes, these; of fields not wanted they are stepped over.
+    """The next field's number and, where it is bytes, these; bytes not wanted, or too many, are stepped over.
 
     Raises `ValueError` for what is no protobuf message, or ends too early.
     """
@@ -74,7 +108,7 @@ def _field(file: BinaryIO, size: int, wanted: int | None = None) -> tuple[int, b
         length = _varint(file)
     if number == 0 or length is None or file.tell() + length > size:
         raise ValueError("no protobuf message")
-    if kind == _BYTES and wanted in (None, number):
+    if kind == _BYTES and wanted in (None, number) and length <= _LONGEST:
         return number, file.read(length)
     file.seek(length, 1)
     return number, None

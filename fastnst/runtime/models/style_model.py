@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ImageError, ModelError
+from fastnst.runtime.engine.contract import SAME_PICTURE
 from fastnst.runtime.engine.providers import Engine, open_engine
-from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.engine.session import Session, TensorInfo
+from fastnst.runtime.models.onnx_metadata import read_description
 
 SMALLEST_SIDE = 16
 
@@ -30,9 +32,11 @@ class StyleModel:
 
     def __init__(self, path: str | Path, provider: str = "auto", threads: int | None = None) -> None:
         self.path = Path(path)
-        check_file(self.path)
-        self._engine: Engine = open_engine(self.path, provider, threads, bound=True)
-        self.metadata = _checked_metadata(self._engine.session, self.path)
+        self.metadata = read_description(self.path)
+        is_half = self.metadata.precision == "fp16"
+        self._engine: Engine = open_engine(
+            self.path, provider, threads, contract=SAME_PICTURE, check=_check_contract, bound=True, is_half=is_half
+        )
 
     @property
     def provider(self) -> str:
@@ -45,16 +49,20 @@ class StyleModel:
         return self._engine.precision
 
     @property
-    def session(self) -> Any:
+    def session(self) -> Session:
         """The engine's session, for those who time it alone; on a GPU it may want its buffers bound."""
         return self._engine.session
 
-    def resident(self, images: np.ndarray) -> Callable[[], object]:
+    def resident(self, images: UInt8Image) -> Callable[[], object]:
         """Runs uint8 `[N, H, W, 3]` again and again where it is: on a GPU without transfers, for benchmarks."""
         return self._engine.resident(images)
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Restyle uint8 RGB `[N, H, W, 3]`, H and W ≥ 16; the same shape comes back."""
+    def __call__(self, images: UInt8Image) -> UInt8Image:
+        """Restyle uint8 RGB `[N, H, W, 3]`, H and W ≥ 16; the same shape comes back.
+
+        Raises `ImageError` for anything else, `ModelMemoryError` if the memory does not suffice, and `ModelError` if
+        the model fails, or gives something else than a picture of that shape.
+        """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ImageError(f"a style model takes uint8 [N, H, W, 3], not {images.dtype} {list(images.shape)}.")
         if min(images.shape[1:3]) < SMALLEST_SIDE:
@@ -65,28 +73,14 @@ class StyleModel:
         return self._engine.run(images)
 
 
-def check_file(path: Path) -> None:
-    """Raise `ModelError` for a file that is certainly no model."""
-    if path.is_dir():
-        raise ModelError(f"the style model {path} is a folder.")
-    if not path.is_file():
-        raise ModelError(f"the style model {path} does not exist.")
-    if path.stat().st_size == 0:
-        raise ModelError(f"the style model {path} is empty (0 bytes).")
-
-
-def _checked_metadata(session: Any, path: Path) -> StyleMetadata:
+def _check_contract(session: Session, path: Path) -> None:
     for values, name in ((session.get_inputs(), "image"), (session.get_outputs(), "stylized")):
         reason = _broken_contract(values, name)
         if reason:
             raise ModelError(f"{path} is not a fastnst style model: {reason}.")
-    try:
-        return StyleMetadata.from_properties(dict(session.get_modelmeta().custom_metadata_map))
-    except ModelError as error:
-        raise ModelError(f"{path} is not a fastnst style model: {error}.") from error
 
 
-def _broken_contract(values: list[Any], name: str) -> str | None:
+def _broken_contract(values: Sequence[TensorInfo], name: str) -> str | None:
     if [value.name for value in values] != [name]:
         return f"it has {', '.join(value.name for value in values) or 'nothing'} where '{name}' alone is expected"
     value = values[0]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fastnst.cache import cache_folder, cache_path
 from fastnst.download import RemoteFile, download
 from fastnst.errors import ConfigError, ImageError, ModelError, suggest
+from fastnst.runtime.engine.contract import ALPHA
 from fastnst.runtime.engine.providers import Engine, open_engine
+from fastnst.runtime.engine.session import Session
 from fastnst.runtime.imaging.area_resize import area_resize
 from fastnst.runtime.imaging.filters import enlarge
 from fastnst.runtime.imaging.guided_filter import refine
 from fastnst.runtime.models.catalog import style_folders
 from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.models.onnx_metadata import check_file, read_matting_description
 
 MODELS = ("ours", "modnet")
 STRIDE = 32
@@ -75,11 +77,13 @@ class MattingModel:
 
     def __init__(self, path: str | Path, provider: str = "auto", threads: int | None = None) -> None:
         self.path = Path(path)
-        _check_file(self.path)
+        check_file(self.path, "matting model")
         # These networks have many small layers: OpenVINO is no faster (19 ms at 640×360 as without it), bf16 not exact
         # enough, and its threads stand in the way of the style's (79 ms for both at once against 56, and 50 on one
         # thread).
-        self._engine: Engine = open_engine(self.path, provider, threads, unsuited=("openvino",))
+        self._engine: Engine = open_engine(
+            self.path, provider, threads, contract=ALPHA, check=_description, unsuited=("openvino",)
+        )
         self.metadata = _description(self._engine.session, self.path)
 
     @property
@@ -103,7 +107,8 @@ class MattingModel:
             colour: be guided by colours in that, not by brightness alone (which is faster).
             short_side: let our network see the photo at this size, not at the one it works best at.
 
-        Returns float32 `[H, W]` in [0, 1], 1 where people are.
+        Returns float32 `[H, W]` in [0, 1], 1 where people are. Raises `ImageError` for a photo that is too small,
+        `ModelError` if the model fails, or gives something else than a matte.
         """
         coarse, small = self.coarse(photo, short_side)
         if refined:
@@ -134,13 +139,11 @@ class MattingModel:
             height, width = working_size(photo.shape[0], photo.shape[1], reference)
         scaled = area_resize(photo, height, width)
         small = np.rint(scaled).astype(np.uint8)
-        session = self._engine.session
-        name = session.get_inputs()[0].name
         if self.is_official:
             planes = ((scaled - 127.5) / 127.5).astype(np.float32).transpose(2, 0, 1)[None]
-            found = session.run(None, {name: np.ascontiguousarray(planes)})[0][0, 0]
+            found = self._engine.run(np.ascontiguousarray(planes))[0, 0]
         else:
-            found = session.run(None, {name: small[None]})[0][0, :, :, 0]
+            found = self._engine.run(small[None])[0, :, :, 0]
         return np.clip(found, 0, 1).astype(np.float32), small
 
 
@@ -184,21 +187,11 @@ def is_sure(alpha: np.ndarray) -> bool:
     return float((alpha > 0.9).mean()) >= _SURENESS * float((alpha > 0.1).mean())
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise ModelError(f"the matting model {path} is a folder.")
-    if not path.is_file():
-        raise ModelError(f"the matting model {path} does not exist.")
-    if path.stat().st_size == 0:
-        raise ModelError(f"the matting model {path} is empty (0 bytes).")
-
-
-def _description(session: Any, path: Path) -> MattingMetadata | None:
+def _description(session: Session, path: Path) -> MattingMetadata | None:
     """Our model's description, or None for MODNet's own; raises `ModelError` for any other model."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     kinds = [value.type for value in (*inputs, *outputs)]
     shapes = [value.shape for value in (*inputs, *outputs)]
-    properties = dict(session.get_modelmeta().custom_metadata_map)
     if _like_the_papers(kinds, shapes):
         fixed = [extent for extent in shapes[0][2:] if isinstance(extent, int)]
         if fixed:
@@ -206,16 +199,13 @@ def _description(session: Any, path: Path) -> MattingMetadata | None:
         return None
     if [value.name for value in (*inputs, *outputs)] != ["image", "alpha"]:
         names = ", ".join(value.name for value in (*inputs, *outputs))
-        raise ModelError(f"{path} is no matting model: it has {names} where 'image' and 'alpha' are expected.")
+        raise ModelError(f"{path} is not a matting model: it has {names} where 'image' and 'alpha' are expected.")
     if kinds != ["tensor(uint8)", "tensor(float)"] or shapes[0][3:] != [3] or shapes[1][3:] != [1]:
-        raise ModelError(f"{path} is no matting model: its shapes are {shapes[0]} and {shapes[1]}.")
-    try:
-        return MattingMetadata.from_properties(properties)
-    except ModelError as error:
-        raise ModelError(f"{path} is no matting model: {error}.") from error
+        raise ModelError(f"{path} is not a matting model: its shapes are {shapes[0]} and {shapes[1]}.")
+    return read_matting_description(path)
 
 
-def _like_the_papers(kinds: list[str], shapes: list[list[Any]]) -> bool:
+def _like_the_papers(kinds: list[str], shapes: list[list[int | str | None]]) -> bool:
     """Float planes in, one float plane out. An exporter may have left the single channel nameless."""
     if kinds != ["tensor(float)", "tensor(float)"] or [len(shape) for shape in shapes] != [4, 4]:
         return False

@@ -1,11 +1,20 @@
-"""PyAV, imported when the first clip is opened: `fastnst --help` and photos do without it."""
+"""PyAV, imported when the first clip is opened; files are opened as plain files of known formats."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from fastnst.errors import MissingDependencyError
+
+# What a clip may be, by FFmpeg's names. Left out: playlists and lists of files (they name other places to read from),
+# devices, filter graphs, pictures, and formats of games that nobody restyles but whose readers are rarely looked at.
+_READ = (
+    "mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "av1",
+    "obu", "ivf", "asf", "flv", "ogg", "yuv4mpegpipe", "nut", "mxf", "gxf", "dv", "rm", "wtv", "vc1", "mjpeg", "h263",
+    "mp3", "aac", "wav", "flac", "ac3",  # sound alone: the answer should say so
+)  # fmt: skip
 
 
 def import_av() -> Any:
@@ -19,6 +28,46 @@ def import_av() -> Any:
     return av
 
 
+def open_input(path: Path) -> Any:
+    """The opened container of a local file; it can name no other file and no address to read from.
+
+    Texts that are not in UTF-8 come with surrogates, see `readable`. Raises FFmpeg's errors.
+    """
+    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READ)}
+    return import_av().open(_address(path), options=limits, metadata_errors="surrogateescape")
+
+
+def open_output(path: Path, kind: str, options: dict[str, str] | None = None) -> Any:
+    """A container to write to. Raises FFmpeg's errors."""
+    return import_av().open(_address(path), "w", format=kind, options=options or {})
+
+
+def readable(text: str) -> str:
+    """A text of a container in clean Unicode: what is not UTF-8 is taken as Latin-1, as old files have it.
+
+    >>> readable(b"Caf\\xe9".decode("utf-8", "surrogateescape"))
+    'Café'
+    """
+    if text.isascii():
+        return text
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def texts(metadata: dict[str, str]) -> dict[str, str]:
+    """A container's or a stream's texts, readable; keys and values that no other container takes are left out."""
+    clean = {readable(key): readable(value) for key, value in metadata.items()}
+    return {key: value for key, value in clean.items() if "\0" not in key + value}
+
+
 def reason(error: BaseException) -> str:
     """What FFmpeg says about a failure, without number and file name."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _address(path: Path) -> str:
+    """The path as FFmpeg's `file` protocol takes it: a colon in a name means no other protocol then."""
+    return f"file:{path}"

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fastnst.errors import ConfigError, OutputError
-from fastnst.images.formats import READABLE
-from fastnst.output_files import check_output, write_atomically
-from fastnst.runtime.video._pyav import import_av
+from fastnst.errors import ClipError, ConfigError, OutputError
+from fastnst.output_files import check_output, check_partial, locked_output, write_atomically
+from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.runtime.video.animation_files import is_whole
+from fastnst.runtime.video.animation_writer import ANIMATIONS, AnimationSink
 from fastnst.runtime.video.encoders import Encoder, choose_encoder
-from fastnst.runtime.video.gif_writer import GifSink
-from fastnst.runtime.video.image_sequence import FolderSink
+from fastnst.runtime.video.frame_marks import Settings
+from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, finished_frames, pictures_in
 from fastnst.runtime.video.muxer import FORMATS, assemble, companions, end_of
 from fastnst.runtime.video.pipeline import Pipeline, Run, Work
 from fastnst.runtime.video.reader import VideoSource
-from fastnst.runtime.video.segments import PartWriter, existing_parts, part_path, take_up
+from fastnst.runtime.video.segments import (
+    PartWriter,
+    check_parts,
+    existing_parts,
+    part_packets,
+    part_path,
+    take_up,
+)
 from fastnst.runtime.video.types import Frame, Sink, Source
 
 Report = Callable[[int, float], None]
@@ -31,7 +40,7 @@ class Target:
     """Where a clip goes and how it is encoded.
 
     Attributes:
-        output: a video file, a .gif, or a folder for frames.
+        output: a video file, an animated picture (.gif, .webp, .apng, .png), or a folder for frames.
         codec, crf, encoder: see `encoders.choose_encoder`.
         settings: what the pictures depend on; work that was begun with other settings is not gone on with.
         overwrite: replace what is there.
@@ -43,7 +52,7 @@ class Target:
     codec: str = "h264"
     crf: int | None = None
     encoder: str = "auto"
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     overwrite: bool = False
     resume: bool = False
     frames: str = ".png"
@@ -62,44 +71,53 @@ class Result:
 def convert_clip(source: Source, work: Work, target: Target, progress: Report | None = None) -> Result:
     """Make the clip. `progress` is called with finished frames and seconds.
 
-    Raises the `FastNSTError` of whichever stage failed, or KeyboardInterrupt; what is finished is then kept beside
-    the output in a file that plays (`left_over` finds it).
+    One run at a time makes an output. Raises the `FastNSTError` of whichever stage failed, or KeyboardInterrupt; what
+    is finished is then kept beside the output in a file that plays (`left_over` finds it).
     """
-    kind = check_target(target)
-    if kind == "folder":
-        return _to_folder(source, work, target, progress)
-    if kind == "gif":
-        return _to_gif(source, work, target, progress)
-    return _to_video(source, work, target, progress)
+    makers = {"folder": _to_folder, "animation": _to_animation, "video": _to_video}
+    with locked_output(target.output):
+        return makers[check_target(target, Path(source.name))](source, work, target, progress)
 
 
 def left_over(output: Path) -> Path | None:
     """What an interrupted run left that plays."""
-    gif = output.with_name(f"{output.stem}.partial.gif")
-    candidates = [*existing_parts(output), *([gif] if output.suffix.lower() == ".gif" else [])]
-    return next((path for path in candidates if path.exists()), None)
+    if output.suffix.lower() in ANIMATIONS:
+        partial = _partial_animation(output)
+        return partial if partial.exists() else None
+    return next((path for path in existing_parts(output) if path.exists()), None)
 
 
-def check_target(target: Target) -> str:
-    """`video`, `gif` or `folder`; raises `OutputError` for a place where nothing may be written."""
+def check_target(target: Target, source: Path | None = None) -> str:
+    """`video`, `animation` or `folder`; raises `OutputError` for a place where nothing may be written.
+
+    `source` is what is read: neither the result nor unfinished work may take its place.
+    """
     suffix = target.output.suffix.lower()
+    inputs = [source] if source is not None else []
     if suffix in FORMATS:
         if (suffix == ".webm" and target.codec != "av1") or (suffix == ".mov" and target.codec == "av1"):
             raise ConfigError(f"{suffix} cannot hold {target.codec}: name an .mp4 or .mkv instead of {target.output}.")
-        check_output(target.output, overwrite=target.overwrite)
+        check_output(target.output, overwrite=target.overwrite, inputs=inputs)
+        check_parts(target.output, inputs)
         left = left_over(target.output)
         if left and not (target.resume or target.overwrite):
             raise OutputError(f"{left} is left from an interrupted run: pass --resume to go on, or --overwrite.")
         return "video"
-    if suffix == ".gif":
+    if suffix in ANIMATIONS and not target.output.is_dir():
         if target.resume:
-            raise ConfigError("a GIF is made in one go: leave --resume out.")
-        check_output(target.output, overwrite=target.overwrite)
-        return "gif"
+            raise ConfigError("an animated picture is made in one go: leave --resume out.")
+        check_output(target.output, overwrite=target.overwrite, inputs=inputs)
+        partial = _partial_animation(target.output)
+        check_partial(partial, inputs)
+        if partial.exists() and not target.overwrite:
+            raise OutputError(
+                f"{partial} is in the way, maybe from an interrupted run: pass --overwrite to replace it."
+            )
+        return "animation"
     if target.output.is_file() or (suffix and not target.output.is_dir()):
-        known = ", ".join((*FORMATS, ".gif"))
+        known = ", ".join((*FORMATS, ".gif", ".webp", ".apng"))
         raise OutputError(f"{target.output} has no suffix that a clip can be written in: use {known}, or a folder.")
-    if _pictures_in(target.output) and not (target.overwrite or target.resume):
+    if pictures_in(target.output) and not (target.overwrite or target.resume):
         raise OutputError(f"{target.output} holds pictures already: pass --resume to go on or --overwrite to replace.")
     return "folder"
 
@@ -128,18 +146,26 @@ def _to_video(source: Source, work: Work, target: Target, progress: Report | Non
     writer = PartWriter(part_path(target.output, len(parts) + 1), source.info, encoder, settings)
     try:
         run = _flow(source, work, writer, last, progress)
+        if writer.frames:
+            parts = [*parts, writer.path]
+            _check_part(writer)
     except BaseException:
         _keep(target.output, others, json.dumps(settings))
         raise
-    if writer.frames:
-        parts = [*parts, writer.path]
     if not parts:
-        raise OutputError(f"{source.name} gave no frame: nothing was written.")
+        raise ClipError(f"{source.name} gave no frame: nothing was written.")
     with write_atomically(target.output, overwrite=target.overwrite) as partial:
-        assemble(parts, partial, others)
+        notes += assemble(parts, partial, others)
     for path in parts:
         path.unlink()
     return Result(run, frames, encoder.name, [*notes, *source.warnings])
+
+
+def _check_part(writer: PartWriter) -> None:
+    """Raise `OutputError` unless all frames can be read back: a full disk may tell nobody."""
+    found = sum(1 for _ in part_packets(writer.path))
+    if found != writer.frames:
+        raise OutputError(f"{writer.path} cannot be written: {found} of its {writer.frames} frames reached the disk.")
 
 
 def _keep(output: Path, others: Any, comment: str) -> None:
@@ -154,7 +180,7 @@ def _keep(output: Path, others: Any, comment: str) -> None:
             return
         if others is not None:
             stop = end if others.end is None else min(end, others.end)
-            others, _ = companions(others.path, ".mp4", others.offset, others.start_cut, stop)
+            others, _ = companions(others.path, parts[0].suffix, others.offset, others.start_cut, stop)
         with write_atomically(parts[0], overwrite=True) as joined:
             assemble(parts, joined, others, comment)
         for path in parts[1:]:
@@ -163,49 +189,77 @@ def _keep(output: Path, others: Any, comment: str) -> None:
         return  # the failure that brought us here is what the user must read
 
 
-def _to_gif(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
-    partial = target.output.with_name(f"{target.output.stem}.partial.gif")
-    sink = GifSink(partial, source.info)
-    run = _flow(source, work, sink, None, progress)
+def _to_animation(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
+    partial = _partial_animation(target.output)
+    sink = AnimationSink(partial, source.info)
+    try:
+        run = _flow(source, work, sink, None, progress)
+        if sink.frames and not is_whole(partial):
+            raise OutputError(f"{partial} cannot be written: its end did not reach the disk.")
+    except BaseException:
+        if partial.suffix.lower() != ".gif" and partial.exists() and not is_whole(partial):
+            partial.unlink()  # a GIF plays without its end, the others do not
+        raise
     if not sink.frames:
-        raise OutputError(f"{source.name} gave no frame: nothing was written.")
-    partial.replace(target.output)
-    return Result(run, 0, "gif", source.warnings)
+        raise ClipError(f"{source.name} gave no frame: nothing was written.")
+    try:
+        partial.replace(os.path.realpath(target.output))
+    except OSError as error:
+        raise OutputError(f"{target.output} cannot be written ({reason(error)}).") from error
+    return Result(run, 0, target.output.suffix.lower()[1:], source.warnings)
+
+
+def _partial_animation(output: Path) -> Path:
+    return output.with_name(f"{output.stem}.partial{output.suffix}")
 
 
 def _to_folder(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
-    finished = 0
-    last = None
+    settings: Settings = json.loads(json.dumps({**target.settings, "format": target.frames}))
+    finished, last = 0, None
     if target.resume:
-        finished = len(_pictures_in(target.output))
-        last = _time_of(source, finished)
-    sink = FolderSink(target.output, target.frames, overwrite=target.overwrite, first=finished)
+        names = source.names if isinstance(source, FolderSource) else None
+        finished = finished_frames(target.output, target.frames, names, settings)
+        last = (finished - 1 if finished else None) if names is not None else _time_of(source, finished)
+    sink = FolderSink(
+        target.output,
+        target.frames,
+        overwrite=target.overwrite or target.resume,  # what is there is ours: frames after a gap are made again
+        first=finished,
+        settings=settings,
+    )
     run = _flow(source, work, sink, last, progress)
+    if not run.items and not finished:
+        raise ClipError(f"{source.name} gave no frame: nothing was written.")
     return Result(run, finished, target.frames, source.warnings)
 
 
 def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Report | None) -> Run:
     """Run the pipeline and close the sink, whatever happens; the first failure counts."""
     shown = 0.0
+    before = -1 if last is None else last
+    warmed_up = 0
 
     def write(frame: Frame) -> None:
-        nonlocal shown
+        nonlocal shown, warmed_up
+        if frame.time <= before:  # was wanted for what it leaves behind in the stages
+            warmed_up += 1
+            return
         sink.add(frame)
         shown = float((frame.time + (frame.duration or 0)) * source.info.time_base)
 
-    pipeline = Pipeline(source.frames(last), work.stages, write)
+    pipeline = Pipeline(source.frames(last, work.warm_up), work.stages, write)
     try:
-        run = pipeline.run((lambda done: progress(done, shown)) if progress else None)
+        run = pipeline.run((lambda done: progress(done - warmed_up, shown)) if progress else None)
     except BaseException:
         if not pipeline.stuck:
             with contextlib.suppress(OutputError):  # the first failure is the one to tell
                 sink.close()
         raise
     sink.close()
-    return run
+    return replace(run, items=run.items - warmed_up)
 
 
-def _fingerprint(source: Source, target: Target, encoder: Encoder) -> dict[str, Any]:
+def _fingerprint(source: Source, target: Target, encoder: Encoder) -> Settings:
     """What the encoded pictures depend on, as JSON gives it back."""
     av = import_av()
     own = {
@@ -216,14 +270,8 @@ def _fingerprint(source: Source, target: Target, encoder: Encoder) -> dict[str, 
         "encoder": encoder.name,
         "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
     }
-    result: dict[str, Any] = json.loads(json.dumps(own))
+    result: Settings = json.loads(json.dumps(own))
     return result
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in READABLE and path.name[0] != "."]
 
 
 def _time_of(source: Source, count: int) -> int | None:

@@ -82,6 +82,10 @@ class Work(Protocol):
     def stages(self) -> list[Stage]:
         """In order."""
 
+    @property
+    def warm_up(self) -> int:
+        """How many frames before one it depends on; these are worked on and thrown away where work begins anew."""
+
 
 @dataclass
 class Run:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnst.array_types import UInt8Image
 from fastnst.runtime.video._pyav import import_av
 from fastnst.runtime.video.tone_mapping import HLG, PQ, ToneMapper
 from fastnst.runtime.video.types import Colors
@@ -14,6 +15,7 @@ _HD = 720  # lines from which an untagged picture is taken as BT.709, below it a
 _BT709, _UNKNOWN, _FCC, _BT470BG, _BT601, _SMPTE240M, _BT2020 = 1, 2, 4, 5, 6, 7, 9  # H.273, table 4
 _SWSCALE = {_BT709: "ITU709", _FCC: "FCC", _BT470BG: "ITU601", _BT601: "ITU601", _SMPTE240M: "SMPTE240M"}
 _SWSCALE |= {_BT2020: "BT2020", 10: "BT2020"}
+_REDUCTION: dict[str, Any] = {"interpolation": "BICUBIC", "threads": 1}
 
 
 class ToRGB:
@@ -27,7 +29,7 @@ class ToRGB:
     def __init__(self, first: Any, max_size: int | None = None) -> None:
         av = import_av()
         self.turns, self.mirrored = _orientation(first)
-        width, height = _reduced(first.width, first.height, max_size)
+        width, height = reduced_size(first.width, first.height, max_size)
         self._stored = (width, height)
         self.size = (height, width) if self.turns % 2 else (width, height)
         self._matrix = _matrix(first)
@@ -37,10 +39,10 @@ class ToRGB:
         self._to_planes = av.video.reformatter.VideoReformatter()  # keeps its tables from frame to frame
         self._to_rgb = av.video.reformatter.VideoReformatter()
 
-    def __call__(self, frame: Any) -> np.ndarray:
+    def __call__(self, frame: Any) -> UInt8Image:
         """Convert one frame."""
         width, height = self._stored
-        options: dict[str, Any] = {"interpolation": "BICUBIC", "threads": 1}
+        options = _REDUCTION
         if self._tone_mapper is not None:
             frame = self._to_planes.reformat(
                 frame, width, height, "gbrp16le", src_colorspace=_SWSCALE[self._matrix], **options
@@ -50,7 +52,7 @@ class ToRGB:
         else:
             colours = {} if frame.format.is_rgb else {"src_colorspace": _SWSCALE[self._matrix]}
             rgb = self._to_rgb.reformat(frame, width, height, "rgb24", **colours, **options)
-        pixels: np.ndarray = rgb.to_ndarray()
+        pixels: UInt8Image = rgb.to_ndarray()
         if self.mirrored:
             pixels = pixels[:, ::-1]
         return np.ascontiguousarray(np.rot90(pixels, self.turns))
@@ -64,7 +66,7 @@ class FromRGB:
         self._format, self._colors = pixel_format, colors
         self._reformatter = self._av.video.reformatter.VideoReformatter()
 
-    def __call__(self, rgb: np.ndarray) -> Any:
+    def __call__(self, rgb: UInt8Image) -> Any:
         """Convert one picture."""
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         options = {"dst_colorspace": _SWSCALE[self._colors.matrix], "dst_color_range": "MPEG"}
@@ -74,7 +76,34 @@ class FromRGB:
         return frame
 
 
-def _reduced(width: int, height: int, max_size: int | None) -> tuple[int, int]:
+class Reducer:
+    """Makes pictures smaller, the same for clips, folders and the camera; one object for pictures of one size.
+
+    Args:
+        max_size: the long side in pixels; None leaves everything as it is.
+    """
+
+    def __init__(self, max_size: int | None) -> None:
+        self._max_size = max_size
+        self._reformatter: Any = None
+
+    def __call__(self, pixels: UInt8Image) -> UInt8Image:
+        """uint8 `[H, W, 3]` RGB or `[H, W]`, reduced by bicubic interpolation over the area."""
+        height, width = pixels.shape[:2]
+        size = reduced_size(width, height, self._max_size)
+        if size == (width, height):
+            return pixels
+        av = import_av()
+        if self._reformatter is None:
+            self._reformatter = av.video.reformatter.VideoReformatter()
+        kind = "gray" if pixels.ndim == 2 else "rgb24"
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
+        small: UInt8Image = self._reformatter.reformat(frame, *size, kind, **_REDUCTION).to_ndarray()
+        return small
+
+
+def reduced_size(width: int, height: int, max_size: int | None) -> tuple[int, int]:
+    """Width and height with the long side at most `max_size`; made even, which every encoder takes."""
     if max_size is None or max(width, height) <= max_size:
         return width, height
     factor = max_size / max(width, height)

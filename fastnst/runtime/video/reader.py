@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +12,16 @@ from typing import Any
 
 from fastnst.errors import ClipError, ConfigError
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
-from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.runtime.video._pyav import import_av, open_input, reason
+from fastnst.runtime.video.deinterlace import Deinterlacer
 from fastnst.runtime.video.pixel_formats import ToRGB
+from fastnst.runtime.video.timeline import Timeline
 from fastnst.runtime.video.types import ClipInfo, Frame
 
 _TIMES_JUMP = 0x0200  # AVFMT_TS_DISCONT: in MPEG-TS and the like the first time stamp means nothing
 _CUT_SHORT = 0.5  # seconds that may be missing at the end before it is worth a word
+_MOST_DAMAGED = 1000  # packets
+_INDEXED = ("mov", "matroska", "asf", "nut", "mxf")  # times that can be sought; elsewhere packets are read through
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Cut:
 
 
 class VideoSource:
-    """A clip in any format that FFmpeg reads.
+    """A clip in any format that FFmpeg reads, progressive: interlaced pictures are made whole.
 
     Args:
         path: the file.
@@ -43,9 +48,9 @@ class VideoSource:
 
     Attributes:
         offset: seconds that are taken from all of the file's times, audio's too.
-        warnings: sentences about damage that was met and survived.
+        warnings: sentences about what was met and survived.
 
-    Raises `ClipError` for what is missing, no clip, without a picture, or ends before `cut.start`.
+    Raises `ClipError` for what is missing, not a clip, without a picture, or ends before `cut.start`.
     """
 
     def __init__(self, path: Path, max_size: int | None = None, cut: Cut | None = None) -> None:
@@ -57,20 +62,25 @@ class VideoSource:
             self._tick = Fraction(stream.time_base)
             first = _first_frame(container, stream, path)
             self._to_rgb = ToRGB(first, max_size)
-            self._format_flags = int(container.format.flags)
-            origin = Fraction(container.start_time or 0, 1_000_000) if self._format_flags & _TIMES_JUMP else Fraction(0)
+            self._jumping = times_may_jump(container)
+            self._indexed = container.format.name.split(",")[0] in _INDEXED and not self._jumping
+            # AVI counts packets, not times: pictures are shown in the order in which they come out of the decoder.
+            self._counted = container.format.name == "avi"
+            origin = Fraction(container.start_time or 0, 1_000_000) if self._jumping else Fraction(0)
+            delay = Fraction(first.dts or 0) * self._tick if self._counted else Fraction(0)
             length = _length(container, stream)
             self.info = self._describe(stream, length)
             self._ticks = int(self._tick / self.info.time_base)  # of the result in one of the file
-            self._offset_ticks = math.ceil((origin + self._cut.start) / self._tick) * self._ticks
+            self._delay = int(delay / self._tick)
+            self._offset_ticks = math.ceil((origin + self._cut.start) / self.info.time_base)
             self._natural_end = length
         if min(self._to_rgb.size) < SMALLEST_SIDE:
             raise ClipError(
                 f"{path}: frames of {self.info.width}×{self.info.height} pixels are too small:"
                 f" {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
             )
-        if length is not None and self._cut.start >= length > 0:
-            raise ClipError(f"{path} is {length:.2f} s long: --start {float(self._cut.start):g} leaves nothing of it.")
+        if not self._jumping and length is not None and self._cut.start >= length > 0:
+            raise self._cut_to_nothing(length)
 
     @property
     def offset(self) -> Fraction:
@@ -87,52 +97,109 @@ class VideoSource:
         """Where the wanted part ends, in seconds of the result; None for the file's end."""
         return None if self._cut.end is None else self._cut.end - self._cut.start
 
-    def frames(self, after: int | None = None) -> Iterator[Frame]:
-        """The frames of the cut in order; only those later than `after` ticks, if given."""
-        wanted = self._offset_ticks if after is None else after + self._offset_ticks
-        seekable = not self._format_flags & _TIMES_JUMP
-        if wanted > 0 and seekable and (after is not None or self._cut.start):
-            frames = self._from(wanted // self._ticks)
-            first = next(frames, None)
-            if first is not None and first.time + self._offset_ticks <= wanted:
-                yield from self._within((frame for frame in _chain(first, frames)), after)
-                return
-            frames.close()  # the index led too far: read from the beginning
-        yield from self._within(self._from(None), after)
+    def frames(self, after: int | None = None, warm_up: int = 0) -> Iterator[Frame]:
+        """The frames of the cut in order of their times.
 
-    def _within(self, frames: Iterator[Frame], after: int | None) -> Iterator[Frame]:
+        Args:
+            after: only those later than this many ticks.
+            warm_up: give so many of the frames before these, too, if there are any: for what follows frames over time.
+                They have the times of before, below zero before the cut.
+        """
+        after = -1 if after is None else after
+        frames = self._since(after, warm_up)
         end = None if self.end is None else self.end / self.info.time_base
-        seen = False
+        shown: int | None = None
         for frame in frames:
             if end is not None and frame.time >= end:
-                return
-            seen = True
-            if frame.time >= 0 and (after is None or frame.time > after):
-                yield frame
-                last = frame
-        if seen and end is None and self._natural_end is not None and "last" in locals():
-            shown = float((last.time + (last.duration or 0)) * self.info.time_base + self._cut.start)
-            if shown < self._natural_end - max(_CUT_SHORT, 0.02 * self._natural_end):
-                self.warnings.append(
-                    f"{self.name} ends at {shown:.2f} s of {self._natural_end:.2f} s: it is cut short."
-                )
+                break
+            if frame.time > after:
+                shown = frame.time + (frame.duration or 0)
+            yield frame
+        if shown is None and after < 0:
+            if self.start_cut:
+                raise self._cut_to_nothing(self._natural_end)
+            return
+        if end is None and shown is not None:
+            self._note_early_end(float(shown * self.info.time_base + self._cut.start))
+
+    def _since(self, after: int, warm_up: int) -> Iterator[Frame]:
+        """Frames later than `after`, and about `warm_up` of those before."""
+        frame_seconds = 1 / (self.info.rate or Fraction(25))
+        earliest = after - warm_up * frame_seconds / self.info.time_base
+        position = None
+        if after >= 0 or self.start_cut:  # with a neighbour more, for the deinterlacer
+            seconds = (earliest + self._offset_ticks) * self.info.time_base - 2 * frame_seconds
+            position = math.floor(seconds / self._tick) if seconds > 0 else None
+        return (frame for frame in self._from(position) if frame.time > earliest)
+
+    def _note_early_end(self, shown: float) -> None:
+        end = self._natural_end
+        if end is not None and shown < end - max(_CUT_SHORT, 0.02 * end):
+            self._warn(f"{self.name} ends at {shown:.2f} s of {end:.2f} s: it is cut short.")
+
+    def _cut_to_nothing(self, length: float | None) -> ClipError:
+        how_long = f" is {length:.2f} s long" if length is not None and not self._jumping else " ends earlier"
+        return ClipError(f"{self.name}{how_long}: --start {float(self._cut.start):g} leaves nothing of it.")
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _from(self, position: int | None) -> Generator[Frame, None, None]:
-        """Frames of the whole file, or from the key frame at or before `position` (the stream's own ticks)."""
+        """Frames of the whole file, or from a key frame at or before `position` (the stream's own ticks)."""
+        if position is not None and self._indexed:
+            frames = self._read(position, 0)
+            first = next(frames, None)
+            if first is not None and first.time + self._offset_ticks <= position * self._ticks:
+                yield first
+                yield from frames
+                return
+            frames.close()  # the index led too far: read from the beginning
+        skipped = self._packets_before(position) if position is not None and not self._indexed else 0
+        yield from self._read(None, skipped)
+
+    def _packets_before(self, position: int) -> int:
+        """How many packets there are before the last key frame that is shown at or before `position`."""
+        before = 0
+        with open_clip(self._path) as container:
+            video = video_stream(container, self._path)
+            timeline = Timeline(forward=self._jumping)
+            for number, packet in enumerate(timeline.packets(demuxed(container, self.name))):
+                if packet.stream.index != video.index or packet.dts is None:
+                    continue
+                time = packet.dts if self._counted else (packet.pts if packet.pts is not None else packet.dts)
+                if packet.dts > position:
+                    break
+                if packet.is_keyframe and time <= position:
+                    before = number
+        return before
+
+    def _read(self, position: int | None, skipped: int) -> Generator[Frame, None, None]:
+        """Frames from a place that is sought, or after so many packets."""
+        deinterlacer = Deinterlacer()
         with open_clip(self._path) as container:
             stream = video_stream(container, self._path)
             stream.thread_type = "AUTO"
             if position is not None:
                 container.seek(position, stream=stream, backward=True)
             last: int | None = None
-            for frame in self._decoded(container, stream):
-                time = frame.pts if frame.pts is not None else frame.dts
+            for frame in deinterlacer.frames(self._decoded(container, stream, skipped, position is None)):
+                time = self._time_of(frame)
                 usual = frame.duration or (int(1 / (self.info.rate * self._tick)) if self.info.rate else 1)
                 if last is not None and (time is None or time <= last):
                     time = last + max(1, usual) if time is None else last + 1
                 last = time = time or 0
                 shown, duration = self._exact(time, frame.duration)
                 yield Frame(shown - self._offset_ticks, duration, self._to_rgb(frame))
+                if deinterlacer.used:
+                    self._warn(f"{self.name} is interlaced: its pictures were made whole (bwdif).")
+
+    def _time_of(self, frame: Any) -> int | None:
+        """When a frame is shown, in ticks of the file; None if the file does not say."""
+        if self._counted:
+            return frame.dts - self._delay if frame.dts is not None else None
+        time: int | None = frame.pts if frame.pts is not None else frame.dts
+        return time
 
     def _exact(self, time: int, duration: int) -> tuple[int, int | None]:
         """Time and duration in ticks of the result.
@@ -149,25 +216,27 @@ class VideoSource:
             return ticks, duration * self._ticks or None
         return nearest, round(usual) if abs(duration * self._ticks - usual) <= self._ticks else duration * self._ticks
 
-    def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _decoded(self, container: Any, stream: Any, skipped: int, whole: bool) -> Iterator[Any]:
         """Frames of FFmpeg; damaged packets are left out and counted, a failing disk or line is an error."""
         av = import_av()
         damaged = 0
-        packets = container.demux(stream)
-        while True:
+        packets = demuxed(container, self.name)
+        timed = Timeline(forward=self._jumping).packets(packets) if whole else packets
+        for number, packet in enumerate(timed):
+            if number < skipped or packet.stream.index != stream.index:
+                continue
             try:
-                packet = next(packets)
                 yield from packet.decode()
-            except StopIteration:
-                break
             except (av.error.InvalidDataError, av.error.EOFError):
                 damaged += 1
-                if damaged > 1000:
-                    raise ClipError(f"{self.name} is damaged: more than 1000 of its packets cannot be read.") from None
+                if damaged > _MOST_DAMAGED:
+                    raise ClipError(
+                        f"{self.name} is damaged: more than {_MOST_DAMAGED} of its packets cannot be read."
+                    ) from None
             except av.error.FFmpegError as error:
                 raise ClipError(f"{self.name} cannot be read on ({reason(error)}).") from error
         if damaged:
-            self.warnings.append(f"{self.name} is damaged: {damaged} of its packets were left out.")
+            self._warn(f"{self.name} is damaged: {damaged} of its packets were left out.")
 
     def _describe(self, stream: Any, length: float | None) -> ClipInfo:
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
@@ -190,16 +259,48 @@ class VideoSource:
 def open_clip(path: Path) -> Any:
     """The opened container; raises `ClipError` in one sentence."""
     av = import_av()
-    if path.is_dir():
-        raise ClipError(f"{path} is a folder where a clip is expected.")
     try:
-        if path.stat().st_size == 0:
-            raise ClipError(f"{path} is empty (0 bytes).")
-        return av.open(str(path))
-    except (av.error.InvalidDataError, av.error.EOFError) as error:
-        raise ClipError(f"{path} is no clip, or it is damaged or cut short ({reason(error)}).") from error
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise ClipError(f"{path} cannot be opened ({reason(error)}).") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise ClipError(f"{path} is a folder where a clip is expected.")
+    if not stat.S_ISREG(found.st_mode):
+        raise ClipError(f"{path} is a pipe or a device where a clip is expected: name a file.")
+    if found.st_size == 0:
+        raise ClipError(f"{path} is empty (0 bytes).")
+    try:
+        return open_input(path)
+    except (av.error.InvalidDataError, av.error.EOFError, ValueError) as error:
+        raise ClipError(f"{path} is not a clip, or it is damaged or cut short ({reason(error)}).") from error
     except (OSError, av.error.FFmpegError) as error:
         raise ClipError(f"{path} cannot be opened ({reason(error)}).") from error
+
+
+def times_may_jump(container: Any) -> bool:
+    """Whether a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
+    return bool(int(container.format.flags) & _TIMES_JUMP)
+
+
+def demuxed(container: Any, name: str) -> Iterator[Any]:
+    """All packets in the file's order; damaged ones are passed over, a failing disk or line is a `ClipError`."""
+    av = import_av()
+    packets, damaged = container.demux(), 0
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.InvalidDataError, av.error.EOFError):
+            damaged += 1
+            if damaged > _MOST_DAMAGED:
+                raise ClipError(
+                    f"{name} is damaged: more than {_MOST_DAMAGED} of its packets cannot be read."
+                ) from None
+            continue
+        except av.error.FFmpegError as error:
+            raise ClipError(f"{name} cannot be read on ({reason(error)}).") from error
+        yield packet
 
 
 def video_stream(container: Any, path: Path) -> Any:
@@ -245,8 +346,3 @@ def _time_base(tick: Fraction, rate: Fraction | None) -> Fraction:
     if tick != Fraction(1, 1000) or rate is None or rate.denominator not in (1, 1001) or rate > 1000:
         return tick
     return Fraction(1, math.lcm(rate.numerator, 1000))
-
-
-def _chain(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from rest

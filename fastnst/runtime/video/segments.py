@@ -1,22 +1,25 @@
 """Parts: what is finished of a clip, in files that play at any moment and that a later run goes on from.
 
 A part is a fragmented MP4: whole groups of pictures are appended, so a process that is killed leaves a file that ends
-with the last whole group. The pictures alone are in it; sound joins in the end (`remux.py`).
+with the last whole group. The pictures alone are in it; sound joins in the end (`muxer.py`).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fastnst.errors import ConfigError, OutputError
-from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.errors import OutputError
+from fastnst.output_files import check_partial
+from fastnst.runtime.video._pyav import import_av, open_input, open_output, readable, reason
 from fastnst.runtime.video.encoders import Encoder, configure
+from fastnst.runtime.video.frame_marks import Settings, compare, parsed
 from fastnst.runtime.video.pixel_formats import FromRGB
 from fastnst.runtime.video.types import ClipInfo, Frame
 
@@ -32,9 +35,17 @@ def part_path(output: Path, number: int = 1) -> Path:
 def existing_parts(output: Path) -> list[Path]:
     """The parts of a clip that earlier runs left, in order."""
     found: list[Path] = []
-    while (path := part_path(output, len(found) + 1)).exists():
+    while os.path.lexists(path := part_path(output, len(found) + 1)):
         found.append(path)
     return found
+
+
+def check_parts(output: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise `OutputError` if unfinished work would go to a link, a folder, an input, or somebody else's file."""
+    for path in (part_path(output), *existing_parts(output)):
+        check_partial(path, inputs)
+        if path.exists() and not _is_ours(path):
+            raise OutputError(f"{path} was not left by an interrupted fastnst: move it away, then start again.")
 
 
 def exact_edits(time_base: Fraction) -> dict[str, str]:
@@ -48,17 +59,20 @@ class PartWriter:
     Raises `OutputError` if the file cannot be written or the encoder fails.
     """
 
-    def __init__(self, path: Path, info: ClipInfo, encoder: Encoder, settings: dict[str, Any]) -> None:
+    def __init__(self, path: Path, info: ClipInfo, encoder: Encoder, settings: Settings) -> None:
         self.path, self.frames = path, 0
         self._av = import_av()
         self._info = info
         self._to_frame = FromRGB(encoder.pixel_format, info.colors)
         self._durations: dict[int, int] = {}
+        self._held: Any = None  # the last packet: how long the clip goes on after it is known in the end only
+        self._first: int | None = None
+        self._end = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()  # PyAV opens the file with the first packet; a folder that is read-only should show now
             options = {**_FRAGMENTED, **exact_edits(info.time_base)}
-            self._container = self._av.open(str(path), "w", format="mp4", options=options)
+            self._container = open_output(path, "mp4", options)
         except (OSError, self._av.error.FFmpegError) as error:
             raise OutputError(f"{path} cannot be written ({reason(error)}).") from error
         self._container.metadata["comment"] = json.dumps(settings)
@@ -68,10 +82,11 @@ class PartWriter:
 
     def add(self, frame: Frame) -> None:
         """Encode the next frame."""
-        picture = self._to_frame(frame.shown)
+        picture = self._to_frame(frame.opaque)
         picture.pts, picture.time_base = frame.time, self._info.time_base
         if frame.duration:
             self._durations[frame.time] = frame.duration
+        self._end = frame.time + (frame.duration or 0)
         self._write(picture)
         self.frames += 1
 
@@ -80,6 +95,7 @@ class PartWriter:
         try:
             if self.frames:
                 self._write(None)
+                self._write_last()
             self._container.close()
         except (OSError, self._av.error.FFmpegError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
@@ -93,9 +109,22 @@ class PartWriter:
                 duration = self._durations.pop(packet.pts, None)
                 if duration:
                     packet.duration = duration
-                self._container.mux(packet)
+                self._first = packet.pts - packet.dts if self._first is None else self._first
+                packet, self._held = self._held, packet
+                if packet is not None:
+                    self._container.mux(packet)
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
+
+    def _write_last(self) -> None:
+        """The last packet is not the last picture, where pictures are encoded ahead; the file ends when that ends."""
+        packet, self._held = self._held, None
+        if packet is None:
+            return
+        rest = self._end - packet.dts - (self._first or 0)
+        if rest > 0:
+            packet.duration = rest
+        self._container.mux(packet)
 
 
 @dataclass(frozen=True)
@@ -107,7 +136,7 @@ class Progress:
     frames: int
 
 
-def take_up(output: Path, settings: dict[str, Any], time_base: Fraction) -> Progress:
+def take_up(output: Path, settings: Settings, time_base: Fraction) -> Progress:
     """What can be gone on from.
 
     Raises `ConfigError` if the parts were made with other settings: the halves would not fit together.
@@ -118,7 +147,7 @@ def take_up(output: Path, settings: dict[str, Any], time_base: Fraction) -> Prog
         if not times:
             path.unlink()  # killed before the first group was whole
             continue
-        _compare(path, _settings(path), settings)
+        compare(path, _settings(path) or {}, settings)
         parts.append(path)
         last = round(max(times) / time_base)
         frames += len(times)
@@ -134,7 +163,7 @@ def part_packets(path: Path) -> Iterator[Any]:
     if not whole:
         return
     try:
-        with av.open(str(path)) as container:
+        with open_input(path) as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.pts is not None and packet.pos is not None and packet.pos + packet.size <= whole:
                     yield packet
@@ -160,22 +189,22 @@ def _whole_bytes(path: Path) -> int:
     return whole if header_seen else 0
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    av = import_av()
-    with av.open(str(path)) as container:
-        try:
-            found = json.loads(container.metadata.get("comment", ""))
-        except ValueError:
-            found = None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} was not left by an interrupted fastnst: move it away, then start again.")
-    return found
+def _settings(path: Path) -> Settings | None:
+    """What a part says that it was made with; None for a file that says no such thing."""
+    with open_input(path) as container:
+        return parsed(readable(container.metadata.get("comment", "")))
 
 
-def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ConfigError(
-                f"{path} was begun with {name} {found.get(name)}, not {value}:"
-                " give the same options to go on, or --overwrite instead of --resume to start again."
-            )
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a part: empty, torn before its description, or with settings in it."""
+    if path.stat().st_size == 0:
+        return True
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"ftyp":
+            return False
+    if not _whole_bytes(path):
+        return True
+    try:
+        return _settings(path) is not None
+    except (OSError, ValueError, import_av().error.FFmpegError):
+        return False

@@ -19,6 +19,9 @@ from fastnst.runtime.video.pipeline import Stage
 from fastnst.runtime.video.types import Frame
 
 _GPU_BATCH = 4  # frames; a CPU gains nothing from batches
+# Frames until what came before them is forgotten: 0.85⁶⁰ and 0.6²⁰ are less than half a level of 255.
+_SMOOTHING_LASTS = 60
+_MATTES_LAST = 20
 
 
 class FrameStylist:
@@ -41,6 +44,13 @@ class FrameStylist:
         self._model = stylizer.model
         self._finisher = Finisher(options or RestyleOptions(), portrait)
         self._batch = batch or (_GPU_BATCH if stylizer.model.provider in ("cuda", "tensorrt") else 1)
+
+    @property
+    def warm_up(self) -> int:
+        """How many frames before one its picture depends on."""
+        if self._finisher.options.smooth:
+            return _SMOOTHING_LASTS
+        return 0 if self._finisher.portrait is None else _MATTES_LAST
 
     @property
     def stages(self) -> list[Stage]:
@@ -86,6 +96,7 @@ class FrameMattes:
 
     def __init__(self, portrait: Portrait, kind: str, *, grey: bool = False) -> None:
         self._portrait, self._kind, self._grey = portrait, kind, grey
+        self.warm_up = _MATTES_LAST
 
     @property
     def stages(self) -> list[Stage]:

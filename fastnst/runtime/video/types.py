@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+import numpy as np
+
 from fastnst.array_types import FloatPlane, UInt8Image
 
 
@@ -37,6 +39,27 @@ class Frame:
         """The picture to show: what was made of it, else the source's."""
         return self.rgb if self.stylized is None else self.stylized
 
+    @property
+    def layered(self) -> UInt8Image:
+        """`shown` with the transparency of the source, and with its own where it has one; as it is without any."""
+        shown = self.shown
+        if self.alpha is None or shown.ndim != 3:
+            return shown
+        if shown.shape[2] == 3:
+            return np.dstack((shown, self.alpha))
+        both = shown[..., 3].astype(np.uint16) * self.alpha
+        return np.dstack((shown[..., :3], ((both + 127) // 255).astype(np.uint8)))
+
+    @property
+    def opaque(self) -> UInt8Image:
+        """`shown`, uint8 `[H, W, 3]`, with what is transparent laid on white."""
+        layers = self.layered
+        if layers.shape[2] == 3:
+            return layers
+        alpha = layers[..., 3:].astype(np.uint16)
+        mixed = layers[..., :3] * alpha + 255 * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
+
 
 @dataclass(frozen=True)
 class Colors:
@@ -58,6 +81,7 @@ class ClipInfo:
         duration: seconds, None if unknown.
         sample_aspect: width of a pixel over its height.
         colors: the tags for the result.
+        plays: how often an animation plays; 0 without end, None for what is not one.
     """
 
     width: int
@@ -67,6 +91,7 @@ class ClipInfo:
     duration: float | None = None
     sample_aspect: Fraction | None = None
     colors: Colors = field(default_factory=Colors)
+    plays: int | None = None
 
 
 class Source(Protocol):
@@ -76,8 +101,11 @@ class Source(Protocol):
     info: ClipInfo
     warnings: list[str]
 
-    def frames(self, after: int | None = None) -> Iterator[Frame]:
-        """The frames in order of their times; only those later than `after` ticks, if given."""
+    def frames(self, after: int | None = None, warm_up: int = 0) -> Iterator[Frame]:
+        """The frames in order of their times; only those later than `after` ticks, if given.
+
+        `warm_up` asks for about so many of the frames before, too, as far as there are any; their times tell them.
+        """
 
 
 class Sink(Protocol):

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError
-from fastnst.losses.objective import NORMALIZATIONS, LossTerms, Objective, ObjectiveConfig
+from fastnst.losses.config import NORMALIZATIONS, ObjectiveConfig, objective_config
+from fastnst.losses.objective import LossTerms, Objective
+from fastnst.losses.style import StyleTerm
 from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
 
 LAYERS = (
@@ -29,7 +36,13 @@ def config(**changes: object) -> ObjectiveConfig:
 
 
 def measure(objective: Objective, image: Tensor, photo: Tensor, **masks: Tensor) -> LossTerms:
-    return objective(image, objective.content_target(photo), **masks)
+    return objective(image, objective.content_target(photo), masks=masks)
+
+
+def style_term(objective: Objective) -> StyleTerm:
+    term = objective.terms["style"]
+    assert isinstance(term, StyleTerm)
+    return term
 
 
 def slow_terms(perceptual: PerceptualNetwork, image: Tensor, photo: Tensor, painting: Tensor, form: str):
@@ -75,9 +88,9 @@ def test_terms_equal_the_slow_formula(perceptual: PerceptualNetwork, form: str) 
     objective.set_style([painting])
     terms = measure(objective, image, photo)
     content, style = slow_terms(perceptual, image, photo, painting, form)
-    assert terms.content.item() == pytest.approx(content.item(), rel=1e-4)
-    assert terms.style.item() == pytest.approx(style.item(), rel=1e-4)
-    weighted = terms.content + 10 * terms.style + 0.5 * terms.tv
+    assert terms["content"].item() == pytest.approx(content.item(), rel=1e-4)
+    assert terms["style"].item() == pytest.approx(style.item(), rel=1e-4)
+    weighted = terms["content"] + 10 * terms["style"] + 0.5 * terms["tv"]
     assert terms.total.item() == pytest.approx(weighted.item(), rel=1e-6)
 
 
@@ -85,8 +98,8 @@ def test_the_photo_has_no_content_loss_and_the_painting_no_style_loss(perceptual
     photo, painting = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 24)
     objective = Objective(perceptual, config())
     objective.set_style([painting])
-    assert measure(objective, photo, photo).content.item() == 0
-    assert measure(objective, painting, painting).style.item() < 1e-10
+    assert measure(objective, photo, photo)["content"].item() == 0
+    assert measure(objective, painting, painting)["style"].item() < 1e-10
 
 
 def test_a_black_picture_is_as_wrong_as_can_be_in_relative_terms(perceptual: PerceptualNetwork) -> None:
@@ -97,8 +110,8 @@ def test_a_black_picture_is_as_wrong_as_can_be_in_relative_terms(perceptual: Per
     objective = Objective(perceptual, config())
     objective.set_style([torch.rand(1, 3, 16, 16)])
     terms = measure(objective, torch.zeros(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
-    assert terms.content.item() == pytest.approx(1)
-    assert terms.style.item() == pytest.approx(1)
+    assert terms["content"].item() == pytest.approx(1)
+    assert terms["style"].item() == pytest.approx(1)
 
 
 def test_relative_terms_do_not_change_with_the_scale_of_the_features(perceptual: PerceptualNetwork) -> None:
@@ -130,7 +143,7 @@ def test_two_paintings_are_averaged_by_weight(perceptual: PerceptualNetwork) -> 
     targets = []
     for paintings, weights in (([first], None), ([second], None), ([first, second], [3.0, 1.0])):
         objective.set_style(paintings, weights)
-        targets.append(objective.style_target("conv1_1").clone())
+        targets.append(style_term(objective).target("conv1_1").clone())
     assert torch.allclose(targets[2], 0.75 * targets[0] + 0.25 * targets[1], atol=1e-6)
 
 
@@ -142,10 +155,10 @@ def test_masks_weigh_positions(perceptual: PerceptualNetwork) -> None:
     left[..., :16] = 1
     objective = Objective(perceptual, config())
     objective.set_style([photo], masks=[left])
-    assert measure(objective, image, photo, content_mask=left).content.item() == 0
-    assert measure(objective, image, photo, content_mask=1 - left).content.item() > 0
-    assert measure(objective, image, photo, style_mask=left).style.item() < 1e-8
-    assert measure(objective, image, photo, style_mask=1 - left).style.item() > 1e-4
+    assert measure(objective, image, photo, content=left)["content"].item() == 0
+    assert measure(objective, image, photo, content=1 - left)["content"].item() > 0
+    assert measure(objective, image, photo, style=left)["style"].item() < 1e-8
+    assert measure(objective, image, photo, style=1 - left)["style"].item() > 1e-4
 
 
 def test_targets_stay_out_of_checkpoints(perceptual: PerceptualNetwork) -> None:
@@ -206,3 +219,62 @@ def test_meaningless_styles_are_refused(perceptual: PerceptualNetwork, paintings
 def test_without_a_style_it_says_so(perceptual: PerceptualNetwork) -> None:
     with pytest.raises(ConfigError, match="call set_style first"):
         measure(Objective(perceptual, config()), torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
+
+
+@pytest.mark.slow
+def test_a_new_term_is_an_option_a_sum_and_a_region() -> None:
+    """In an interpreter of its own, where the registry has one line more."""
+    script = """
+import json, sys
+from pathlib import Path
+text = Path("fastnst/losses/registry.py").read_text()
+line = '    "tests.losses.brightness:BrightnessTerm",'
+import types, fastnst.losses
+module = types.ModuleType("fastnst.losses.registry")
+module.__file__ = "fastnst/losses/registry.py"
+sys.modules["fastnst.losses.registry"] = module
+exec(compile(text.replace("_CLASSES = (", "_CLASSES = (" + chr(10) + line), module.__file__, "exec"), module.__dict__)
+import torch
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
+from fastnst.losses.regions import MatteWeights, matte_terms
+from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
+from fastnst.reference.recipes import setting_options
+network = PerceptualNetwork(ARCHITECTURES["alexnet"], TORCHVISION)
+config = ObjectiveConfig(content_layers=["relu1"], style_layers=["relu1"], brightness_weight=3.0)
+objective = Objective(network, config)
+objective.set_style([torch.rand(1, 3, 64, 64)])
+photo, image = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), 0.5)
+target = objective.content_target(photo)
+terms = objective(image, target).floats()
+regions = matte_terms(objective, image, target, torch.ones(1, 1, 64, 64), MatteWeights(brightness_inside=2.0))
+print(json.dumps({"terms": terms, "rest": terms["content"] + 10 * terms["style"],
+    "inside": float(regions[0]["brightness"]), "option": setting_options()["brightness_weight"].about}))
+"""
+    root = Path(__file__).parents[2] if Path(__file__).parent.name == "losses" else Path(__file__).parents[1]
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
+    assert found.returncode == 0, found.stderr
+    numbers = json.loads(found.stdout)
+    assert numbers["terms"]["brightness"] == pytest.approx(0.25)
+    assert numbers["terms"]["total"] == pytest.approx(numbers["rest"] + 3 * 0.25, rel=1e-5)
+    assert numbers["inside"] == pytest.approx(2 * 0.25 + 0.25)
+    assert numbers["option"] == "weight of the brightness term."
+
+
+def test_keys_of_older_files_are_read() -> None:
+    old = {
+        "content_layers": ["relu2_1"],
+        "style_weight": 8.0,
+        "weave_weight": 2000.0,
+        "temporal": 4.0,
+        "padding": "zeros",
+    }
+    found = objective_config(old)
+    assert found.weights == {"content": 1.0, "style": 8.0, "tv": 0.0, "periodicity": 2000.0, "temporal": 4.0}
+    assert found.content_layers == ["relu2_1"]
+    assert found.for_pictures().weights == found.weights | {"periodicity": 0.0, "temporal": 0.0}
+
+
+def test_a_layer_is_read_raw_only_where_all_readers_allow_it(perceptual: PerceptualNetwork) -> None:
+    assert Objective(perceptual, config())._raw == {"conv1_1"}  # relu2_1 is a content layer too
+    assert Objective(perceptual, config(statistic="mean_std"))._raw == frozenset()

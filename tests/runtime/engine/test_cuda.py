@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fastnst.errors import ConfigError
-from fastnst.runtime import StyleModel, available_styles
+from fastnst.errors import ConfigError, ModelError
+from fastnst.runtime import StyleMetadata, StyleModel, available_styles
 from fastnst.runtime.engine import providers
+from fastnst.runtime.engine.contract import SAME_PICTURE
 from fastnst.runtime.engine.cuda import attempts, open_gpu
 from fastnst.runtime.engine.io_binding import BoundSession
+from fastnst.runtime.engine.reference import Reference
 from fastnst.runtime.engine.session import UnavailableError, warn_once
+from tests.conftest import write_model
 
 
 class OrtError(Exception):
@@ -44,7 +48,7 @@ class Value:
         self.pixels[...] = pixels
 
     def numpy(self) -> np.ndarray:
-        return self.pixels
+        return self.pixels.copy()  # from the device
 
 
 class RunOptions:
@@ -65,7 +69,6 @@ class Session:
             if isinstance(entry, tuple):
                 self.options |= entry[1]
         self.graphs: list[str] = []
-        self.released: list[int] = []
         self.error = 0
         self.fails_to_record = False
 
@@ -77,9 +80,6 @@ class Session:
 
     def get_outputs(self) -> list[Any]:
         return [SimpleNamespace(name="stylized", type="tensor(uint8)", shape=["N", "H", "W", 3])]
-
-    def get_modelmeta(self) -> Any:
-        return SimpleNamespace(custom_metadata_map={"fastnst.format_version": "1", "fastnst.name": "negative"})
 
     def run(self, _names: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         return [np.clip(255 - feed["image"].astype(int) + self.error, 0, 255).astype(np.uint8)]
@@ -94,11 +94,8 @@ class Session:
         graph = options.entries["gpu_graph_id"] if options else "none"
         self.graphs.append(graph)
         if self.fails_to_record and graph not in ("none", "-1"):
-            raise OrtError("capture failed\nat a line\nand another")
+            raise RuntimeError("capture failed\nat a line\nand another")  # the bindings raise no type of their own here
         binding.stylized.pixels[...] = 255 - binding.image.pixels
-
-    def release_captured_graph(self, graph: int) -> None:
-        self.released.append(graph)
 
 
 class FakeOrt(SimpleNamespace):
@@ -116,7 +113,10 @@ class FakeOrt(SimpleNamespace):
     def get_available_providers(self) -> list[str]:
         return self.available
 
-    def InferenceSession(self, path: str, options: Any, providers: list[Any]) -> Session:  # noqa: N802
+    def InferenceSession(  # noqa: N802
+        self, path: str, options: Any, providers: list[Any], enable_fallback: int = 1
+    ) -> Session:
+        assert enable_fallback == 0, "onnxruntime would go on with the CPU by itself"
         session = Session(path, options, providers)
         reason = self.broken(session)
         if reason:
@@ -137,9 +137,12 @@ def ort(monkeypatch: pytest.MonkeyPatch) -> FakeOrt:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    path = tmp_path / "negative.onnx"
-    path.write_bytes(b"a model")
-    return path
+    return train_anew(tmp_path / "negative.onnx", 0)
+
+
+def train_anew(path: Path, number: int) -> Path:
+    """Another model in place of this one."""
+    return write_model(path, properties=StyleMetadata(name="negative", steps=number).to_properties())
 
 
 def frame(height: int = 20, width: int = 24, seed: int = 0) -> np.ndarray:
@@ -160,9 +163,77 @@ def test_cuda_runs_with_kept_buffers_and_records_what_repeats(ort: FakeOrt, mode
     for _ in range(3):
         opened(frame(30, 40))
     assert session.graphs[4:] == ["-1", "-1", "2"]
-    for width in (16, 17, 18):  # one more shape than is kept
-        opened(frame(16, width))
-    assert session.released == [1]
+
+
+def test_graphs_are_bounded_by_opening_anew(ort: FakeOrt, model: Path) -> None:
+    opened = StyleModel(model, "cuda")
+    first = ort.opened[-1]
+    for width in range(20, 28):  # onnxruntime frees no graph while its session lives
+        for _ in range(4):
+            opened(frame(16, width))
+    assert len(set(first.graphs)) == 1 + 8
+    assert ort.opened[-1] is first
+    for _ in range(4):
+        assert np.array_equal(opened(frame(16, 40)), 255 - frame(16, 40))
+    assert ort.opened[-1] is not first
+    assert ort.opened[-1].options["enable_cuda_graph"] == 1
+    assert len(ort.opened[-1].graphs) == 4
+
+
+def test_each_thread_warms_up_and_records_by_itself(ort: FakeOrt, model: Path) -> None:
+    opened = StyleModel(model, "cuda")
+    for _ in range(3):
+        opened(frame())
+    thread = threading.Thread(target=lambda: [opened(frame()) for _ in range(3)])
+    thread.start()
+    thread.join()
+    assert ort.opened[-1].graphs == ["-1", "-1", "1", "-1", "-1", "2"]
+
+
+def test_a_gpu_that_fails_for_good_is_told_in_one_sentence(
+    ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = StyleModel(model, "cuda")
+    opened(frame())
+
+    def fail(self: Session, *_: Any) -> None:
+        raise RuntimeError("CUDA failure 999: unknown error ; GPU=0\nand a page more")
+
+    monkeypatch.setattr(Session, "run_with_iobinding", fail)
+    with pytest.raises(
+        ModelError, match=r"negative.onnx failed while it ran \(CUDA failure 999: unknown error ; GPU=0\)"
+    ):
+        opened(frame())
+
+
+def test_a_verdict_belongs_to_a_card_and_its_driver(ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastnst.runtime.engine.cuda.gpu_name", lambda: "one card, driver 1")
+    assert StyleModel(model, "tensorrt").precision == "f16"
+    ort.errors = lambda session: 9 if session.options.get("trt_fp16_enable") else 0
+    assert StyleModel(model, "tensorrt").precision == "f16"  # as judged before
+    monkeypatch.setattr("fastnst.runtime.engine.cuda.gpu_name", lambda: "one card, driver 2")
+    assert StyleModel(model, "tensorrt").precision == "tf32"
+
+
+def test_auto_tries_tensorrt_only_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/nvidiactl" or real_exists(path))
+    monkeypatch.setattr(providers, "openvino_version", lambda: None)
+    listed = SimpleNamespace(get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"])
+    monkeypatch.setattr(providers, "_has_library", lambda _: False)
+    assert providers._plausible(listed) == ["cuda"]
+    monkeypatch.setattr(providers, "_has_library", lambda name: "nvinfer" in name)
+    assert providers._plausible(listed) == ["tensorrt", "cuda"]
+
+
+@pytest.mark.parametrize(("built_for", "package"), [("12.8", "tensorrt-cu12"), ("13.0", "tensorrt-cu13")])
+def test_tensorrts_remedy_names_the_cuda_of_the_installed_onnxruntime(
+    ort: FakeOrt, model: Path, built_for: str, package: str
+) -> None:
+    ort.cuda_version = built_for
+    ort.broken = lambda session: "no libnvinfer" if session.options else None
+    with pytest.raises(ConfigError, match=f'pip install "{package}<11"'):
+        StyleModel(model, "tensorrt")
 
 
 def test_a_resident_run_replays_without_transfers(ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +276,10 @@ def test_precision_below_40_db_is_refused(ort: FakeOrt, model: Path, caplog: pyt
     assert [record.message for record in caplog.records] == [
         "f16 is not precise enough for negative.onnx on tensorrt: another one is used."
     ]
-    model.write_bytes(b"another model")  # verdicts are kept by the file
+    train_anew(model, 1)  # verdicts are kept by the file
     ort.errors = lambda session: 9 if session.options and "use_tf32" not in session.options else 0
     assert StyleModel(model, "cuda").precision == "f32"
-    model.write_bytes(b"a third model")
+    train_anew(model, 2)
     ort.errors = lambda session: 1 if session.options else 0
     assert StyleModel(model, "tensorrt").precision == "f16"
 
@@ -229,7 +300,7 @@ def test_a_half_copy_is_judged_against_the_model_that_it_lies_beside(ort: FakeOr
     half = model.with_suffix(".fp16.onnx")
     half.write_bytes(b"half of it")
     assert StyleModel(model, "cuda").precision == "f16"
-    model.write_bytes(b"trained anew")
+    train_anew(model, 3)
     ort.errors = lambda session: 20 if session.path == half else 0
     assert StyleModel(model, "cuda").precision == "tf32"
 
@@ -257,7 +328,7 @@ def test_engines_are_cached_by_precision(ort: FakeOrt, model: Path, tmp_path: Pa
     folders = [dict(way.providers)["tensorrt"]["trt_engine_cache_path"] for way in attempts(model, "tensorrt")]
     assert len(set(folders)) == 3
     assert all(Path(folder).is_dir() for folder in folders)
-    model.write_bytes(b"trained anew")
+    train_anew(model, 3)
     assert folders[0] != dict(attempts(model, "tensorrt")[0].providers)["tensorrt"]["trt_engine_cache_path"]
 
 
@@ -295,9 +366,9 @@ def test_failures_with_the_first_picture_count_too(ort: FakeOrt, model: Path, mo
         return real(self, names, feed)
 
     monkeypatch.setattr(Session, "run", run)
-    reference = ort.InferenceSession(str(model), None, ["CPUExecutionProvider"])
+    reference = ort.InferenceSession(str(model), None, ["CPUExecutionProvider"], enable_fallback=0)
     with pytest.raises(UnavailableError, match="cudnn is missing"):
-        open_gpu(ort, model, 1, "cuda", reference, bound=True)
+        open_gpu(ort, model, 1, "cuda", Reference(reference, model, SAME_PICTURE), bound=True, is_half=False)
 
 
 def test_kept_buffers_on_the_real_onnxruntime(negative_model: Path) -> None:

@@ -1,0 +1,78 @@
+"""The options of photos and batches of them, which `stylize` and `matte` share."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastnst.errors import ConfigError
+from fastnst.images.encode import PROFILES
+from fastnst.runtime.stylizer import check_max_size
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What goes in and where results go.
+
+    Attributes:
+        inputs: photos, folders of photos, or one clip.
+        output: a file for one picture or a clip, else a folder.
+        max_size: reduce photos to this long side in pixels first.
+        overwrite: replace existing files.
+        skip_existing: leave existing files, and make only what is missing.
+        allow_huge: take pictures that may be decompression bombs.
+        profile: `srgb`, or `photo` for results in their photos' own colour profiles.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    max_size: int | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    allow_huge: bool = False
+    profile: str = "srgb"
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Declare what goes in and where results go."""
+    parser.add_argument("photos", nargs="+", type=Path, metavar="INPUT", help="photos, folders of photos, or a clip")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="a file for one picture or a clip, else a folder",
+    )
+
+
+def add_photo_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the rest."""
+    parser.add_argument("--max-size", type=int, help="reduce photos to this long side in pixels first")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--skip-existing", action="store_true", help="leave existing pictures; make what is missing")
+    parser.add_argument("--allow-huge", action="store_true", help="take pictures above 179 megapixels")
+    parser.add_argument(
+        "--color-profile",
+        metavar="WHICH",
+        default="srgb",
+        help="of results: srgb, or photo for the photo's own (default: srgb)",
+    )
+
+
+def read_photo_options(given: argparse.Namespace) -> PhotoOptions:
+    """The parsed options; raises `ConfigError` for what means nothing."""
+    if given.overwrite and given.skip_existing:
+        raise ConfigError("--overwrite and --skip-existing say the opposite of existing pictures: give one of them.")
+    if given.color_profile not in PROFILES:
+        raise ConfigError(f"--color-profile must be srgb or photo, not '{given.color_profile}'.")
+    return PhotoOptions(
+        tuple(given.photos),
+        given.output,
+        None if given.max_size is None else check_max_size(given.max_size),
+        given.overwrite,
+        given.skip_existing,
+        given.allow_huge,
+        given.color_profile,
+    )

@@ -1,0 +1,105 @@
+"""A run's folder: its name, its checkpoints, and what is left of it when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from fastnst.errors import ConfigError
+from fastnst.output_files import write_atomically
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
+_LONGEST_NAME = 100
+
+
+def check_run_name(name: str) -> None:
+    """Raise `ConfigError` for a name that is not one folder's: runs lie in `runs/<name>/version_<number>`."""
+    if not name or name in (".", "..") or any(mark in name for mark in "/\\\0") or not name.isprintable():
+        raise ConfigError(f"the name {name!r} cannot be a folder's: take letters, digits, - and _.")
+    if len(name) > _LONGEST_NAME:
+        raise ConfigError(f"the name {name[:20]}… has {len(name)} letters: {_LONGEST_NAME} is the most.")
+
+
+def next_version(folder: Path) -> Path:
+    """The first of `version_0`, `version_1`, … that is not there."""
+    number = 0
+    while (folder / f"version_{number}").exists():
+        number += 1
+    return folder / f"version_{number}"
+
+
+def run_folder(trainer: pl.Trainer) -> Path:
+    """The run's folder. All ranks must ask: Lightning broadcasts the answer of the first."""
+    return Path(trainer.log_dir or trainer.default_root_dir)
+
+
+class LatestCheckpoints(ModelCheckpoint):
+    """The two latest checkpoints, by step, and `last.ckpt`.
+
+    A class of its own, so that Lightning lets a user's own checkpoint callbacks stand beside it.
+    """
+
+    def __init__(self, every: int) -> None:
+        super().__init__(
+            every_n_train_steps=every,
+            filename="{step:06d}",
+            auto_insert_metric_name=False,
+            monitor="step",
+            mode="max",
+            save_top_k=2,
+            save_last=True,
+        )
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints written beside their place and renamed: the one that was there stays whole until the next is."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write one. Raises `OutputError` if that cannot be done; nothing has changed then."""
+        if "://" in str(path):  # a remote address, which Lightning knows to write
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        with write_atomically(path, overwrite=True) as partial, partial.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def is_out_of_space(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, tells of a full disk; libraries hide it in errors of their own."""
+    while error is not None:
+        if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint below a run's folder that is whole, or None."""
+    found = [path for path in folder.glob("checkpoints/*.ckpt") if not path.name.startswith(".")]
+    for path in sorted(found, key=lambda one: (one.stat().st_mtime, one.name), reverse=True):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is None:
+                    return path
+        except (OSError, zipfile.BadZipFile):
+            continue
+    return None
+
+
+def out_of_space(folder: Path, step: int) -> str:
+    """The sentence for a training that a full disk has ended: what is kept, and how to go on."""
+    kept = last_whole_checkpoint(folder)
+    rest = (
+        f"go on with --ckpt_path {kept}, the last whole checkpoint" if kept else "there is no checkpoint to go on from"
+    )
+    return f"{folder} cannot be written at step {step} (No space left on device): make room, and {rest}."

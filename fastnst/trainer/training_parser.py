@@ -1,0 +1,112 @@
+"""The parser of the training commands: errors of one sentence, a help that fits a screen or two."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.cli import LightningArgumentParser
+
+from fastnst.errors import ConfigError, suggest
+from fastnst.trainer.trusted_names import TRUST_FLAG, untrusted
+
+ALL_HELP_FLAG = "--help-all"
+_LONGEST = 400  # characters of a message
+_GROUPS = ("trainer", "model", "data", "guards")  # of keys that recipes set rather than people
+
+
+class Parser(LightningArgumentParser):
+    """LightningCLI's parser, but errors are one sentence, and `--help` shows the everyday options only."""
+
+    everything = False  # whether the help shows the several hundred others too
+
+    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
+        """Raise `ConfigError`; a misspelt key names the nearest that exists."""
+        raise ConfigError(_one_sentence(message, self))
+
+    def format_help(self) -> str:
+        """The everyday options, or all of them."""
+        if self.everything:
+            return str(super().format_help())
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage or f"{self.prog} [options]", [], [])
+        formatter.add_text(self.description)
+        formatter.start_section("options")
+        formatter.add_arguments([action for action in self._actions if _is_everyday(action)])
+        formatter.end_section()
+        formatter.add_text(
+            f"{self.prog} {ALL_HELP_FLAG} lists every key of the trainer, the model and the data, which recipes set."
+            f" {TRUST_FLAG} lets a configuration name other classes than fastnst's and Lightning's."
+        )
+        return str(formatter.format_help())
+
+
+class AllHelpParser(Parser):
+    """The same with a help that lists everything."""
+
+    everything = True
+
+
+def _is_everyday(action: Any) -> bool:
+    return bool(action.option_strings) and action.dest.split(".")[0] not in _GROUPS
+
+
+def check_training_recipe(content: dict[str, Any], path: Path) -> None:
+    """Raise `ConfigError` for what the parser would misunderstand, or wait for: see the sentences."""
+    for group in _GROUPS:
+        value = content.get(group, {})
+        if value is None:
+            del content[group]  # `model:` with nothing below it
+        elif not isinstance(value, dict):
+            raise ConfigError(
+                f"the configuration {path} must hold keys and values under '{group}', not {_shown(value)}."
+            )
+    painting = content.get("painting")
+    if isinstance(painting, str):
+        content["painting"] = [painting]
+    elif painting is not None and not (isinstance(painting, list) and all(isinstance(one, str) for one in painting)):
+        raise ConfigError(f"the configuration {path} must name files as its painting, not {_shown(painting)}.")
+    _check_files(content, path)
+
+
+def _check_files(value: Any, path: Path) -> None:
+    """Refuse pipes and devices, from which the parser would read without end."""
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_files(one, path)
+    elif isinstance(value, str):
+        try:
+            mode = Path(value).stat().st_mode
+        except (OSError, ValueError):
+            return
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ConfigError(f"the configuration {path} names {_shown(value)}, which is neither a file nor a folder.")
+
+
+_KINDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
+
+
+def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
+    """jsonargparse's message on one line, with the nearest key for one that does not exist."""
+    text = " ".join(message.split()).rstrip(".")
+    denied = re.search(r"(?:Importing|the configuration names) '([\w.]+)'(?: is not allowed|, but may)", text)
+    if denied:
+        return untrusted(denied[1])
+    text = text.removeprefix('Parser key "config": ')
+    wrong = re.fullmatch(r"Parser key \"([^\"]+)\": Expected a <class '(\w+)'>\. Got value: (.*)", text)
+    if wrong:
+        return f"{wrong[1]} takes {_KINDS.get(wrong[2], wrong[2])}, not {_shown(wrong[3])}."
+    union = re.match(r"Parser key \"([^\"]+)\": .*Union subtypes.*Given value: (.*)", text)
+    if union:
+        return f"{union[1]} does not take {_shown(union[2])}; {ALL_HELP_FLAG} lists what each option takes."
+    match = re.search(r"(?:unrecognized arguments:|accept option|[Kk]ey|[Oo]ption) ['\"]?(?:--)?([\w.-]+)", text)
+    known = [action.dest for action in parser._actions]
+    near = suggest(match[1], known) if match and match[1] not in known else ""
+    return f"{text[:_LONGEST]}{'…' if len(text) > _LONGEST else '.'}{near}"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return f"'{text[:80]}…'" if len(text) > 80 else f"'{text}'"
