@@ -104,6 +104,9 @@ def _options(kind: Format, quality: int) -> dict[str, Any]:
 
 def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata: Metadata) -> memoryview:
     """The file's bytes; a description that Pillow cannot write does not cost the picture."""
+    if image.info:
+        image = image.copy()
+        image.info = {}  # what the pixels came from, some of which Pillow would write again
     described = {**options, **save_options(metadata, kind.pillow)}
     with quiet():
         for attempt in (described, options):

@@ -22,6 +22,8 @@ _DESCRIPTIVE = frozenset(
 _OF_THE_OLD_FILE = frozenset(
     {Base.ColorSpace, Base.ExifImageWidth, Base.ExifImageHeight, Base.ExifInteroperabilityOffset}
 )
+# Descriptions that tell programs how the old file's pixels lie: tifffile, ImageJ, OME.
+_OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
 _MOST_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1
 
@@ -63,7 +65,7 @@ def read_tiff_tags(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
         parsed = Image.Exif()
         parsed.load(exif)
         for tag in _DESCRIPTIVE & set(parsed):
-            _put(directory, int(tag), _as_written(parsed[tag]))
+            directory[int(tag)] = _as_written(parsed[tag])
         for part in (IFD.Exif, IFD.GPSInfo):
             inner = parsed.get_ifd(part)
             if inner:
@@ -96,17 +98,14 @@ def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:
 
 
 def _is_writable(tag: int, value: Any) -> bool:
+    """Whether Pillow writes a value; raises whatever it stumbles over if not."""
     if isinstance(value, dict):  # blocks of camera makers that Pillow takes apart, and cannot put together
         return False
+    if tag == Base.ImageDescription and str(value).lstrip().startswith(_OF_PROGRAMS):
+        return False
     directory = TiffImagePlugin.ImageFileDirectory_v2()
-    _put(directory, tag, _as_written(value))
-    again = TiffImagePlugin.ImageFileDirectory_v2()
-    content = directory.tobytes(8)
-    return bool(content) and again is not None
-
-
-def _put(directory: TiffImagePlugin.ImageFileDirectory_v2, tag: int, value: Any) -> None:
-    directory[tag] = value
+    directory[tag] = _as_written(value)
+    return len(directory.tobytes(8)) > 0
 
 
 def _as_written(value: Any) -> Any:
