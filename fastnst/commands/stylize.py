@@ -39,6 +39,7 @@ from fastnst.images.encode import check_writable, save_image, save_pages
 from fastnst.images.formats import OPAQUE, SUFFIXES, WRITABLE
 from fastnst.images.picture import Picture
 from fastnst.output_files import check_output
+from fastnst.printable import printable
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_spec import StyleChoice
@@ -163,7 +164,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     if options.sheet:
         _write_sheet(options.sheet, plan, {job.photo for job, _ in outcome.failures}, options)
-        sys.stdout.write(f"{options.sheet}: all of them on one sheet\n")
+        sys.stdout.write(f"{printable(options.sheet)}: all of them on one sheet\n")
     return 1 if outcome.failures else 0
 
 

@@ -107,16 +107,16 @@ def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata
     if image.info:
         image = image.copy()
         image.info = {}  # what the pixels came from, some of which Pillow would write again
-    described = {**options, **save_options(metadata, kind.pillow)}
     with quiet():
-        for attempt in (described, options):
+        for described in (True, False):
             encoded = io.BytesIO()
             try:
-                image.save(encoded, format=kind.pillow, **attempt)
+                descriptions = save_options(metadata, kind.pillow) if described else {}
+                image.save(encoded, format=kind.pillow, **options, **descriptions)
             except MemoryError:
                 raise
             except Exception as error:  # whatever Pillow makes of values that nobody foresaw
-                if attempt is options:
+                if not described:
                     size = f"{image.width}×{image.height}"
                     raise ImageError(f"a picture of {size} cannot be encoded as {kind.pillow} ({error}).") from error
                 continue

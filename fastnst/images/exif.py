@@ -62,29 +62,26 @@ def read_tiff_tags(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
     """A block of `read_exif` as the directory that Pillow writes into a TIFF."""
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if exif is not None:
-        parsed = Image.Exif()
-        parsed.load(exif)
-        for tag in _DESCRIPTIVE & set(parsed):
-            directory[int(tag)] = _as_written(parsed[tag])
-        for part in (IFD.Exif, IFD.GPSInfo):
-            inner = parsed.get_ifd(part)
-            if inner:
-                directory[int(part)] = {tag: _as_written(value) for tag, value in inner.items()}
+        parsed = parsed_exif(exif)
+        for tag in (_DESCRIPTIVE | {IFD.Exif, IFD.GPSInfo}) & set(parsed):
+            directory[int(tag)] = parsed[tag]
     return directory
 
 
-def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
-    """The block with a resolution in dots per inch, for formats that have no other place for it."""
+def parsed_exif(block: bytes | None, dpi: tuple[float, float] | None = None) -> Image.Exif:
+    """A block of `read_exif` as Pillow writes it without loss, with a resolution in dots per inch if one is given."""
     parsed = Image.Exif()
-    if exif is not None:
-        parsed.load(exif)
+    if block is not None:
+        parsed.load(block)
+        for tag in list(parsed):
+            parsed[tag] = _as_written(parsed[tag])
         for part in (IFD.Exif, IFD.GPSInfo):
             inner = {tag: _as_written(value) for tag, value in parsed.get_ifd(part).items()}
             if inner:
                 parsed[int(part)] = inner
-    for tag, value in zip(_RESOLUTION, (*dpi, 2), strict=True):
-        parsed[tag] = value
-    return parsed.tobytes()
+    if dpi is not None:
+        parsed.update(dict(zip(_RESOLUTION, (*dpi, 2), strict=True)))
+    return parsed
 
 
 def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:

@@ -39,7 +39,7 @@ def search(paths: Sequence[str | Path], *, without: Collection[Path] = ()) -> Fo
     found = Found()
     excluded = {_identity(folder) for folder in without} - {None}
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             found.pictures.append(path)
             continue
         for file in files_below(path, excluded):

@@ -17,7 +17,6 @@ from fastnst.images.resize import resize_short_side
 from fastnst.trainer.photo_tables import TableSource, hub_table
 from fastnst.trainer.photos import (
     Crops,
-    FolderSource,
     PhotoSource,
     SampleNumbers,
     StreamedCrops,

@@ -51,9 +51,9 @@ def exif_block(tags: Sequence[tuple[int, int, bytes | int]]) -> bytes:
     start = 8 + 2 + 12 * len(tags) + 4
     for tag, kind, value in tags:
         if isinstance(value, int):
-            entries += struct.pack("<HHI", tag, kind, 1) + struct.pack(
-                "<I" if kind != 3 else "<HH", *([value] if kind != 3 else [value, 0])
-            )
+            entries += struct.pack("<HHIHH" if kind == 3 else "<HHII", tag, kind, 1, value, *([0] if kind == 3 else []))
+        elif len(value) <= 4:
+            entries += struct.pack("<HHI4s", tag, kind, len(value), value)
         else:
             entries += struct.pack("<HHII", tag, kind, len(value), start + len(heap))
             heap += value

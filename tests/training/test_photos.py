@@ -107,7 +107,7 @@ def test_plain_bytes_in_a_column_are_pictures(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"no column holds pictures; the columns are label.*--data.image_column"):
         photos_of(folder / "labels.parquet")
     files.write_table(pa.table({"one": content, "other": content}), folder / "two.parquet")
-    with pytest.raises(ConfigError, match="several columns hold pictures: .* one, other"):
+    with pytest.raises(ConfigError, match=r"several columns hold pictures: .* one, other"):
         photos_of(folder / "two.parquet")
     assert len(photos_of(folder / "two.parquet", image_column="other")._crops.source) == 4
 
