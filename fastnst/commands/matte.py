@@ -137,7 +137,7 @@ def _run_clip(options: MatteOptions) -> int:
     target, place = video.open_target(job)
     if options.kind == "cutout" and place == "video":
         raise ConfigError(
-            "a cutout needs transparency, which a video has not: name a folder for PNG pictures, or an animation (.webp)."
+            "a cutout needs transparency, which a video has not: name a folder for PNG pictures, or an animated .webp."
         )
     clip = video.open_source(job)
     matting = options.matting.open(options.engine)

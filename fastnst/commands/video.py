@@ -16,7 +16,7 @@ from fastnst.commands.options.portrait import MattingOptions, open_portrait
 from fastnst.commands.options.style import StyleRequest
 from fastnst.commands.options.video import ANIMATED, WRITTEN, ClipOptions
 from fastnst.commands.resume_settings import clip_settings, portrait_settings, restyle_settings
-from fastnst.errors import ClipError, ConfigError, FastNSTError
+from fastnst.errors import ConfigError, FastNSTError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
 from fastnst.progress import progress
@@ -82,7 +82,7 @@ def restyle(
 
 def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:
     """Make a clip, with progress and a line on what was made. Returns 0, or 130 after Ctrl-C."""
-    from fastnst.runtime.video.convert import convert_clip, left_over
+    from fastnst.runtime.video.convert import BusyError, convert_clip, left_over
 
     output = target.output
     try:
@@ -91,6 +91,8 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     except KeyboardInterrupt:
         sys.stderr.write(f"fastnst: interrupted{_where(left_over(output), output)}.\n")
         return 130
+    except BusyError:
+        raise
     except FastNSTError as error:
         left = left_over(output)
         if left is None:
@@ -158,9 +160,9 @@ def open_target(job: ClipJob) -> tuple[Target, str]:
 
 def open_source(job: ClipJob) -> Source:
     """The clip, animated picture or folder of frames to read; raises `ClipError` or `ConfigError`."""
-    from fastnst.runtime.video.animation import AnimationSource, is_picture_file
     from fastnst.runtime.video.image_sequence import FolderSource
-    from fastnst.runtime.video.reader import Cut, VideoSource
+    from fastnst.runtime.video.open_source import open_file
+    from fastnst.runtime.video.reader import Cut
 
     path, clip = job.source, job.clip
     if path.is_dir():
@@ -169,13 +171,7 @@ def open_source(job: ClipJob) -> Source:
         return FolderSource(path, clip.fps or _FRAMES_PER_SECOND, job.max_size)
     if clip.fps is not None:
         raise ConfigError(f"--fps is for a folder of frames: {path} has times of its own, which are kept.")
-    if not path.exists():
-        raise ClipError(f"{path} does not exist.")
-    if is_picture_file(path):
-        if clip.start is not None or clip.end is not None:
-            raise ConfigError("--start and --end are for videos; an animated picture is taken whole.")
-        return AnimationSource(path, job.max_size)
-    return VideoSource(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
+    return open_file(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
 
 
 def _where(left: Path | None, output: Path) -> str:

@@ -65,7 +65,7 @@ class AnimationSink:
         self._kind = ANIMATIONS[path.suffix.lower()]
         self._info = info
         self._last = -1
-        self._duration = (info.rate and 1 / info.rate) or _USUAL_SECONDS
+        self._duration = 1 / info.rate if info.rate else _USUAL_SECONDS
         if max(info.width, info.height) > self._kind.longest_side:
             raise OutputError(
                 f"{path} cannot be written: {self._kind.muxer.upper()} holds at most {self._kind.longest_side:,} pixels"

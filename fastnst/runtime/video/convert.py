@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from fastnst.runtime.video.animation_writer import ANIMATIONS, AnimationSink
 from fastnst.runtime.video.encoders import Encoder, choose_encoder
 from fastnst.runtime.video.frame_marks import Settings
 from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, finished_frames, pictures_in
+from fastnst.runtime.video.join import describe_piece
 from fastnst.runtime.video.muxer import FORMATS, assemble, companions, end_of
 from fastnst.runtime.video.pipeline import Pipeline, Run, Work
 from fastnst.runtime.video.reader import VideoSource
@@ -68,6 +69,10 @@ class Result:
     notes: list[str]
 
 
+class BusyError(OutputError):
+    """An output that another run is making."""
+
+
 def convert_clip(source: Source, work: Work, target: Target, progress: Report | None = None) -> Result:
     """Make the clip. `progress` is called with finished frames and seconds.
 
@@ -75,8 +80,8 @@ def convert_clip(source: Source, work: Work, target: Target, progress: Report | 
     is finished is then kept beside the output in a file that plays (`left_over` finds it).
     """
     makers = {"folder": _to_folder, "animation": _to_animation, "video": _to_video}
-    with locked_output(target.output):
-        return makers[check_target(target, Path(source.name))](source, work, target, progress)
+    with _alone(target.output):
+        return makers[_kind(target, Path(source.name))](source, work, target, progress)
 
 
 def left_over(output: Path) -> Path | None:
@@ -92,6 +97,22 @@ def check_target(target: Target, source: Path | None = None) -> str:
 
     `source` is what is read: neither the result nor unfinished work may take its place.
     """
+    with _alone(target.output):
+        return _kind(target, source)
+
+
+@contextlib.contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Keep other runs from making `output` meanwhile; raises `BusyError` if one is at it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked_output(output))
+        except OutputError as error:
+            raise BusyError(str(error)) from error
+        yield
+
+
+def _kind(target: Target, source: Path | None) -> str:
     suffix = target.output.suffix.lower()
     inputs = [source] if source is not None else []
     if suffix in FORMATS:
@@ -154,8 +175,9 @@ def _to_video(source: Source, work: Work, target: Target, progress: Report | Non
         raise
     if not parts:
         raise ClipError(f"{source.name} gave no frame: nothing was written.")
+    comment = describe_piece(source, settings) if isinstance(source, VideoSource) and source.is_cut else None
     with write_atomically(target.output, overwrite=target.overwrite) as partial:
-        notes += assemble(parts, partial, others)
+        notes += assemble(parts, partial, others, comment)
     for path in parts:
         path.unlink()
     return Result(run, frames, encoder.name, [*notes, *source.warnings])

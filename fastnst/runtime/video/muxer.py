@@ -78,11 +78,18 @@ def companions(
     return Companions(path, offset, start_cut, end, copied, encoded), notes
 
 
-def assemble(parts: list[Path], output: Path, others: Companions | None, comment: str | None = None) -> list[str]:
+def assemble(
+    parts: list[Path],
+    output: Path,
+    others: Companions | None,
+    comment: str | None = None,
+    shifts: list[Fraction] | None = None,
+) -> list[str]:
     """Write `parts` one after another, with their companions, into `output`. Pictures are not encoded again.
 
-    Sound that cannot be copied is encoded, and left out if that fails, too: pictures that took hours are not lost
-    for it. Returns sentences about that; raises `OutputError` if the file cannot be written.
+    Sound that cannot be copied is encoded, and left out if that fails, too: pictures that took hours are not lost for
+    it. `shifts` are seconds to add to the times of each part; None for parts that have the result's times. Returns
+    sentences about the sound; raises `OutputError` if the file cannot be written.
     """
     attempts: list[tuple[Companions | None, str]] = [(others, "")]
     audio = _copied_sound(others)
@@ -95,7 +102,7 @@ def assemble(parts: list[Path], output: Path, others: Companions | None, comment
     why = ""
     for attempt, sentence in attempts:
         try:
-            _assemble(parts, output, attempt, comment)
+            _assemble(list(zip(parts, shifts or [Fraction(0)] * len(parts), strict=True)), output, attempt, comment)
         except ClipError as error:
             why = why or str(error).rstrip(".")
             continue
@@ -114,11 +121,11 @@ def end_of(parts: list[Path]) -> Fraction:
     return max(ends, default=Fraction(0))
 
 
-def _assemble(parts: list[Path], output: Path, others: Companions | None, comment: str | None) -> None:
+def _assemble(parts: list[tuple[Path, Fraction]], output: Path, others: Companions | None, comment: str | None) -> None:
     kind = FORMATS[output.suffix.lower()]
     written = 0
     with contextlib.ExitStack() as stack:
-        pictures = stack.enter_context(open_input(parts[0]))
+        pictures = stack.enter_context(open_input(parts[0][0]))
         template = pictures.streams.video[0]
         options = {}
         if kind in ("mp4", "mov"):
@@ -149,15 +156,17 @@ def _check_whole(output: Path, pictures: int) -> None:
         raise OutputError(f"the finished clip cannot be put together (only {found} of {pictures} frames were written).")
 
 
-def _pictures(parts: list[Path], stream: Any) -> Iterator[tuple[float, Any]]:
+def _pictures(parts: list[tuple[Path, Fraction]], stream: Any) -> Iterator[tuple[float, Any]]:
     """The parts' packets. At a seam the second part's first decoding times may lie before the first part's last."""
     last: Fraction | None = None
-    last_shown, duration = _ending(parts[-1])
-    for path in parts:
+    for path, shift in parts:
+        last_shown, duration = _ending(path) if path is parts[-1][0] else (None, 0)
         for packet in part_packets(path):
-            if path is parts[-1] and packet.pts == last_shown and duration > 0:
-                packet.duration = duration
             tick = Fraction(packet.time_base)
+            if packet.pts == last_shown and duration > 0:
+                packet.duration = duration
+            packet.pts += round(shift / tick)
+            packet.dts += round(shift / tick)
             dts = packet.dts * tick
             if last is not None and dts <= last:
                 packet.dts = min(int(last / tick) + 1, packet.pts)
@@ -240,7 +249,8 @@ def _rising(packets: Iterable[Any], timeline: Timeline) -> Iterator[tuple[float,
 
 
 def _below_matroska(packet: Any) -> bool:
-    return packet.dts < 0 and packet.stream.type == "audio" and packet.stream.container.format.name == "matroska"
+    below: bool = packet.dts < 0 and packet.stream.type == "audio" and packet.stream.container.format.name == "matroska"
+    return below
 
 
 def _reaches_in(packet: Any) -> bool:

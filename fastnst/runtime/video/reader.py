@@ -93,6 +93,11 @@ class VideoSource:
         return self._cut.start > 0
 
     @property
+    def is_cut(self) -> bool:
+        """Whether anything was cut away."""
+        return self._cut != Cut()
+
+    @property
     def end(self) -> Fraction | None:
         """Where the wanted part ends, in seconds of the result; None for the file's end."""
         return None if self._cut.end is None else self._cut.end - self._cut.start
