@@ -31,7 +31,7 @@ from fastnst.images.decode import open_picture
 from fastnst.images.encode import check_writable, save_image, save_picture
 from fastnst.images.formats import OPAQUE
 from fastnst.images.picture import Picture
-from fastnst.runtime.portrait.compositing import take_apart
+from fastnst.runtime.portrait.compositing import estimate_foreground
 from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
 from fastnst.runtime.portrait.matte_files import read_matte, with_layers
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person
@@ -181,4 +181,4 @@ def _layers(picture: Picture, photo: np.ndarray, alpha: np.ndarray, portrait: Po
         return with_layers(picture, portrait(photo, photo, alpha))
     if not has_person(alpha):
         raise ImageError("no person was found: there is nothing to cut out.")
-    return with_layers(picture, cut_out(take_apart(photo, alpha).foreground, alpha))
+    return with_layers(picture, cut_out(estimate_foreground(photo, alpha).foreground, alpha))

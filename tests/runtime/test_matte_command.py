@@ -62,11 +62,11 @@ def test_matte_of_a_folder(person: tuple[Path, Path, np.ndarray], tmp_path: Path
         (["--write", "cutut"], "unknown kind 'cutut'. Did you mean 'cutout'?"),
         (["--write", "composite"], "a composite needs --background"),
         (["--background", "blurr"], "there is no background 'blurr'. Did you mean 'blur'?"),
-        (["--background", "#12345"], "'#12345' is no colour"),
+        (["--background", "#12345"], "'#12345' is not a colour"),
         (["--background", "style:wave"], "take fastnst stylize --portrait background"),
         (["--write", "cutout", "--background", "blur"], "--background is for --write composite, not for cutout"),
         (["--matte", "{photo}"], "is a colour picture, not a matte"),
-        (["--matte", "{other}"], "has 30×40 pixels, the photo 120×96"),
+        (["--matte", "{other}"], "has 30×40 pixels, its photo 120×96"),
         (["--matting", "modne"], "unknown matting model 'modne'"),
     ],
 )
