@@ -14,17 +14,17 @@ import fastnst
 PACKAGE = Path(fastnst.__file__).parent
 # From the ground up. A name is a module or a folder below fastnst/; the most specific one counts.
 FLOORS = [
-    ["errors", "array_types", "sample"],
-    ["cache", "input_files", "output_files", "download", "hardware", "interrupts", "progress"],
-    ["hub", "recipes", "images", "networks"],
-    ["contact_sheet", "runtime.imaging", "runtime.engine", "perceptual"],
-    ["runtime.models", "losses", "metrics"],
-    ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "export", "trainer"],
+    ["errors", "array_types", "printable", "sample", "interrupts", "progress"],
+    ["cache", "input_files", "output_files", "download", "networks"],
+    ["hub", "recipes", "images", "perceptual"],
+    ["contact_sheet", "runtime.imaging", "runtime.engine", "losses", "metrics"],
+    ["runtime.models", "hardware"],
+    ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "export", "serving", "trainer"],
     ["runtime.portrait"],
     ["runtime.finishing"],
     ["runtime.stylizer"],
     ["runtime"],  # its __init__, which names what the rooms above use
-    ["runtime.video", "sharing", "reference", "training", "matting"],
+    ["runtime.video", "sharing", "scale", "reference", "training", "matting"],
     ["runtime.camera", "distillation"],
     ["commands.options"],
     ["commands"],
@@ -34,7 +34,18 @@ FLOORS = [
 ]
 # What a photographer installs knows nothing of these.
 TRAINING_PACKAGES = {"torch", "torchvision", "pytorch_lightning", "jsonargparse", "datasets", "safetensors", "yaml"}
-LIGHT = ("errors", "cache", "download", "hub", "images", "contact_sheet", "runtime", "api.restyling")
+LIGHT = (
+    "errors",
+    "cache",
+    "download",
+    "hub",
+    "images",
+    "contact_sheet",
+    "runtime",
+    "sharing",
+    "scale",
+    "api.restyling",
+)
 
 
 def modules() -> dict[str, Path]:
