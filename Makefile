@@ -1,5 +1,6 @@
 # make demo: restyle a photo with every style that ships (PHOTO=mine.jpg for your own).
-# make test: lint, types and the fast tests; make test-all: the longer ones too.
+# make test: lint, types and the fast tests; make test-all: the longer ones too, and the wheel's.
+# make wheel-test: build the package, install it as a stranger does, use it outside of this folder.
 # make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them.
 # All set up everything they need.
 PYTHON ?= python3
@@ -14,7 +15,7 @@ WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
 
-.PHONY: demo test test-all zoo clean
+.PHONY: demo test test-all wheel-test zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -30,6 +31,12 @@ test-all: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
+	$(MAKE) wheel-test
+
+wheel-test: .venv/ready
+	rm -rf build/wheel
+	.venv/bin/python -m build --wheel --no-isolation --outdir build/wheel .
+	.venv/bin/python scripts/wheel_test.py build/wheel/*.whl
 
 zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
@@ -43,7 +50,6 @@ zoo: .venv/ready
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install --quiet --upgrade pip
 	.venv-demo/bin/pip install --quiet --editable ".[fastcpu]" || .venv-demo/bin/pip install --quiet --editable ".[cpu]"
-	.venv-demo/bin/pip install --quiet matplotlib
 	touch $@
 
 .venv/ready: pyproject.toml

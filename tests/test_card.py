@@ -119,7 +119,7 @@ def test_a_file_that_does_not_know_its_training_is_described_without(capsys, neg
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--report", "{tmp}/none.json"], "none.json cannot be read"),
+        (["--report", "{tmp}/none.json"], "none.json cannot be opened"),
         (["--report", "{tmp}/text.json"], "is no JSON"),
         (["--report", "{tmp}/other.json"], "is about the style 'other', not 'negative'"),
         (["--report", "{tmp}/empty.json"], "is no comparison of a style"),

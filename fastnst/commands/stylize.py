@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from fastnst.commands.options.style import (
 )
 from fastnst.commands.options.video import ClipOptions, add_batch_option, add_clip_options, is_clip, read_clip_options
 from fastnst.commands.photo_batch import Job, Plan, plan_batch, remarks_on, report, run_batch
-from fastnst.contact_sheet import check_rows, contact_sheet
+from fastnst.contact_sheet import Cell, check_rows, contact_sheet, in_rows
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images.decode import open_picture
 from fastnst.images.encode import check_writable, save_image, save_pages
@@ -223,9 +224,11 @@ def _write_sheet(sheet: Path, plan: Plan[StyleChoice], failed: set[Path], option
     for job in plan.all:
         if job.photo not in failed:
             made.setdefault(job.photo, []).append(job)
-    rows = []
+    rows: list[Sequence[Cell]] = []
     for photo, jobs in made.items():
         original = open_picture(photo, max_size=640, allow_huge=options.photos.allow_huge).on_white()
         results = [(open_picture(job.output, max_size=640).on_white(), job.variant.name) for job in jobs]
         rows.append([(original, photo.name), *results])
+    if len(rows) == 1:  # one photo in several styles
+        rows = in_rows(rows[0])
     save_image(contact_sheet(rows), sheet, overwrite=options.photos.overwrite)

@@ -21,6 +21,7 @@ from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
 from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
+from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
 
 if TYPE_CHECKING:
@@ -51,6 +52,23 @@ class ClipJob:
     frames: str = "png"
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """A clip about to be made: everything is open and checked, nothing is written.
+
+    Attributes:
+        source, work, target: what `fastnst.runtime.video.convert.convert_clip` takes.
+        portrait: what tells people from the background, if anything does.
+        engine: what computes, to be shown.
+    """
+
+    source: Source
+    work: Work
+    target: Target
+    portrait: Portrait | None
+    engine: str
+
+
 def restyle(
     job: ClipJob,
     style: StyleRequest,
@@ -60,10 +78,22 @@ def restyle(
     matting: MattingOptions,
 ) -> int:
     """Restyle one clip. Returns 0, or 130 after Ctrl-C."""
+    ready = prepare(job, style.one("a clip"), look, engine, portrait, matting)
+    return convert(ready.source, ready.work, ready.target, ready.portrait, ready.engine)
+
+
+def prepare(
+    job: ClipJob,
+    choice: StyleChoice,
+    look: RestyleOptions,
+    engine: EngineOptions,
+    portrait: PortraitOptions | None,
+    matting: MattingOptions,
+) -> Conversion:
+    """Open all that restyling a clip needs; raises `FastNSTError` for what does not go together or is not there."""
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.runtime.video.stages import FrameStylist
 
-    choice = style.one("a clip")
     job = replace(job, output=place_for(job, choice.name))
     check_paths(job)
     target, _ = open_target(job)
@@ -77,7 +107,7 @@ def restyle(
         **portrait_settings(compositor),
     }
     name = f"{stylizer.model.provider}, {stylizer.model.precision}"
-    return convert(source, stylist, replace(target, settings=settings), compositor, name)
+    return Conversion(source, stylist, replace(target, settings=settings), compositor, name)
 
 
 def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:

@@ -104,7 +104,9 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
 
 
 def _page_files() -> list[Path]:
-    return [path for path in PAGE.rglob("*") if path.is_file() and path.suffix in MIME_TYPES or path.name == "LICENSE"]
+    return [
+        path for path in PAGE.rglob("*") if (path.is_file() and path.suffix in MIME_TYPES) or path.name == "LICENSE"
+    ]
 
 
 def _found_styles(folder: Path | None) -> dict[str, tuple[Path, StyleMetadata]]:
