@@ -12,6 +12,7 @@ from fastnst.commands.options.size import parse_size
 from fastnst.errors import ConfigError
 from fastnst.output_files import check_output
 from fastnst.printable import printable
+from fastnst.runtime.models.onnx_metadata import read_properties
 
 _DESCRIPTION = """\
 Export a trained network as a style model file, or a checkpoint of a matting network as a matting model. A model file
@@ -36,7 +37,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--name", help="name of the style or model (default: as trained)")
     parser.add_argument("--weights-licence", metavar="TEXT", help="of the trained weights, beside the painting's")
     parser.add_argument(
-        "--report", type=Path, metavar="JSON", help="the report.json of fastnst compare, whose N_eq the file will tell"
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="the report.json of fastnst compare, whose N_eq from noise the file will tell",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser
@@ -47,9 +51,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
     options = build_parser(prog).parse_args(argv)
     size = parse_size(options.size, {}) if options.size else None
     check_output(options.output, overwrite=options.overwrite)
-    from fastnst.matting.weights import is_matting
-
-    if is_matting(options.checkpoint):
+    if _is_matting(options.checkpoint):
         if size is not None:
             raise ConfigError("--size is for styles: a matting model takes any multiples of 32.")
         if options.report is not None:
@@ -58,14 +60,25 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
     return _export_style(options, size)
 
 
+def _is_matting(path: Path) -> bool:
+    if path.suffix == ".onnx" and path.is_file():
+        return read_properties(path).get("fastnst.kind") == "matting"
+    from fastnst.matting.weights import is_matting
+
+    return is_matting(path)
+
+
 def _export_style(options: argparse.Namespace, size: tuple[int, int] | None) -> int:
     from fastnst.checkpoints import load_network
     from fastnst.export import export_style_model
-    from fastnst.reference.compared import read_report
+    from fastnst.metrics.comparison_report import equivalent_from_noise, read_report
 
     network, metadata = load_network(options.checkpoint)
     if options.report is not None:
-        metadata = replace(metadata, lbfgs_equivalent=read_report(options.report, metadata.name).lbfgs_equivalent)
+        equivalent = equivalent_from_noise(read_report(options.report, metadata.name))
+        if equivalent is None:
+            raise ConfigError(f"{options.report} has no N_eq from noise: compare with more --steps, or --start noise.")
+        metadata = replace(metadata, lbfgs_equivalent=equivalent)
     if options.name:
         metadata = replace(metadata, name=options.name)
     if options.weights_licence is not None:
@@ -84,33 +97,23 @@ def _export_style(options: argparse.Namespace, size: tuple[int, int] | None) -> 
 
 
 def _export_matting(options: argparse.Namespace) -> int:
-    from fastnst.matting.export import export_matting_model, reexport_matting_model
+    from fastnst.matting.export import export_matting_model
+    from fastnst.matting.exported import load_exported
     from fastnst.matting.weights import load_matting
-    from fastnst.runtime.models.onnx_metadata import read_matting_description
 
     is_model = options.checkpoint.suffix == ".onnx"
-    if is_model:
-        metadata = read_matting_description(options.checkpoint)
-        if options.precision not in (None, metadata.precision):
-            raise ConfigError(f"{options.checkpoint} has its weights in {metadata.precision}, which stays as it is.")
-    else:
-        network, metadata = load_matting(options.checkpoint)
+    network, metadata = (load_exported if is_model else load_matting)(options.checkpoint)
+    precision = options.precision or (metadata.precision if is_model else "fp16")
     if options.name:
         metadata = replace(metadata, name=options.name)
     if options.weights_licence is not None:
         metadata = replace(metadata, licence=options.weights_licence)
-    if is_model:
-        precision = metadata.precision
-        difference = reexport_matting_model(options.checkpoint, metadata, options.output, overwrite=options.overwrite)
-    else:
-        precision = options.precision or "fp16"
-        difference = export_matting_model(
-            network, metadata, options.output, precision=precision, overwrite=options.overwrite
-        )
-    before = "what it was" if is_model else "torch's"
+    difference = export_matting_model(
+        network, metadata, options.output, precision=precision, overwrite=options.overwrite
+    )
     sys.stdout.write(
-        f"{printable(options.output)}: matting model '{printable(metadata.name)}', {_megabytes(options.output)}, weights"
-        f" in {precision}; its alpha differs from {before} by {difference:.5f} of 1 on average.\n"
+        f"{printable(options.output)}: matting model '{printable(metadata.name)}', {_megabytes(options.output)},"
+        f" weights in {precision}; its alpha differs from torch's by {difference:.5f} of 1 on average.\n"
     )
     return 0
 
