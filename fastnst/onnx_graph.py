@@ -61,16 +61,6 @@ def name_dimensions(model: Any, channels: tuple[int, int], size: tuple[int, int]
                 dimension.dim_param = _AXES[number]
 
 
-def relabel(model: Any) -> None:
-    """Call a model of a later opset one of ours, where its operators mean the same there.
-
-    `save_graph` checks the result against our opset; whoever calls this compares pixels.
-    """
-    for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx") and entry.version > OPSET:
-            entry.version = OPSET
-
-
 def _documented(model: Any) -> Iterator[Any]:
     graph = model.graph
     yield from (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info)

@@ -20,6 +20,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.formats import SUFFIXES
 from fastnst.output_files import check_output, write_atomically
+from fastnst.printable import printable
 from fastnst.progress import track
 from fastnst.runtime.models.catalog import available_styles, described_styles, styles_of
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fastnst.sharing.index import IndexedStyle
 
 _SIZE = 480  # pixels: side of a picture on the sheet
+_LONGEST = 60  # characters of a cell
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
 
@@ -64,7 +66,9 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
         sys.stdout.write(f"{options.publish / INDEX_FILE}: {len(indexed)} styles for a static host\n")
     if options.sheet:
         save_image(_sheet(list(styles), options), options.sheet, overwrite=options.overwrite)
-        sys.stdout.write(f"{options.sheet}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n")
+        sys.stdout.write(
+            f"{printable(options.sheet)}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n"
+        )
     return 0
 
 
@@ -97,7 +101,7 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
     rows = [
         (name, metadata.title, metadata.artist, metadata.year, metadata.movement) for name, metadata in styles.items()
     ]
-    cells = [_HEADINGS, *([text or "-" for text in row] for row in rows)]
+    cells = [_HEADINGS, *([printable(text, _LONGEST) or "-" for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "".join(f"{line}\n" for line in lines)
