@@ -19,7 +19,7 @@ from fastnst.commands.options.video import ClipOptions
 from fastnst.errors import ImageError
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import choose
-from fastnst.runtime.portrait.compositing import take_apart
+from fastnst.runtime.portrait.compositing import estimate_foreground
 from fastnst.runtime.portrait.compositor import PortraitOptions, cut_out
 from fastnst.runtime.portrait.matting_model import MODELS, MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import as_pixels, check_max_size
@@ -133,7 +133,7 @@ class Matting:
         alpha = self.model.people(photo)
         if not has_person(alpha):
             raise ImageError("no person was found: there is nothing to cut out.")
-        return Image.fromarray(np.asarray(cut_out(take_apart(photo, alpha).foreground, alpha)))
+        return Image.fromarray(np.asarray(cut_out(estimate_foreground(photo, alpha).foreground, alpha)))
 
 
 def _exact(value: float | None) -> Fraction | None:
