@@ -42,7 +42,6 @@ LIGHT = (
     "images",
     "contact_sheet",
     "runtime",
-    "sharing",
     "scale",
     "api.restyling",
 )
