@@ -100,7 +100,7 @@ def test_a_style_is_compared(tmp_path: Path) -> None:
     recipe = {"content_layers": ["relu3_1"], "style_layers": ["relu1_1", "relu2_1"], "style_size": 64}
     described = StyleMetadata(name="negative", perceptual="slim", loss_weights=recipe)
     style = write_model(tmp_path / "negative.onnx", properties=described.to_properties())
-    options = {"size": 64, "steps": 2, "start": "content", "second": "none", "provider": "cpu"}
+    options = {"size": 96, "steps": 2, "start": "content", "second": "none", "provider": "cpu"}
     page = tmp_path / "page.html"
     found = fastnst.compare(style, tmp_path / "photos", fastnst.sample_photo(), page=page, **options)
     assert found["style"] == "negative"
