@@ -36,7 +36,7 @@ __all__ = [
 
 _HOMES = {
     "FastNSTError": "fastnst.errors",
-    "Matting": "fastnst.api.restyling",
+    "Matting": "fastnst.runtime.portrait.matting",
     "OptimizedPicture": "fastnst.api.reference",
     "RestyledVideo": "fastnst.api.restyling",
     "Stylizer": "fastnst.runtime.stylizer",
@@ -53,11 +53,12 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from fastnst.api.reference import OptimizedPicture, compare, optimize
-    from fastnst.api.restyling import Matting, RestyledVideo, restyle_video
+    from fastnst.api.restyling import RestyledVideo, restyle_video
     from fastnst.api.training import TrainedStyle, export, train
     from fastnst.errors import FastNSTError
     from fastnst.recipes import available_recipes
     from fastnst.runtime.models.catalog import available_styles
+    from fastnst.runtime.portrait.matting import Matting
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.sample import sample_photo
 
