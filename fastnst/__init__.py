@@ -20,12 +20,15 @@ __version__ = "0.2.0"
 __all__ = [
     "FastNSTError",
     "Matting",
+    "OptimizedPicture",
     "RestyledVideo",
     "Stylizer",
     "TrainedStyle",
     "available_recipes",
     "available_styles",
+    "compare",
     "export",
+    "optimize",
     "restyle_video",
     "sample_photo",
     "train",
@@ -33,24 +36,29 @@ __all__ = [
 
 _HOMES = {
     "FastNSTError": "fastnst.errors",
-    "Matting": "fastnst.api.restyling",
+    "Matting": "fastnst.runtime.portrait.matting",
+    "OptimizedPicture": "fastnst.api.reference",
     "RestyledVideo": "fastnst.api.restyling",
     "Stylizer": "fastnst.runtime.stylizer",
     "TrainedStyle": "fastnst.api.training",
     "available_recipes": "fastnst.recipes",
     "available_styles": "fastnst.runtime.models.catalog",
+    "compare": "fastnst.api.reference",
     "export": "fastnst.api.training",
+    "optimize": "fastnst.api.reference",
     "restyle_video": "fastnst.api.restyling",
     "sample_photo": "fastnst.sample",
     "train": "fastnst.api.training",
 }
 
 if TYPE_CHECKING:
-    from fastnst.api.restyling import Matting, RestyledVideo, restyle_video
+    from fastnst.api.reference import OptimizedPicture, compare, optimize
+    from fastnst.api.restyling import RestyledVideo, restyle_video
     from fastnst.api.training import TrainedStyle, export, train
     from fastnst.errors import FastNSTError
     from fastnst.recipes import available_recipes
     from fastnst.runtime.models.catalog import available_styles
+    from fastnst.runtime.portrait.matting import Matting
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.sample import sample_photo
 

@@ -14,17 +14,18 @@ import fastnst
 PACKAGE = Path(fastnst.__file__).parent
 # From the ground up. A name is a module or a folder below fastnst/; the most specific one counts.
 FLOORS = [
-    ["errors", "array_types", "printable", "sample", "interrupts", "progress"],
+    ["errors", "array_types", "printable", "sample", "interrupts", "progress", "onnx_graph"],
     ["cache", "input_files", "output_files", "download", "networks"],
     ["hub", "recipes", "images", "perceptual"],
-    ["contact_sheet", "runtime.imaging", "runtime.engine", "losses", "metrics"],
+    ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],
+    ["metrics"],
     ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "export", "serving", "trainer"],
     ["runtime.portrait"],
     ["runtime.finishing"],
     ["runtime.stylizer"],
     ["runtime"],  # its __init__, which names what the rooms above use
-    ["runtime.video", "sharing", "scale", "reference", "training", "matting"],
+    ["runtime.video", "sharing", "scale", "web", "reference", "training", "matting"],
     ["runtime.camera", "distillation"],
     ["commands.options"],
     ["commands"],
@@ -42,7 +43,6 @@ LIGHT = (
     "images",
     "contact_sheet",
     "runtime",
-    "sharing",
     "scale",
     "api.restyling",
 )

@@ -14,6 +14,8 @@ from PIL import Image
 
 import fastnst
 from fastnst.errors import FastNSTError, ImageError
+from fastnst.runtime.models.metadata import StyleMetadata
+from tests.conftest import write_model
 from tests.runtime.clips import make_clip, pictures
 
 
@@ -46,15 +48,15 @@ def test_the_example_in_its_description_is_true() -> None:
     assert doctest.testmod(fastnst).failed == 0
 
 
-def test_people_are_cut_out() -> None:
+def test_people_are_cutout() -> None:
     matting = fastnst.Matting(provider="cpu")
     alpha = matting(fastnst.sample_photo())
     assert (alpha.shape, alpha.dtype) == ((480, 410), np.float32)
     assert alpha[240:, 205].mean() > 0.9  # she stands in the middle
-    cut = matting.cut_out(str(fastnst.sample_photo()))
+    cut = matting.cutout(str(fastnst.sample_photo()))
     assert (cut.mode, cut.size) == ("RGBA", (410, 480))
     with pytest.raises(ImageError, match="no person was found"):
-        matting.cut_out(Image.new("RGB", (64, 48), "green"))
+        matting.cutout(Image.new("RGB", (64, 48), "green"))
 
 
 def test_a_clip_is_restyled(negative_model: Path, tmp_path: Path) -> None:
@@ -69,3 +71,41 @@ def test_a_clip_is_restyled(negative_model: Path, tmp_path: Path) -> None:
         fastnst.restyle_video(source, tmp_path / "out.mp4", negative_model)
     with pytest.raises(FastNSTError, match="strength must be between"):
         fastnst.restyle_video(source, tmp_path / "b.mp4", negative_model, strength=2)
+
+
+def test_a_photo_is_optimized(tmp_path: Path) -> None:
+    photo = fastnst.sample_photo()
+    steps: list[int] = []
+    made = fastnst.optimize(
+        photo,
+        [str(photo)],
+        recipe="reference/gatys_adam",
+        settings={"perceptual": "slim", "steps": 2, "size": 64, "style_layers": ["conv1_1", "conv2_1"], "tap": None},
+        progress=lambda number, terms: steps.append(number),
+    )
+    assert made.image.size == (55, 64)
+    assert steps[-1] == made.steps == 2
+    assert not made.interrupted
+    assert {"content", "style", "total"} <= made.terms.keys()
+    with pytest.raises(FastNSTError, match=r"no setting 'stpes'\. Did you mean 'steps'"):
+        fastnst.optimize(photo, photo, settings={"stpes": 2})
+    with pytest.raises(FastNSTError, match=r"no option 'setps'\. Did you mean 'steps'"):
+        fastnst.compare("starry_night", tmp_path, photo, setps=1)
+
+
+def test_a_style_is_compared(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with Image.open(fastnst.sample_photo()) as photo:
+        photo.save(tmp_path / "photos" / "a.jpg")
+    recipe = {"content_layers": ["relu3_1"], "style_layers": ["relu1_1", "relu2_1"], "style_size": 64}
+    described = StyleMetadata(name="negative", perceptual="slim", loss_weights=recipe)
+    style = write_model(tmp_path / "negative.onnx", properties=described.to_properties())
+    options = {"size": 96, "steps": 2, "start": "content", "second": "none", "provider": "cpu"}
+    page = tmp_path / "page.html"
+    found = fastnst.compare(style, tmp_path / "photos", fastnst.sample_photo(), page=page, **options)
+    assert found["style"] == "negative"
+    assert len(found["curve"]) == 2
+    assert found["network_objective"]["total"] > 0
+    assert "data:image" in page.read_text()
+    with pytest.raises(FastNSTError, match="exists already"):
+        fastnst.compare(style, tmp_path / "photos", fastnst.sample_photo(), page=page, **options)

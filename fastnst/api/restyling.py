@@ -1,4 +1,4 @@
-"""Restyle clips and find people from Python. No torch."""
+"""Restyle clips from Python. No torch."""
 
 from __future__ import annotations
 
@@ -6,25 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-from PIL import Image
-
-from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.commands import video
 from fastnst.commands.options.engine import EngineOptions
 from fastnst.commands.options.portrait import MattingOptions
 from fastnst.commands.options.video import ClipOptions
-from fastnst.errors import ImageError
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import choose
-from fastnst.runtime.portrait.compositing import estimate_foreground
-from fastnst.runtime.portrait.compositor import PortraitOptions, cut_out
-from fastnst.runtime.portrait.matting_model import MODELS, MattingModel, has_person, resolve_matting_model
-from fastnst.runtime.stylizer import as_pixels, check_max_size
-
-Picture = Image.Image | UInt8Image | str | Path | bytes | BinaryIO
+from fastnst.runtime.portrait.compositor import PortraitOptions
+from fastnst.runtime.stylizer import check_max_size
 
 
 @dataclass(frozen=True)
@@ -99,41 +89,6 @@ def restyle_video(
     ready = video.prepare(job, choose(style), look, EngineOptions(provider, threads), asked, MattingOptions())
     made = convert_clip(ready.source, ready.work, ready.target, progress)
     return RestyledVideo(job.output, made.run.items, made.run.seconds, tuple(made.notes))
-
-
-class Matting:
-    """Finds the people in photos; the model stays open between calls.
-
-    Args:
-        model: `ours`, the small network that ships, `modnet`, the official one (26 MB, downloaded on first use), or a
-            matting model file (.onnx).
-        provider, threads: as for `Stylizer`.
-
-    Raises `FastNSTError` for a model that cannot be opened.
-    """
-
-    def __init__(self, model: str | Path = "ours", provider: str = "auto", threads: int | None = None) -> None:
-        named = str(model) in MODELS
-        path = resolve_matting_model(str(model)) if named else resolve_matting_model(file=Path(model))
-        self.model = MattingModel(path, provider, threads)
-
-    def __call__(self, image: Picture) -> FloatPlane:
-        """The alpha matte of a photo: float32 `[H, W]` in [0, 1], 1 where people are; all 0 where nobody is.
-
-        `image` is what `Stylizer` takes. Raises `ImageError` for what is not a picture, or too small.
-        """
-        return self.model.people(as_pixels(image))
-
-    def cut_out(self, image: Picture) -> Image.Image:
-        """The people on transparency, mode RGBA, without the background's colours at their outline.
-
-        Raises `ImageError` if nobody is found, too.
-        """
-        photo = as_pixels(image)
-        alpha = self.model.people(photo)
-        if not has_person(alpha):
-            raise ImageError("no person was found: there is nothing to cut out.")
-        return Image.fromarray(np.asarray(cut_out(estimate_foreground(photo, alpha).foreground, alpha)))
 
 
 def _exact(value: float | None) -> Fraction | None:
