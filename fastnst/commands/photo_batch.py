@@ -93,7 +93,7 @@ def plan_batch(
         notes += found.sentences()
         photos = found.pictures
         if os.path.isdir(argument):
-            photos, own = _without_results(photos, argument, output, known)
+            photos, own = _without_results(photos, known)
             notes += [f"{own} result{'s' if own > 1 else ''} of earlier runs left out."] if own else []
         if not photos:
             raise ImageError(f"no photos found in {argument}.{''.join(f' {note}' for note in notes)}")
@@ -168,10 +168,8 @@ def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
     return remarks
 
 
-def _without_results(photos: list[Path], argument: Path, output: Path, labels: set[str]) -> tuple[list[Path], int]:
+def _without_results(photos: list[Path], labels: set[str]) -> tuple[list[Path], int]:
     """Photos without the results that an earlier run wrote beside them, and how many these are."""
-    if not _is_same(argument, output):
-        return photos, 0
     present = {(photo.parent, photo.stem) for photo in photos}
     endings = [f"_{label}" for label in labels]
 
@@ -245,4 +243,5 @@ def _with_progress(jobs: list[Job[Variant]], action: str) -> Iterator[Job[Varian
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(jobs, description=action, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    yield from track(jobs, description=action, console=console, transient=True, disable=not console.is_terminal)
