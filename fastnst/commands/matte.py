@@ -130,6 +130,7 @@ def _run_clip(options: MatteOptions) -> int:
 
     options.matting.refuse_matte_file()
     photos = options.photos
+    photos.check_for_clip()
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite)
     job = replace(job, output=video.place_for(job, options.kind))

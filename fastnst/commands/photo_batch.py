@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,8 +19,8 @@ from fastnst.images.formats import SUFFIXES, written_suffix
 from fastnst.images.picture import Picture
 from fastnst.output_files import FullDiskError, check_output
 from fastnst.printable import printable
+from fastnst.progress import track
 
-_PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
 _MOST_SHOWN = 40  # failures that are told each
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def plan_batch(
         notes += found.sentences()
         photos = found.pictures
         if os.path.isdir(argument):
-            photos, own = _without_results(photos, argument, output, known)
+            photos, own = _without_results(photos, known)
             notes += [f"{own} result{'s' if own > 1 else ''} of earlier runs left out."] if own else []
         if not photos:
             raise ImageError(f"no photos found in {argument}.{''.join(f' {note}' for note in notes)}")
@@ -119,7 +119,7 @@ def run_batch(jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[
     not one could be made.
     """
     outcome: Outcome[Variant] = Outcome()
-    for number, job in enumerate(_with_progress(jobs, action)):
+    for number, job in enumerate(track(jobs, action)):
         try:
             outcome.remarks.update(make(job))
         except FullDiskError as error:  # it will not mend itself for the next picture
@@ -168,10 +168,8 @@ def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
     return remarks
 
 
-def _without_results(photos: list[Path], argument: Path, output: Path, labels: set[str]) -> tuple[list[Path], int]:
+def _without_results(photos: list[Path], labels: set[str]) -> tuple[list[Path], int]:
     """Photos without the results that an earlier run wrote beside them, and how many these are."""
-    if not _is_same(argument, output):
-        return photos, 0
     present = {(photo.parent, photo.stem) for photo in photos}
     endings = [f"_{label}" for label in labels]
 
@@ -208,7 +206,7 @@ def _sorted_out(jobs: list[Job[Variant]], options: PhotoOptions, notes: list[str
             f"{first} exists already ({len(existing)} of {len(jobs)} do): pass --overwrite to replace such pictures,"
             " or --skip-existing to make only the others."
         )
-    inputs = {os.path.realpath(job.photo): job.photo for job in jobs}
+    inputs = {os.path.realpath(job.photo): job.photo for job in jobs} if existing else {}
     for job in existing:
         replaced = inputs.get(os.path.realpath(job.output))
         if replaced is not None and not _is_same(replaced, job.photo):
@@ -236,13 +234,3 @@ def _tell(sentence: str) -> None:
 
 def _pictures(count: int) -> str:
     return "1 picture" if count == 1 else f"{count} pictures"
-
-
-def _with_progress(jobs: list[Job[Variant]], action: str) -> Iterator[Job[Variant]]:
-    if len(jobs) < _PROGRESS_FROM:
-        yield from jobs
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(jobs, description=action, console=Console(stderr=True), transient=True)

@@ -175,6 +175,7 @@ def _run_clip(options: StylizeOptions) -> int:
     if options.tile != "auto":
         raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
     photos = options.photos
+    photos.check_for_clip()
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite, options.format or "png")
     return video.restyle(job, options.style, options.look, options.engine, options.portrait, options.matting)

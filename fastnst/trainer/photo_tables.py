@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ def open_cell(cell: Any) -> Image.Image:
 
 def is_saved_dataset(folder: Path) -> bool:
     """Whether a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
-    return any((folder / name).is_file() for name in _SAVED)
+    return any(os.path.isfile(folder / name) for name in _SAVED)
 
 
 def saved_source(folder: Path, split: str, column: str | None) -> TableSource:

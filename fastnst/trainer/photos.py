@@ -7,6 +7,7 @@ its crop are drawn from a generator seeded with (seed, i). That is what makes re
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,12 +74,12 @@ def open_source(location: str, split: str = "train", column: str | None = None) 
     Raises `ConfigError` if there are none.
     """
     path = Path(location).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         if is_saved_dataset(path):
             return saved_source(path, split, column)
         tables = parquet_files(path)
         return parquet_source(tables, column) if tables else FolderSource(path)
-    if path.is_file():
+    if os.path.isfile(path):
         if path.suffix != ".parquet":
             raise ConfigError(f"{path} is a file: give --photos a folder, a .parquet file or a hub dataset.")
         return parquet_source([path], column)

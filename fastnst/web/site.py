@@ -14,7 +14,8 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from fastnst.errors import ConfigError, ModelError
+from fastnst.errors import ConfigError, ImageError, ModelError
+from fastnst.images.decode import open_image
 from fastnst.runtime.engine.precision import HALF_SUFFIX
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -180,9 +181,8 @@ def _half_copy(path: Path) -> Callable[[], bytes]:
 def _thumbnail(strip: Path) -> bytes | None:
     """The painting in a style's strip as a small square JPEG; None where there is no such strip."""
     try:
-        with Image.open(strip) as opened:
-            picture = opened.convert("RGB")
-    except OSError:
+        picture = open_image(strip)
+    except ImageError:
         return None
     if picture.size == _STRIP_SIZE:
         picture = picture.crop(_PAINTING_IN_STRIP)
