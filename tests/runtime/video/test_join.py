@@ -26,7 +26,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("long") / "in.mp4", frames=150, size=(64, 48), draw=walking)
 
 
-@pytest.mark.parametrize("look_options", [[], ["--smooth"], ["--portrait", "person", "--background", "#204060"]])
+@pytest.mark.parametrize(
+    "look_options",
+    [
+        [],
+        pytest.param(["--smooth"], marks=pytest.mark.slow),
+        pytest.param(["--portrait", "person", "--background", "#204060"], marks=pytest.mark.slow),
+    ],
+)
 def test_pieces_become_the_undivided_clip(negative_model: Path, clip: Path, tmp_path: Path, look_options: list) -> None:
     model = write_ours(tmp_path / "m.onnx", reference_size=48, white=240)
     matting = ["--matting-model", model] if "--portrait" in look_options else []
