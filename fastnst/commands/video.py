@@ -26,8 +26,8 @@ from fastnst.runtime.portrait.compositor import PortraitOptions
 
 if TYPE_CHECKING:
     from fastnst.runtime.portrait.compositor import Portrait
-    from fastnst.runtime.video.convert import Target
     from fastnst.runtime.video.pipeline import Work
+    from fastnst.runtime.video.target import Target
     from fastnst.runtime.video.types import Source
 
 _FRAMES_PER_SECOND = Fraction(25)  # of a folder whose rate nobody says
@@ -112,7 +112,8 @@ def prepare(
 
 def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:
     """Make a clip, with progress and a line on what was made. Returns 0, or 130 after Ctrl-C."""
-    from fastnst.runtime.video.convert import BusyError, convert_clip, left_over
+    from fastnst.runtime.video.convert import convert_clip
+    from fastnst.runtime.video.target import BusyError, left_over
 
     output = target.output
     try:
@@ -174,7 +175,7 @@ def check_paths(job: ClipJob) -> None:
 
 def open_target(job: ClipJob) -> tuple[Target, str]:
     """Where the clip goes, checked, without its settings; and whether that is a `video`, `animation` or `folder`."""
-    from fastnst.runtime.video.convert import Target, check_target
+    from fastnst.runtime.video.target import Target, check_target
 
     target = Target(
         job.output,

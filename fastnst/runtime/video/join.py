@@ -11,9 +11,11 @@ from pathlib import Path
 from fastnst.errors import ClipError, ConfigError
 from fastnst.output_files import check_output, locked_output, write_atomically
 from fastnst.runtime.video._pyav import open_input, readable
+from fastnst.runtime.video.companions import FORMATS, companions
+from fastnst.runtime.video.container import open_clip
 from fastnst.runtime.video.frame_marks import Settings, compare, parsed
-from fastnst.runtime.video.muxer import FORMATS, assemble, companions
-from fastnst.runtime.video.reader import VideoSource, open_clip
+from fastnst.runtime.video.muxer import assemble
+from fastnst.runtime.video.reader import VideoSource
 
 _PIECES = (".mp4", ".m4v", ".mov")  # keep times exactly; the joined clip may be of any kind
 _OWN = ("start", "end", "offset")  # settings in which pieces differ
