@@ -14,7 +14,7 @@ WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
 
-.PHONY: demo test test-all zoo clean
+.PHONY: demo test test-all test-gpu reexport zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -31,6 +31,14 @@ test-all: .venv/ready
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 
+# The real onnxruntime-gpu on stub CUDA libraries, which are compiled: no GPU is needed, gcc is.
+test-gpu: .venv-gpu/ready
+	.venv-gpu/bin/python -m pytest tests/gpu
+
+# All model files that ship, anew in today's format, if their pictures stay the same.
+reexport: .venv/ready
+	.venv/bin/python scripts/reexport.py
+
 zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
@@ -46,6 +54,12 @@ zoo: .venv/ready
 	.venv-demo/bin/pip install --quiet matplotlib
 	touch $@
 
+.venv-gpu/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --upgrade pip
+	.venv-gpu/bin/pip install --quiet --editable . onnxruntime-gpu nvidia-cuda-runtime onnx pytest
+	touch $@
+
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade pip
@@ -53,4 +67,4 @@ zoo: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-gpu demo build dist .pytest_cache .mypy_cache .ruff_cache

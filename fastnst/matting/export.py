@@ -158,8 +158,8 @@ def _check_parity(reference: MattingGraph, path: Path) -> float:
         difference = float(np.abs(found - expected).mean())
         if not difference <= _TOLERANCE:
             raise ModelError(
-                f"torch and onnxruntime differ by {difference:.3f} of 1 on average (at most {_TOLERANCE}): the model was"
-                " not written."
+                f"torch and onnxruntime differ by {difference:.3f} of 1 on average (at most {_TOLERANCE}): the model"
+                " was not written."
             )
         worst = max(worst, difference)
     return worst
