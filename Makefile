@@ -15,7 +15,7 @@ WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
 
-.PHONY: demo test test-all wheel-test zoo clean
+.PHONY: demo test test-all test-gpu wheel-test reexport zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -38,6 +38,14 @@ wheel-test: .venv/ready
 	.venv/bin/python -m build --wheel --no-isolation --outdir build/wheel .
 	.venv/bin/python scripts/wheel_test.py build/wheel/*.whl
 
+# The real onnxruntime-gpu on stub CUDA libraries, which are compiled: no GPU is needed, gcc is.
+test-gpu: .venv-gpu/ready
+	.venv-gpu/bin/python -m pytest tests/gpu
+
+# All model files that ship, anew in today's format, if their pictures stay the same.
+reexport: .venv/ready
+	.venv/bin/python scripts/reexport.py
+
 zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
@@ -52,6 +60,12 @@ zoo: .venv/ready
 	.venv-demo/bin/pip install --quiet --editable ".[fastcpu]" || .venv-demo/bin/pip install --quiet --editable ".[cpu]"
 	touch $@
 
+.venv-gpu/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --upgrade pip
+	.venv-gpu/bin/pip install --quiet --editable . onnxruntime-gpu nvidia-cuda-runtime onnx pytest
+	touch $@
+
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade pip
@@ -59,4 +73,4 @@ zoo: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-gpu demo build dist .pytest_cache .mypy_cache .ruff_cache
