@@ -45,7 +45,7 @@ from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
-from fastnst.runtime.portrait.matte_files import read_matte, with_layers
+from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.tiling import parse_tile
 
@@ -204,8 +204,8 @@ def _restyled(
     photo = np.asarray(picture.rgb)
     try:
         matte = None
-        if options.matting.matte is not None and finisher.portrait is not None:
-            matte = read_matte(options.matting.matte, picture.rgb.size, options.photos.max_size)
+        if finisher.portrait is not None:
+            matte = options.matting.read_matte(job.photo, picture.rgb.size, options.photos.max_size)
         stylized = photo if options.look.strength == 0 else stylizer.restyle(photo, options.look.stroke, options.tile)
         return with_layers(picture, finisher(photo, stylized, matte))
     except FastNSTError as error:

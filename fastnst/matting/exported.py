@@ -92,13 +92,13 @@ def _fill_sequence(modules: nn.Sequential, name: str, weights: dict[str, Tensor]
         elif isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             module.weight.copy_(weights[f"{name}.{number}.weight"])
             _make_neutral(norm)
-            norm.bias.copy_(weights[f"{name}.{number}.bias"])
+            norm.bias.copy_(weights.get(f"{name}.{number}.bias", torch.zeros_like(norm.bias)))
 
 
 def _copy(layer: nn.Conv2d | nn.Linear, name: str, weights: dict[str, Tensor]) -> None:
     layer.weight.copy_(weights[f"{name}.weight"])
     if layer.bias is not None:
-        layer.bias.copy_(weights[f"{name}.bias"])
+        layer.bias.copy_(weights.get(f"{name}.bias", torch.zeros_like(layer.bias)))  # a file leaves out zeros
 
 
 def _make_neutral(norm: Any) -> None:

@@ -43,11 +43,14 @@ class MattingOptions:
         """The matte that was given for a photo, float32 `[H, W]` in [0, 1]; None where people are to be found.
 
         `size` is the photo's width and height after it was reduced to `max_size`. Raises `ImageError` if the matte is
-        missing, cannot be read or does not fit; `ConfigError` if a folder holds none at all, or two for this photo.
+        missing, one of several, cannot be read or does not fit.
         """
         if self.matte is None:
             return None
-        path = self.matte if self._folder is None else self._folder.find(photo)
+        try:
+            path = self.matte if self._folder is None else self._folder.find(photo)
+        except ConfigError as error:  # two mattes of one photo end that photo, not a batch
+            raise ImageError(str(error)) from error
         if path is None:
             raise ImageError(f"{self.matte} holds no matte for it: {photo.stem}.png or {photo.stem}_alpha.png.")
         return read_matte(path, size, max_size)
@@ -58,8 +61,12 @@ class MattingOptions:
             raise ConfigError("--matte is one photo's matte: in clips and the camera people are found in every frame.")
 
     def open(self, engine: EngineOptions, *, beside: bool = False) -> MattingModel | None:
-        """The matting model; None if a matte is given instead. `beside` a style it takes half of the threads."""
+        """The matting model; None if mattes are given instead. `beside` a style it uses half of the threads.
+
+        Raises `ConfigError` for a folder without mattes, and what a model raises.
+        """
         if self.matte is not None:
+            _ = self._folder  # one without mattes is refused before anything is made
             return None
         path = resolve_matting_model(self.model, self.model_file)
         threads = max(1, (engine.threads or usable_cores()) // 2) if beside else engine.threads

@@ -38,7 +38,15 @@ def write(path: Path, *, loop: int | None = 0, hidden: tuple[int, int, int] = (0
     images = [sticker(index, hidden) for index in range(frames)]
     options = {} if loop is None else {"loop": loop}
     lossless = {"lossless": True, "exact": True} if path.suffix == ".webp" else {}
-    images[0].save(path, save_all=True, append_images=images[1:], duration=list(DURATIONS[:frames]), disposal=2, **options, **lossless)
+    images[0].save(
+        path,
+        save_all=True,
+        append_images=images[1:],
+        duration=list(DURATIONS[:frames]),
+        disposal=2,
+        **options,
+        **lossless,
+    )
     return path
 
 
@@ -68,8 +76,12 @@ def test_alpha_times_and_loops_stay(negative_model: Path, tmp_path: Path, source
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source, output])
 
 
-@pytest.mark.parametrize(("kind", "loop", "expected"), [("gif", None, None), ("gif", 3, 3), ("webp", 3, 3), ("webp", 1, 1), ("png", 2, 2)])
-def test_the_number_of_loops(negative_model: Path, tmp_path: Path, kind: str, loop: int | None, expected: int | None) -> None:
+@pytest.mark.parametrize(
+    ("kind", "loop", "expected"), [("gif", None, None), ("gif", 3, 3), ("webp", 3, 3), ("webp", 1, 1), ("png", 2, 2)]
+)
+def test_the_number_of_loops(
+    negative_model: Path, tmp_path: Path, kind: str, loop: int | None, expected: int | None
+) -> None:
     assert stylize(negative_model, write(tmp_path / f"in.{kind}", loop=loop), tmp_path / f"out.{kind}") == 0
     assert seen(tmp_path / f"out.{kind}")[2] == expected
 

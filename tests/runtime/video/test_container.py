@@ -92,7 +92,8 @@ def test_titles_of_old_files(negative_model: Path, tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", ":", "1:2:3:4", "-1", "1e9", "1e9999999", "1e400", "1/0", "nan", "9" * 5000, "٥", "1_0", " 1", "0x1"]
+    "text",
+    ["", "x", ":", "1:2:3:4", "-1", "1e9", "1e9999999", "1e400", "1/0", "nan", "9" * 5000, "٥", "1_0", " 1", "0x1"],
 )
 def test_times_that_mean_nothing(text: str) -> None:
     with pytest.raises(ConfigError, match="must be a time such as"):

@@ -50,7 +50,12 @@ def test_moving_fields_are_made_whole(negative_model: Path, tmp_path: Path, caps
     before, after = pictures(source), pictures(tmp_path / "out.mp4")
     assert after.shape == before.shape
     assert comb(after) < 0.3 * comb(before)
-    assert {round(float(b - a), 4) for a, b in zip(look(tmp_path / "out.mp4").times["video"], look(tmp_path / "out.mp4").times["video"][1:], strict=False)} == {0.04}
+    assert {
+        round(float(b - a), 4)
+        for a, b in zip(
+            look(tmp_path / "out.mp4").times["video"], look(tmp_path / "out.mp4").times["video"][1:], strict=False
+        )
+    } == {0.04}
 
 
 def test_whole_pictures_pass_as_they_are(negative_model: Path, tmp_path: Path, capsys) -> None:

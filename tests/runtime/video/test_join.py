@@ -70,5 +70,3 @@ def test_pieces_that_do_not_fit_are_refused(negative_model: Path, clip: Path, tm
     assert run("join", tmp_path / "a.mp4", "--source", clip, "-o", tmp_path / "out.gif") == 2
     assert run("join", tmp_path / "a.mp4", "--source", clip, "-o", tmp_path / "a.mp4", "--overwrite") == 2
     assert not (tmp_path / "out.mp4").exists()
-
-

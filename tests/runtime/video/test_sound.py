@@ -54,7 +54,9 @@ def clicks(path: Path) -> list[float]:
     """Seconds at which clicks begin, from the first picture on."""
     found: list[float] = []
     with av.open(str(path)) as container:
-        first = min(float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None)
+        first = min(
+            float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None
+        )
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("fltp", "mono", _RATE)
         end = 0.0
@@ -64,7 +66,9 @@ def clicks(path: Path) -> list[float]:
                 loud = np.nonzero(np.abs(piece.to_ndarray()[0]) > 0.3)[0]
                 found += [start + index / _RATE for index in loud]
                 end = start + piece.samples / _RATE
-    return [round(time - first, 3) for number, time in enumerate(found) if number == 0 or time - found[number - 1] > 0.1]
+    return [
+        round(time - first, 3) for number, time in enumerate(found) if number == 0 or time - found[number - 1] > 0.1
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,14 @@ def clicks(path: Path) -> list[float]:
     ],
 )
 def test_what_a_container_cannot_hold_is_encoded_in_step(
-    negative_model: Path, tmp_path: Path, capsys, source: str, codec: str, pictures_codec: str, output: str, encoded: str
+    negative_model: Path,
+    tmp_path: Path,
+    capsys,
+    source: str,
+    codec: str,
+    pictures_codec: str,
+    output: str,
+    encoded: str,
 ) -> None:
     clip = clicking(tmp_path / source, codec, pictures_codec)
     options = ["--codec", "av1"] if output.endswith("webm") else []
