@@ -1,5 +1,6 @@
 # make demo: restyle a photo with every style that ships (PHOTO=mine.jpg for your own).
-# make test: lint, types and the fast tests; make test-all: the longer ones too.
+# make test: lint, types and the fast tests; make test-all: the longer ones too, and the wheel's.
+# make wheel-test: build the package, install it as a stranger does, use it outside of this folder.
 # make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them.
 # All set up everything they need.
 PYTHON ?= python3
@@ -14,7 +15,7 @@ WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
 
-.PHONY: demo test test-all zoo clean
+.PHONY: demo test test-all test-gpu wheel-test reexport zoo clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python scripts/demo.py --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -30,6 +31,20 @@ test-all: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
+	$(MAKE) wheel-test
+
+wheel-test: .venv/ready
+	rm -rf build/wheel
+	.venv/bin/python -m build --wheel --no-isolation --outdir build/wheel .
+	.venv/bin/python scripts/wheel_test.py build/wheel/*.whl
+
+# The real onnxruntime-gpu on stub CUDA libraries, which are compiled: no GPU is needed, gcc is.
+test-gpu: .venv-gpu/ready
+	.venv-gpu/bin/python -m pytest tests/gpu
+
+# All model files that ship, anew in today's format, if their pictures stay the same.
+reexport: .venv/ready
+	.venv/bin/python scripts/reexport.py
 
 zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
@@ -43,7 +58,12 @@ zoo: .venv/ready
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install --quiet --upgrade pip
 	.venv-demo/bin/pip install --quiet --editable ".[fastcpu]" || .venv-demo/bin/pip install --quiet --editable ".[cpu]"
-	.venv-demo/bin/pip install --quiet matplotlib
+	touch $@
+
+.venv-gpu/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --upgrade pip
+	.venv-gpu/bin/pip install --quiet --editable . onnxruntime-gpu nvidia-cuda-runtime onnx pytest
 	touch $@
 
 .venv/ready: pyproject.toml
@@ -53,4 +73,4 @@ zoo: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-gpu demo build dist .pytest_cache .mypy_cache .ruff_cache

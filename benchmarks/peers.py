@@ -37,7 +37,8 @@ from torch import nn
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
-from fastnst.export import StyleModelGraph, save_graph, trace_graph
+from fastnst.export import StyleModelGraph, trace_graph
+from fastnst.onnx_graph import save_graph
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import Stylizer, available_styles, resolve_style
 from fastnst.runtime.engine.providers import usable_cores

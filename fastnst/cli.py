@@ -14,7 +14,9 @@ from fastnst.printable import harmless_record, printable
 
 COMMANDS = {
     "stylize": ("fastnst.commands.stylize", "restyle photos, folders of photos, videos and GIFs"),
+    "join": ("fastnst.commands.join", "join pieces of a long clip that were restyled one by one"),
     "camera": ("fastnst.commands.camera", "restyle the camera, live"),
+    "web": ("fastnst.commands.web", "open a page that restyles photos and the camera in the browser"),
     "styles": ("fastnst.commands.styles", "list the styles that are installed"),
     "matte": ("fastnst.commands.matte", "tell people from the background: mattes, cut-outs, composites"),
     "train": ("fastnst.commands.train", "train a style from a painting and photos"),

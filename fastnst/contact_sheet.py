@@ -51,6 +51,12 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 320, title: str
     return sheet
 
 
+def in_rows(cells: Sequence[Cell], most: int = 4) -> list[Sequence[Cell]]:
+    """Cells of one kind in rows of nearly a square, at most `most` a row, so that the sheet fits a screen."""
+    columns = min(most, math.ceil(math.sqrt(len(cells))))
+    return [cells[start : start + columns] for start in range(0, len(cells), columns)]
+
+
 def _fit(image: Image.Image, cell: int) -> Image.Image:
     factor = min(cell / image.width, cell / image.height)
     return image.convert("RGB").resize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import fastnst
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork
+from fastnst.onnx_graph import OPSET, name_dimensions, save_graph, strip_traces
 from fastnst.output_files import write_atomically
+from fastnst.runtime.engine.providers import import_onnxruntime, usable_cores
+from fastnst.runtime.engine.quiet import quiet
+from fastnst.runtime.engine.session import Session, session_options
 from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.models.style_model import SMALLEST_SIDE
 
-OPSET = 20
 PRECISIONS = ("fp32", "fp16")
 # (batch, height, width): even and odd, portrait and landscape, the smallest that the contract allows.
 CHECKED_SIZES = ((1, 16, 16), (1, 64, 96), (2, 97, 130), (1, 203, 151))
@@ -30,7 +38,8 @@ _AGREEING_SHARE = 0.999
 class StyleModelGraph(nn.Module):
     """What is exported: uint8 RGB `[N, H, W, 3]` → the same, any H and W ≥ 16.
 
-    Scaling, reflection padding to the network's stride, cropping and rounding are inside.
+    Scaling, reflection padding to the network's stride, cropping and rounding are inside. Pixels are turned and rounded
+    as floats, by operators that WebGPU has as well.
     """
 
     def __init__(self, network: StyleNetwork, dtype: torch.dtype) -> None:
@@ -41,10 +50,10 @@ class StyleModelGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[1], image.shape[2]
-        x = image.permute(0, 3, 1, 2).to(self.dtype) / 255
+        x = image.to(self.dtype).permute(0, 3, 1, 2) / 255
         x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride), mode="reflect")
         y: Tensor = self.network(x)[:, :, :height, :width]
-        return (y * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return (y * 255 + 0.5).floor().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)
 
 
 def export_style_model(
@@ -53,47 +62,69 @@ def export_style_model(
     path: Path,
     *,
     precision: str = "fp32",
+    size: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> float:
-    """Write the style model file (.onnx) and return the share of pixels in which torch and onnxruntime agree.
+    """Write the style model file (.onnx) and return the share of values in which torch and onnxruntime agree.
 
     The file is written only if, at every size of `CHECKED_SIZES`, at least 99.9 % of the values differ by at most two
-    levels from what torch computes in float32. `precision` is `fp32` or `fp16` (for GPUs).
+    levels from what torch computes in float32.
 
-    Raises `ConfigError` for an unknown precision or suffix, `ModelError` if the two disagree, `OutputError` if
+    Args:
+        network: trained.
+        metadata: what the file says of itself.
+        path: to write to.
+        precision: `fp32` or `fp16` (for GPUs).
+        size: `(height, width)` of the only pictures that the file takes, for runtimes that cannot work with free
+            sizes (OpenCV's dnn, Unity, old engines). fastnst itself does not open such files.
+        overwrite: replace an existing file.
+
+    Raises `ConfigError` for an unknown precision, suffix or size, `ModelError` if the two disagree, `OutputError` if
     `path` exists or cannot be written.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"unknown precision '{precision}': choose one of {', '.join(PRECISIONS)}.")
     if path.suffix != ".onnx":
         raise ConfigError(f"a style model file ends in .onnx, {path.name} does not.")
+    if size is not None and min(size) < SMALLEST_SIDE:
+        raise ConfigError(f"a size must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}, not {size[1]}x{size[0]}.")
     dtype = torch.float16 if precision == "fp16" else torch.float32
     reference = StyleModelGraph(network.float().eval(), torch.float32)
+    described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
     with write_atomically(path, overwrite=overwrite) as partial:
-        described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
-        _write_graph(network, dtype, described, partial)
-        return _check_parity(reference, partial)
+        graph = StyleModelGraph(copy.deepcopy(network).to(dtype).eval(), dtype)
+        model = trace_graph(graph, "stylized", channels=3, size=size)
+        properties = described.to_properties() | ({"fastnst.kind": "fixed-size style"} if size else {})
+        save_graph(model, properties, partial, doc=_documentation(described, size))
+        return _check_parity(reference, partial, [(1, *size)] if size else CHECKED_SIZES)
 
 
-def _write_graph(network: StyleNetwork, dtype: torch.dtype, metadata: StyleMetadata, path: Path) -> None:
-    import copy
+def _documentation(metadata: StyleMetadata, size: tuple[int, int] | None) -> str:
+    """What the file tells whoever opens it in a viewer."""
+    shape = f"[1, {size[0]}, {size[1]}, 3]" if size else "[N, H, W, 3], H and W at least 16"
+    painting = ", ".join(filter(None, (metadata.title, metadata.artist, metadata.year)))
+    return (
+        f"Restyles photos in the manner of {painting or metadata.name}. Input 'image': RGB bytes {shape}. Output"
+        " 'stylized': bytes of the same shape. Scaling, padding and rounding are inside. Made by fastnst"
+        f" {metadata.fastnst_version}; weights: {metadata.weights_licence or 'licence not said'};"
+        f" painting: {metadata.licence or 'licence not said'}."
+    )
 
-    graph = StyleModelGraph(copy.deepcopy(network).to(dtype).eval(), dtype)
-    save_graph(trace_graph(graph, "stylized", channels=3), metadata.to_properties(), path)
 
-
-def trace_graph(graph: nn.Module, output: str, *, channels: int, multiple: int = 1) -> Any:
+def trace_graph(
+    graph: nn.Module, output: str, *, channels: int, multiple: int = 1, size: tuple[int, int] | None = None
+) -> Any:
     """A module from uint8 `image` `[N, H, W, 3]` to `output` `[N, H, W, channels]` as an ONNX model, without traces.
 
-    H and W are free; with `multiple`, among the multiples of it.
+    H and W are free; with `multiple`, among the multiples of it; with `size`, they are these, and N is 1.
     """
-    import tempfile
-
     import onnx
 
     example = torch.randint(0, 256, (2, 66, 75, 3), dtype=torch.uint8)
-    shapes: dict[int, Any] = {0: "batch", 1: "height", 2: "width"}
-    if multiple > 1:
+    shapes: dict[int, Any] | None = {0: "batch", 1: "height", 2: "width"}
+    if size is not None:
+        example, shapes = torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8), None
+    elif multiple > 1:
         example = torch.randint(0, 256, (2, 4 * multiple, 6 * multiple, 3), dtype=torch.uint8)
         shapes = {0: "batch", 1: multiple * torch.export.Dim("rows"), 2: multiple * torch.export.Dim("columns")}
     noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
@@ -108,7 +139,7 @@ def trace_graph(graph: nn.Module, output: str, *, channels: int, multiple: int =
                 graph,
                 (example,),
                 str(traced),
-                dynamic_shapes={"image": shapes},
+                dynamic_shapes={"image": shapes} if shapes else None,
                 input_names=["image"],
                 output_names=[output],
                 opset_version=OPSET,
@@ -120,56 +151,16 @@ def trace_graph(graph: nn.Module, output: str, *, channels: int, multiple: int =
     finally:
         for logger, level in zip(noisy, levels, strict=True):
             logger.setLevel(level)
-    _strip_traces(model)
-    _name_dimensions(model, (3, channels))
+    strip_traces(model)
+    name_dimensions(model, (3, channels), size)
     return model
 
 
-def save_graph(model: Any, properties: dict[str, str], path: Path) -> None:
-    """Describe, check and write an ONNX model."""
-    import onnx
-
-    onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
-
-
-def _strip_traces(model: Any) -> None:
-    """Remove the exporter's stack traces: 90 kB of text with the paths of the machine that exported."""
-    graph = model.graph
-    model.doc_string = graph.doc_string = ""
-    del model.metadata_props[:], graph.metadata_props[:]
-    for item in [*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info]:
-        item.doc_string = ""
-        del item.metadata_props[:]
-    for function in model.functions:
-        function.doc_string = ""
-        del function.metadata_props[:]
-        for node in function.node:
-            node.doc_string = ""
-            del node.metadata_props[:]
-
-
-def _name_dimensions(model: Any, channels: tuple[int, int]) -> None:
-    """Give input and output the same readable dimensions `[batch, height, width, channels]`."""
-    for value, last in zip((*model.graph.input, *model.graph.output), channels, strict=True):
-        dimensions = value.type.tensor_type.shape.dim
-        for dimension, name in zip(dimensions[:3], ("batch", "height", "width"), strict=True):
-            dimension.Clear()
-            dimension.dim_param = name
-        dimensions[3].Clear()
-        dimensions[3].dim_value = last
-
-
-def _check_parity(reference: StyleModelGraph, path: Path) -> float:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def _check_parity(reference: StyleModelGraph, path: Path, sizes: Sequence[tuple[int, int, int]]) -> float:
+    session = cpu_session(path)
     generator = np.random.default_rng(0)
     worst = 1.0
-    for batch, height, width in CHECKED_SIZES:
+    for batch, height, width in sizes:
         image = shaded_picture(generator, batch, height, width)
         with torch.inference_mode():
             expected = reference(torch.from_numpy(image)).numpy().astype(np.int16)
@@ -186,7 +177,17 @@ def _check_parity(reference: StyleModelGraph, path: Path) -> float:
     return worst
 
 
-def shaded_picture(generator: np.random.Generator, batch: int, height: int, width: int) -> np.ndarray:
+def cpu_session(path: Path) -> Session:
+    """A model just written, opened by onnxruntime on the CPU, which keeps its warnings to itself."""
+    with quiet():
+        ort = import_onnxruntime()
+        session: Session = ort.InferenceSession(
+            str(path), session_options(ort, usable_cores()), providers=["CPUExecutionProvider"]
+        )
+    return session
+
+
+def shaded_picture(generator: np.random.Generator, batch: int, height: int, width: int) -> UInt8Image:
     """Smooth shading with edges and noise, like a photo: pure noise would not exercise what networks do."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     phases = generator.uniform(0, 6, (batch, 3, 4))
@@ -194,5 +195,5 @@ def shaded_picture(generator: np.random.Generator, batch: int, height: int, widt
     shading = np.stack(waves).reshape(batch, 3, height, width).transpose(0, 2, 3, 1)
     edges = 0.8 * (np.floor(4 * x + 2 * y) % 2)[None, ..., None]
     noise = generator.normal(0, 0.1, shading.shape)
-    picture: np.ndarray = np.clip((shading + edges + noise + 2) * 60, 0, 255).astype(np.uint8)
+    picture: UInt8Image = np.clip((shading + edges + noise + 2) * 60, 0, 255).astype(np.uint8)
     return picture

@@ -92,7 +92,7 @@ def _check_extent(events: Any, label: str, most_values: int) -> None:
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
                 raise ConfigError(f"{label} contains itself: its '*{event.anchor}' stands within '&{event.anchor}'.")
-            count += sizes.get(event.anchor, 1)
+            count += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             count += 1
             if event.anchor:

@@ -39,13 +39,13 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     """
     path = Path(path)
     check_output(path, overwrite=overwrite)
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     partial: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = _new_file_beside(target)
         yield partial
-        if target.exists():
+        if os.path.exists(target):
             shutil.copymode(target, partial)
         partial.replace(target)
     except OSError as error:
@@ -64,7 +64,7 @@ def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[
     try:
         found = path.stat()
     except FileNotFoundError:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise OutputError(f"{path} is a link that leads nowhere: remove it, or name another file.") from None
         return
     except (OSError, ValueError) as error:
@@ -88,7 +88,7 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
 
 def check_partial(path: Path, inputs: Iterable[Path] = ()) -> None:
     """Raise `OutputError` if a file that unfinished work goes to, by a name of ours, is a link or one of the inputs."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise OutputError(f"{path}, where unfinished work goes, is not a plain file: remove it first.")
     for source in inputs:
         if _same_file(path, source):

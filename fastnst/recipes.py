@@ -56,10 +56,10 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
 
     Raises `ConfigError` for a file that cannot be read, holds no keys and values, or builds on itself.
     """
-    merged: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for _, content in _files_and_contents(recipe):
-        merged = _merge(merged, content)
-    return merged
+        result = merged(result, content)
+    return result
 
 
 def with_bases(
@@ -149,9 +149,10 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
-def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`base` with what `change` says, group by group."""
+    result = dict(base)
     for key, value in change.items():
-        known = merged.get(key)
-        merged[key] = _merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return merged
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result

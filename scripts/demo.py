@@ -7,15 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import fastnst
 from fastnst.cli import run
-from fastnst.errors import FastNSTError
-
-
-def sample_photo() -> Path:
-    """The public-domain portrait of Grace Hopper (US Navy, 1984) among matplotlib's sample data."""
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
 def main() -> int:
@@ -23,7 +16,7 @@ def main() -> int:
     parser.add_argument("--photo", type=Path)
     parser.add_argument("--out", type=Path, default=Path("demo"))
     options = parser.parse_args()
-    photo = options.photo or sample_photo()
+    photo = options.photo or fastnst.sample_photo()
     if options.out.exists() and not options.out.is_dir():
         sys.stderr.write(f"fastnst: {options.out} is a file: give OUT= a folder.\n")
         return 2
@@ -36,7 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.exit(f"fastnst: {error}")
+    sys.exit(main())

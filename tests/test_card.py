@@ -119,12 +119,12 @@ def test_a_file_that_does_not_know_its_training_is_described_without(capsys, neg
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--report", "{tmp}/none.json"], "none.json cannot be read"),
-        (["--report", "{tmp}/text.json"], "is no JSON"),
+        (["--report", "{tmp}/none.json"], "none.json cannot be opened"),
+        (["--report", "{tmp}/text.json"], "is not JSON"),
         (["--report", "{tmp}/other.json"], "is about the style 'other', not 'negative'"),
-        (["--report", "{tmp}/empty.json"], "is no comparison of a style"),
+        (["--report", "{tmp}/empty.json"], "is not a comparison of a style"),
         (["--photo", "{tmp}/photo.jpg"], "needs both --photo and --painting"),
-        (["--notes", "{tmp}/none.md"], "none.md cannot be read"),
+        (["--notes", "{tmp}/none.md"], "none.md cannot be opened"),
         (["-o", "{tmp}/negative.onnx"], "no Markdown file"),
         (["--notes", "{tmp}/negative.md", "--overwrite"], "is an input of this card"),
     ],

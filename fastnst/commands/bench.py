@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
+from fastnst.array_types import UInt8Image
 from fastnst.commands.options.parser import Parser
-from fastnst.errors import ConfigError, suggest
+from fastnst.commands.options.size import SIZES, parse_size
+from fastnst.errors import ConfigError, FastNSTError, ModelError
 from fastnst.output_files import check_output, write_atomically
+from fastnst.printable import printable
 from fastnst.runtime.models.catalog import available_styles, resolve_style
 from fastnst.runtime.models.style_model import StyleModel
 
-SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 _SECONDS = 4.0  # a style and size is repeated for about this long, ...
+_MOST_PIXELS = 64_000_000
 _FEWEST, _MOST = 3, 100  # ... but within these counts
 
 
@@ -46,7 +50,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(prog=prog, description="Time styles: warm-up left out, styles and sizes taking turns.")
     parser.add_argument("styles", nargs="*", metavar="STYLE", help="names or .onnx files (default: all that ship)")
-    parser.add_argument("--size", nargs="+", default=["360p", "720p", "1080p"], metavar="SIZE", help=f"{_known()}, WxH")
+    parser.add_argument(
+        "--size", nargs="+", default=["360p", "720p", "1080p"], metavar="SIZE", help=f"{', '.join(SIZES)}, WxH"
+    )
     parser.add_argument("--provider", nargs="+", default=["auto"], help="one or more to compare (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
     parser.add_argument(
@@ -63,8 +69,11 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     if options.json:
         check_output(options.json, overwrite=options.overwrite)
     sizes = {name: parse_size(name) for name in options.size}
-    if not options.seconds > 0:
-        raise ConfigError(f"seconds must be above 0, not {options.seconds}.")
+    if not 0 < options.seconds < math.inf:
+        raise ConfigError(f"seconds must be a number above 0, not {options.seconds}.")
+    for name, (height, width) in sizes.items():
+        if height * width > _MOST_PIXELS:
+            raise ConfigError(f"the size {name} is too large to be timed: {_MOST_PIXELS:,} pixels are the most.")
     styles = options.styles or list(available_styles())
     models = {
         (style, provider): StyleModel(resolve_style(style), provider, options.threads)
@@ -81,18 +90,6 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
             partial.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
     return 0
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`(height, width)` of `720p` or `1280x720`. Raises `ConfigError` for anything else."""
-    if text in SIZES:
-        return SIZES[text]
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
-        raise ConfigError(
-            f"unknown size '{text}'.{suggest(text, SIZES)} Give {_known()} or WIDTHxHEIGHT of at least 16 pixels."
-        )
-    return int(height), int(width)
 
 
 def interleaved(
@@ -122,7 +119,7 @@ def interleaved(
     return times
 
 
-def test_picture(height: int, width: int) -> np.ndarray:
+def test_picture(height: int, width: int) -> UInt8Image:
     """Smooth shading with noise, uint8 `[1, H, W, 3]`."""
     y, x = np.mgrid[0:height, 0:width]
     shading = np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=-1)
@@ -132,24 +129,31 @@ def test_picture(height: int, width: int) -> np.ndarray:
 
 def fresh_process(path: Path, provider: str, threads: int | None, size: tuple[int, int]) -> tuple[float, float]:
     """Milliseconds from a closed file to the first picture, and the process's peak memory in MB."""
-    # A child of its own, not multiprocessing: that would run the caller's main module again.
-    arguments = f"{str(path)!r}, {provider!r}, {threads!r}, {size!r}"
-    code = f"from fastnst.commands import bench; bench.report_first_frame({arguments})"
+    # A child of its own, not multiprocessing: that would run the caller's main module again. Modules that lie where the
+    # user happens to be are not looked at.
+    code = "import sys; sys.path[:] = filter(None, sys.path); from fastnst.commands import bench; bench.first_frame()"
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    child = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, check=True
-    )
+    arguments = [os.fspath(path), json.dumps([provider, threads, *size])]
+    child = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, env=environment)
+    if child.returncode:
+        reason = (child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise ModelError(f"{path} fails in a process of its own ({printable(reason, 200)}).")
     milliseconds, megabytes = json.loads(child.stdout)
     return float(milliseconds), float(megabytes)
 
 
-def report_first_frame(path: str, provider: str, threads: int | None, size: tuple[int, int]) -> None:
-    """What the child runs: writes `[milliseconds, MB]` as JSON to stdout. `size` is `(height, width)`."""
+def first_frame() -> None:
+    """What the child runs on its arguments: writes `[milliseconds, MB]` as JSON to stdout."""
+    path, values = sys.argv[1:]
+    provider, threads, *size = json.loads(values)
     picture = test_picture(*size)
     started = time.perf_counter()
-    StyleModel(path, provider, threads)(picture)
+    try:
+        StyleModel(path, provider, threads)(picture)
+    except FastNSTError as error:
+        sys.exit(str(error))
     sys.stdout.write(json.dumps([1e3 * (time.perf_counter() - started), peak_memory()]))
 
 
@@ -192,7 +196,7 @@ def table(results: list[Measured]) -> str:
     heads = ("style", "size", "engine", "median ms", "p95 ms", "fps", "MP/s", "first ms", "peak MB")
     rows = [
         (
-            Path(one.style).stem, one.size, f"{one.provider} {one.precision}", f"{one.median_ms:.1f}",
+            printable(Path(one.style).stem, 60), one.size, f"{one.provider} {one.precision}", f"{one.median_ms:.1f}",
             f"{one.p95_ms:.1f}", f"{one.fps:.1f}", f"{one.megapixels_per_second:.1f}", f"{one.first_frame_ms:.0f}",
             f"{one.peak_memory_mb:.0f}",
         )
@@ -207,7 +211,3 @@ def table(results: list[Measured]) -> str:
         for row in (heads, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _known() -> str:
-    return ", ".join(SIZES)

@@ -118,7 +118,7 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
     styles = options.style.all()
     # A background in another style follows the keys too; `live` is there before the first picture.
     portrait = open_portrait(options.portrait, options.matting, engine, lambda: live.look, video=True)
-    camera = Camera(options.camera)
+    camera = Camera(options.camera, max_size=options.live.max_size)
     screen = Headless() if options.headless else Window()
     virtual = VirtualCamera(camera.rate) if options.virtual else None
     people = MattingThread(portrait) if portrait else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.input_files import read_text
+from fastnst.metrics.comparison_report import ComparisonReport, read_report
 from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import check_output, write_atomically
+from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
 
 _CELL = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
+_LONGEST = 2_000  # characters of one row
+_SHA = "painting's SHA-256"
 _PADDED = {"replicate": ", borders replicated"}
 _WEIGHT = "_weight"
 _FORMER_WEIGHTS = {"weave_weight": "periodicity_weight", "temporal": "temporal_weight"}  # keys of version 0.2
@@ -75,14 +79,15 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
     with write_atomically(output, overwrite=options.overwrite) as partial:
         text = card(metadata, model.stat().st_size, report, notes, strip.name if strip else None)
         partial.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}\n")
+    written = f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}"
+    sys.stdout.write(f"{printable(written)}\n")
     return 0
 
 
 def card(
     metadata: StyleMetadata,
     size: int,
-    report: dict[str, Any] | None = None,
+    report: ComparisonReport | None = None,
     notes: str = "",
     strip: str | None = None,
     *,
@@ -102,12 +107,12 @@ def card(
     picture = ["", f"![a photo, the painting, and the photo restyled]({strip})"] if strip else []
     return "\n".join(
         [
-            f"# {metadata.name}",
+            f"# {_markdown(metadata.name)}",
             "",
             _painting(metadata),
             *picture,
             "",
-            f"    fastnst stylize photo.jpg --style {spec or metadata.name} -o out.jpg",
+            f"    fastnst stylize photo.jpg --style {printable(spec or metadata.name)} -o out.jpg",
             "",
             "| | |",
             "|---|---|",
@@ -118,24 +123,11 @@ def card(
     )
 
 
-def read_report(path: Path, style: str) -> dict[str, Any]:
-    """The JSON of `fastnst compare`. Raises `ConfigError` if it is none, or another style's."""
-    try:
-        report = json.loads(read_text(path, "report"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is no JSON: give --report the report.json of fastnst compare.") from error
-    wanted = {"style", "lbfgs_equivalent", "iterations", "photos", "pixels", "time_ratio", "measures"}
-    if not isinstance(report, dict) or not wanted <= report.keys():
-        raise ConfigError(f"{path} is no comparison of a style: give --report the report.json of fastnst compare.")
-    if report["style"] != style:
-        raise ConfigError(f"{path} is about the style '{report['style']}', not '{style}'.")
-    return report
-
-
 def _painting(metadata: StyleMetadata) -> str:
     """One line that says whose painting it is."""
-    work = ", ".join(text for text in (f"*{metadata.title or 'untitled'}*", metadata.artist, metadata.year) if text)
-    rest = "; ".join(text for text in (metadata.movement, metadata.licence) if text)
+    title = f"*{_markdown(metadata.title) or 'untitled'}*"
+    work = ", ".join([title, *(_markdown(text) for text in (metadata.artist, metadata.year) if text)])
+    rest = "; ".join(_markdown(text) for text in (metadata.movement, metadata.licence) if text)
     return f"Painting: {work} ({rest})." if rest else f"Painting: {work}."
 
 
@@ -154,15 +146,23 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
         "photos": metadata.data,
         "held-out objective": _pairs({name: round(value, 4) for name, value in metadata.objective.items()}),
-        "painting's SHA-256": f"`{metadata.painting_sha256}`",
+        _SHA: metadata.painting_sha256 if metadata.painting_sha256.isalnum() else "",
+        "licence of the weights": metadata.weights_licence,
         "made by": f"fastnst {metadata.fastnst_version}",
     }
     unknown = {
         "time and hardware": not metadata.hardware,  # a file of version 0.1
         "photos": not metadata.data,
         "held-out objective": not metadata.objective,
+        "licence of the weights": not metadata.weights_licence,
     }
-    return {label: text for label, text in rows.items() if not unknown.get(label)}
+    known = {label: _markdown(text) for label, text in rows.items() if not unknown.get(label)}
+    return known | {_SHA: f"`{rows[_SHA]}`"}
+
+
+def _markdown(text: str) -> str:
+    """Text of a file as Markdown that shows it: no links, tables, pictures or HTML of its own; cut if it is long."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", printable(text, _LONGEST)).replace("<", "&lt;")
 
 
 def _trimmed(share: float) -> str:
@@ -186,7 +186,7 @@ def _training(metadata: StyleMetadata) -> str:
     return f"{text}; grown out of {metadata.started_from}" if metadata.started_from else text
 
 
-def _measured(report: dict[str, Any]) -> dict[str, str]:
+def _measured(report: ComparisonReport) -> dict[str, str]:
     """What the comparison measured, by label."""
     measures = report["measures"]
     counted = f"({report['photos']} held-out photos, {max(report['pixels'][0])} px)"
@@ -199,9 +199,10 @@ def _measured(report: dict[str, Any]) -> dict[str, str]:
     }
     labels = {"grid": "grid energy", "border": "border energy", "blobs": "saturated blobs", "ssim": "SSIM to the photo"}
     for key, label in labels.items():
-        if key in measures["network"]:
-            theirs = "" if key == "ssim" else f" (photos {measures['photo'][key]:.2f})"
-            rows[label] = f"{measures['network'][key]:.2f}{theirs}"
+        network, photo = measures["network"].get(key), measures["photo"].get(key)
+        if network is not None:
+            theirs = "" if key == "ssim" or photo is None else f" (photos {photo:.2f})"
+            rows[label] = f"{network:.2f}{theirs}"
     return rows
 
 

@@ -7,8 +7,9 @@ import json
 import logging
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -38,6 +39,37 @@ _SECOND_LAYERS = {
     "vgg16": (["relu3_3"], ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]),
     "vgg19": (["relu4_2"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
 }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compared.
+
+    Attributes:
+        model: name of a style, or a style model file (.onnx).
+        photos: held-out photos.
+        painting: what it was trained on.
+        count: photos to take.
+        size: their long side in pixels.
+        steps: iterations of L-BFGS.
+        start: where that starts: `content`, `noise` or `both`.
+        perceptual_weights: a local weights file for the model's perceptual network.
+        second: a perceptual network that training did not use, or `none`.
+        second_weights: a local weights file for it.
+        provider: what runs the model.
+    """
+
+    model: str
+    photos: Path
+    painting: tuple[Path, ...]
+    count: int = 5
+    size: int = _SIZE
+    steps: int = _STEPS
+    start: str = "both"
+    perceptual_weights: str | None = None
+    second: str = "alexnet"
+    second_weights: str | None = None
+    provider: str = "auto"
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -86,66 +118,76 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         from fastnst.commands import compare_portrait
 
         return compare_portrait.main(options)
-    options.steps, options.size = options.steps or _STEPS, options.size or _SIZE
     if options.config or options.mattes:
         raise ConfigError("--config and --mattes belong to --portrait.")
+    request = Request(
+        options.model, options.photos, tuple(options.painting), options.count, options.size or _SIZE,
+        options.steps or _STEPS, options.start, options.perceptual_weights, options.second, options.second_weights,
+        options.provider,
+    )  # fmt: skip
     page, numbers = options.output / "report.html", options.output / "report.json"
     for path in (page, numbers):
         check_output(path, overwrite=options.overwrite)
-    stylizer = Stylizer(options.model, options.provider)
+    summary, html = compare(request)
+    for path, text in ((page, html), (numbers, json.dumps(summary, indent=2) + "\n")):
+        with write_atomically(path, overwrite=options.overwrite) as partial:
+            partial.write_text(text)
+    shown = ", ".join(f"{count} from {start}" for start, count in told_equivalents(summary).items())
+    sys.stdout.write(
+        f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
+        f" {summary['network_objective']['total']:.4f}\n"
+    )
+    return 0
+
+
+def compare(request: Request) -> tuple[dict[str, Any], str]:
+    """Measure a style: the figures, as report.json has them, and the page that shows them.
+
+    Raises `FastNSTError` for what does not fit together, `KeyboardInterrupt` after Ctrl-C.
+    """
+    stylizer = Stylizer(request.model, request.provider)
     metadata = stylizer.metadata
     if not metadata.loss_weights:
-        raise ConfigError(f"{options.model} does not say what it was trained on: it carries no loss weights.")
-    settings = trained_settings(metadata.perceptual, metadata.loss_weights, options.size, options.perceptual_weights)
-    objective = prepare(settings, options.painting)
-    second, second_name = _second(options, settings)
-    photos = photo_list(options.photos, options.count, options.size)
-    _announce(photos, objective, options)
+        raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
+    settings = trained_settings(metadata.perceptual, metadata.loss_weights, request.size, request.perceptual_weights)
+    objective = prepare(settings, request.painting)
+    second, second_name = _second(request, settings)
+    photos = photo_list(request.photos, request.count, request.size)
+    _announce(photos, objective, request)
     compared: list[Compared] = []
-    with progress("comparing", _descents(options) * options.steps * len(photos)) as bar:
+    with progress("comparing", _descents(request) * request.steps * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
             bar.advance(text=told_terms(step))
 
         for name, photo in photos:
             compared.append(
-                compare_photo(name, photo, stylizer, objective, options.steps, second, watch, start=options.start)
+                compare_photo(name, photo, stylizer, objective, request.steps, second, watch, start=request.start)
             )
-    summary = summarize(compared) | {"style": metadata.name, "second_perceptual": second_name, "start": options.start}
-    painting = resize_long_side(open_image(options.painting[0]), 400)
+    summary = summarize(compared) | {"style": metadata.name, "second_perceptual": second_name, "start": request.start}
+    painting = resize_long_side(open_image(request.painting[0]), 400)
     title = f"{metadata.title or metadata.name}: network and optimization"
-    for path, text in (
-        (page, write_html(title, summary, compared, painting)),
-        (numbers, json.dumps(summary, indent=2) + "\n"),
-    ):
-        with write_atomically(path, overwrite=options.overwrite) as partial:
-            partial.write_text(text)
-    shown = ", ".join(f"{count} from {start}" for start, count in told_equivalents(summary).items())
-    sys.stdout.write(
-        f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {options.steps} iterations, objective"
-        f" {summary['network_objective']['total']:.4f}\n"
-    )
-    return 0
+    return summary, write_html(title, summary, compared, painting)
 
 
-def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective | None, str | None]:
+def _second(request: Request, settings: Settings) -> tuple[Objective | None, str | None]:
     """The second perceptual network, or None with a line that says why."""
-    if options.second == "none":
+    if request.second == "none":
         return None, None
-    if options.second == settings.perceptual.name:
+    if request.second == settings.perceptual.name:
         raise ConfigError(
-            f"--second {options.second} is what the model was trained with: name another perceptual network."
+            f"--second {request.second} is what the model was trained with: name another perceptual network."
         )
-    content, style = _SECOND_LAYERS.get(options.second, ([], []))
+    content, style = _SECOND_LAYERS.get(request.second, ([], []))
     asked = replace(
         settings,
         objective=ObjectiveConfig(content_layers=content, style_layers=style),
-        perceptual=PerceptualConfig(options.second, weights_file=options.second_weights),
+        perceptual=PerceptualConfig(request.second, weights_file=request.second_weights),
     )
     try:
-        return prepare(asked, options.painting), options.second
+        return prepare(asked, request.painting), request.second
     except FastNSTError as error:
-        if options.second_weights:
+        if request.second_weights:
             raise
         reason = (
             f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
@@ -154,21 +196,21 @@ def _second(options: argparse.Namespace, settings: Settings) -> tuple[Objective 
         return None, None
 
 
-def _descents(options: argparse.Namespace) -> int:
-    return 2 if options.start == "both" else 1
+def _descents(request: Request) -> int:
+    return 2 if request.start == "both" else 1
 
 
-def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, options: argparse.Namespace) -> None:
+def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, request: Request) -> None:
     """Say what it will cost before it starts, from a few trial iterations."""
     photo = torch.from_numpy(to_unit_floats(photos[0][1]))[None]
     photo = photo.to(next(objective.perceptual.convolutions.parameters()).device)
     optimize(photo, objective, OptimizeConfig(steps=1))  # the first step allocates
     started = time.perf_counter()
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
-    minutes = (time.perf_counter() - started) / _TRIAL_STEPS * options.steps * len(photos) / 60
-    minutes *= _descents(options)
-    twice = ", from each start" if _descents(options) == 2 else ""
+    minutes = (time.perf_counter() - started) / _TRIAL_STEPS * request.steps * len(photos) / 60
+    minutes *= _descents(request)
+    twice = ", from each start" if _descents(request) == 2 else ""
     sys.stderr.write(
-        f"{len(photos)} photos, {options.steps} iterations each{twice}: about {minutes:.1f} minutes"
+        f"{len(photos)} photos, {request.steps} iterations each{twice}: about {minutes:.1f} minutes"
         " (fewer with --count, --steps or --size).\n"
     )

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from fastnst.array_types import FloatPlane
+from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.commands import video
 from fastnst.commands.options.engine import EngineOptions, add_engine_options, read_engine_options
 from fastnst.commands.options.parser import Parser
@@ -31,9 +31,9 @@ from fastnst.images.decode import open_picture
 from fastnst.images.encode import check_writable, save_image, save_picture
 from fastnst.images.formats import OPAQUE
 from fastnst.images.picture import Picture
-from fastnst.runtime.portrait.compositing import take_apart
+from fastnst.runtime.portrait.compositing import estimate_foreground
 from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions, cut_out
-from fastnst.runtime.portrait.matte_files import read_matte, with_layers
+from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person
 
 KINDS = ("alpha", "cutout", "composite")
@@ -97,7 +97,7 @@ def main(argv: list[str], prog: str = "fastnst matte") -> int:
         return _run_clip(options)
     if options.kind == "cutout" and photos.output.suffix.lower() in OPAQUE:
         suffix = photos.output.suffix
-        raise ConfigError(f"a cutout needs transparency, which {suffix} has not: take .png, .webp or .tiff.")
+        raise ConfigError(f"a cutout needs transparency, which {suffix} has not: use .png, .webp or .tiff.")
     plan = plan_batch(photos, [(options.kind, options.kind)], ".png", KINDS)
     started = time.perf_counter()
     matting = options.matting.open(options.engine) if plan.jobs else None
@@ -121,7 +121,7 @@ def _checked_kind(write: str | None, background: str | None, texture_factor: flo
     if background is None:
         raise ConfigError("a composite needs --background: #rrggbb, blur or a picture file.")
     if background.startswith(STYLE_PREFIX):
-        raise ConfigError(f"--background {background} restyles: take fastnst stylize --portrait background for that.")
+        raise ConfigError(f"--background {background} restyles: use fastnst stylize --portrait background for that.")
     return kind
 
 
@@ -130,6 +130,7 @@ def _run_clip(options: MatteOptions) -> int:
 
     options.matting.refuse_matte_file()
     photos = options.photos
+    photos.check_for_clip()
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite)
     job = replace(job, output=video.place_for(job, options.kind))
@@ -137,7 +138,7 @@ def _run_clip(options: MatteOptions) -> int:
     target, place = video.open_target(job)
     if options.kind == "cutout" and place == "video":
         raise ConfigError(
-            "a cutout needs transparency, which a video has not: name a folder for PNG pictures, or an animation (.webp)."
+            "a cutout needs transparency, which a video has not: name a folder for PNG pictures, or an animated .webp."
         )
     clip = video.open_source(job)
     matting = options.matting.open(options.engine)
@@ -159,7 +160,10 @@ def _make(
     picture = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge)
     check_writable(job.output, picture.rgb.size)
     photo = np.asarray(picture.rgb)
-    alpha = matting.people(photo) if matting else _given_matte(options, picture)
+    alpha = options.matting.read_matte(job.photo, picture.rgb.size, photos.max_size)
+    if alpha is None:
+        assert matting is not None  # it is opened unless a matte is given
+        alpha = matting.people(photo)
     if options.kind == "alpha":
         if not has_person(alpha):
             logging.getLogger(__name__).warning("no person was found in %s: its matte is nearly empty.", job.photo)
@@ -171,14 +175,9 @@ def _make(
     return remarks_on(picture)
 
 
-def _given_matte(options: MatteOptions, picture: Picture) -> FloatPlane:
-    assert options.matting.matte is not None  # else there is a model
-    return read_matte(options.matting.matte, picture.rgb.size, options.photos.max_size)
-
-
-def _layers(picture: Picture, photo: np.ndarray, alpha: np.ndarray, portrait: Portrait | None) -> Picture:
+def _layers(picture: Picture, photo: UInt8Image, alpha: FloatPlane, portrait: Portrait | None) -> Picture:
     if portrait is not None:
         return with_layers(picture, portrait(photo, photo, alpha))
     if not has_person(alpha):
         raise ImageError("no person was found: there is nothing to cut out.")
-    return with_layers(picture, cut_out(take_apart(photo, alpha).foreground, alpha))
+    return with_layers(picture, cut_out(estimate_foreground(photo, alpha).foreground, alpha))

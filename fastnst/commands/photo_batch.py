@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,8 +18,9 @@ from fastnst.images.folders import search
 from fastnst.images.formats import SUFFIXES, written_suffix
 from fastnst.images.picture import Picture
 from fastnst.output_files import FullDiskError, check_output
+from fastnst.printable import printable
+from fastnst.progress import track
 
-_PROGRESS_FROM = 4  # pictures; fewer are done before a bar could be read
 _MOST_SHOWN = 40  # failures that are told each
 
 log = logging.getLogger(__name__)
@@ -91,13 +92,13 @@ def plan_batch(
         found = search([argument], without=[] if named_file else [output])
         notes += found.sentences()
         photos = found.pictures
-        if argument.is_dir():
-            photos, own = _without_results(photos, argument, output, known)
+        if os.path.isdir(argument):
+            photos, own = _without_results(photos, known)
             notes += [f"{own} result{'s' if own > 1 else ''} of earlier runs left out."] if own else []
         if not photos:
             raise ImageError(f"no photos found in {argument}.{''.join(f' {note}' for note in notes)}")
         for photo in photos:
-            folder = output / (photo.relative_to(argument).parent if argument.is_dir() else Path())
+            folder = output / (photo.relative_to(argument).parent if os.path.isdir(argument) else Path())
             ending = suffix or written_suffix(photo.suffix.lower())
             for label, variant in variants:
                 target = output if named_file else names.name(folder, photo, label, ending)
@@ -118,7 +119,7 @@ def run_batch(jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[
     not one could be made.
     """
     outcome: Outcome[Variant] = Outcome()
-    for number, job in enumerate(_with_progress(jobs, action)):
+    for number, job in enumerate(track(jobs, action)):
         try:
             outcome.remarks.update(make(job))
         except FullDiskError as error:  # it will not mend itself for the next picture
@@ -141,18 +142,19 @@ def run_batch(jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[
 def report(plan: Plan[Variant], outcome: Outcome[Variant], options: PhotoOptions, seconds: float, engine: str) -> None:
     """Say what was made, what failed and what was left out."""
     for _, message in outcome.failures[:_MOST_SHOWN]:
-        sys.stderr.write(f"fastnst: {message}\n")
+        _tell(message)
     if len(outcome.failures) > _MOST_SHOWN:
-        sys.stderr.write(f"fastnst: … and {len(outcome.failures) - _MOST_SHOWN} more failed.\n")
+        _tell(f"… and {len(outcome.failures) - _MOST_SHOWN} more failed.")
     for note in plan.notes:
-        sys.stderr.write(f"fastnst: {note}\n")
+        _tell(note)
     parts = [_pictures(len(plan.jobs) - len(outcome.failures))]
     parts += [f"{len(outcome.failures)} failed"] if outcome.failures else []
     parts += [f"{len(plan.existing)} existed already"] if plan.existing else []
     where = plan.all[0].output if len(plan.all) == 1 else options.output
-    sys.stdout.write(f"{where}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
+    sys.stdout.write(f"{printable(where)}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
     for remark, count in sorted(outcome.remarks.items()):
-        sys.stdout.write(f"{f'{count} photos: ' if len(plan.jobs) > 1 else ''}{remark}\n")
+        photos = "1 photo" if count == 1 else f"{count} photos"
+        sys.stdout.write(f"{photos}: {printable(remark)}\n")
 
 
 def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
@@ -166,10 +168,8 @@ def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
     return remarks
 
 
-def _without_results(photos: list[Path], argument: Path, output: Path, labels: set[str]) -> tuple[list[Path], int]:
+def _without_results(photos: list[Path], labels: set[str]) -> tuple[list[Path], int]:
     """Photos without the results that an earlier run wrote beside them, and how many these are."""
-    if not _is_same(argument, output):
-        return photos, 0
     present = {(photo.parent, photo.stem) for photo in photos}
     endings = [f"_{label}" for label in labels]
 
@@ -186,7 +186,7 @@ def _without_results(photos: list[Path], argument: Path, output: Path, labels: s
 def _check_place(output: Path, jobs: Sequence[Job[Variant]], named_file: bool) -> None:
     if named_file and len(jobs) > 1:
         raise OutputError(f"{len(jobs)} pictures cannot go to one file: give a folder instead of {output}.")
-    if not named_file and (output.is_file() or (len(jobs) == 1 and output.suffix and not output.is_dir())):
+    if not named_file and (os.path.isfile(output) or (len(jobs) == 1 and output.suffix and not os.path.isdir(output))):
         raise OutputError(
             f"{output} has no picture suffix that can be written: use {', '.join(SUFFIXES)}, or a folder."
         )
@@ -194,9 +194,9 @@ def _check_place(output: Path, jobs: Sequence[Job[Variant]], named_file: bool) -
 
 def _sorted_out(jobs: list[Job[Variant]], options: PhotoOptions, notes: list[str]) -> Plan[Variant]:
     """Existing results are skipped or refused; no result may take the place of another photo."""
-    existing = [job for job in jobs if job.output.exists()]
+    existing = [job for job in jobs if os.path.exists(job.output)]
     if existing and options.skip_existing:
-        return Plan([job for job in jobs if not job.output.exists()], existing, notes)
+        return Plan([job for job in jobs if not os.path.exists(job.output)], existing, notes)
     if existing and not options.overwrite:
         first = existing[0].output
         if len(jobs) == 1:
@@ -206,7 +206,7 @@ def _sorted_out(jobs: list[Job[Variant]], options: PhotoOptions, notes: list[str
             f"{first} exists already ({len(existing)} of {len(jobs)} do): pass --overwrite to replace such pictures,"
             " or --skip-existing to make only the others."
         )
-    inputs = {os.path.realpath(job.photo): job.photo for job in jobs}
+    inputs = {os.path.realpath(job.photo): job.photo for job in jobs} if existing else {}
     for job in existing:
         replaced = inputs.get(os.path.realpath(job.output))
         if replaced is not None and not _is_same(replaced, job.photo):
@@ -228,15 +228,9 @@ def _with_name(job: Job[Variant], message: str) -> str:
     return message if named else f"{job.photo}: {message}"
 
 
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"fastnst: {printable(sentence)}\n")
+
+
 def _pictures(count: int) -> str:
     return "1 picture" if count == 1 else f"{count} pictures"
-
-
-def _with_progress(jobs: list[Job[Variant]], action: str) -> Iterator[Job[Variant]]:
-    if len(jobs) < _PROGRESS_FROM:
-        yield from jobs
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(jobs, description=action, console=Console(stderr=True), transient=True)

@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastnst.commands.card import card, read_report
@@ -15,8 +15,7 @@ from fastnst.errors import ConfigError, ModelError, OutputError
 from fastnst.hub import HubAddress, parse_hub_address
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.onnx_metadata import read_description
-
-SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"
+from fastnst.sample import sample_photo
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class PushOptions:
     source: str
     to: HubAddress
     report: Path | None = None
-    photo: Path = SAMPLE
+    photo: Path = field(default_factory=sample_photo)
     base_model: str | None = None
     private: bool = False
     message: str = "A style of fastnst"
@@ -50,7 +49,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("source", metavar="RUN|FILE|STYLE", help="a training's folder, a network or model file, a name")
     parser.add_argument("--to", required=True, metavar="USER/NAME", help="the repository, made if it is missing")
     parser.add_argument("--report", type=Path, metavar="JSON", help="the report.json of fastnst compare, for the card")
-    parser.add_argument("--photo", type=Path, default=SAMPLE, metavar="FILE", help="of the sample (default: ours)")
+    own = "of the sample (default: ours)"
+    parser.add_argument("--photo", type=Path, default=sample_photo(), metavar="FILE", help=own)
     parser.add_argument("--base-model", metavar="USER/NAME", help="what it grew out of (default: as its file says)")
     parser.add_argument("--private", action="store_true", help="a new repository is seen by you only")
     parser.add_argument("--message", default="A style of fastnst", help="of the commit")

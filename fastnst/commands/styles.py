@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,23 +14,24 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from fastnst.commands.options.parser import Parser
-from fastnst.contact_sheet import Cell, contact_sheet
+from fastnst.contact_sheet import Cell, contact_sheet, in_rows
 from fastnst.errors import ConfigError, OutputError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.formats import SUFFIXES
 from fastnst.output_files import check_output, write_atomically
+from fastnst.printable import printable
 from fastnst.progress import track
 from fastnst.runtime.models.catalog import available_styles, described_styles, styles_of
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.sample import sample_photo
 
 if TYPE_CHECKING:
     from fastnst.sharing.index import IndexedStyle
 
-SAMPLE = Path(__file__).resolve().parents[1] / "sample.jpg"  # Grace Hopper, US Navy 1984, public domain
 _SIZE = 480  # pixels: side of a picture on the sheet
-_COLUMNS = 4
+_LONGEST = 60  # characters of a cell
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
 
@@ -62,11 +62,13 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
 
         installed = available_styles()
         shown = {name: installed[name] for name in styles}
-        indexed = write_index(shown, options.photo or SAMPLE, options.publish, overwrite=options.overwrite)
+        indexed = write_index(shown, options.photo or sample_photo(), options.publish, overwrite=options.overwrite)
         sys.stdout.write(f"{options.publish / INDEX_FILE}: {len(indexed)} styles for a static host\n")
     if options.sheet:
         save_image(_sheet(list(styles), options), options.sheet, overwrite=options.overwrite)
-        sys.stdout.write(f"{options.sheet}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n")
+        sys.stdout.write(
+            f"{printable(options.sheet)}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n"
+        )
     return 0
 
 
@@ -99,7 +101,7 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
     rows = [
         (name, metadata.title, metadata.artist, metadata.year, metadata.movement) for name, metadata in styles.items()
     ]
-    cells = [_HEADINGS, *([text or "-" for text in row] for row in rows)]
+    cells = [_HEADINGS, *([printable(text, _LONGEST) or "-" for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "".join(f"{line}\n" for line in lines)
@@ -107,12 +109,10 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
 
 def _sheet(names: list[str], options: argparse.Namespace) -> Image.Image:
     """The photo and, beside it, what each style makes of it, with the styles' names below."""
-    photo = open_image(options.photo or SAMPLE, max_size=_SIZE)
+    photo = open_image(options.photo or sample_photo(), max_size=_SIZE)
     installed = available_styles()
     cells: list[Cell] = [(photo, "the photo")]
     for name in track(names, "restyling"):
         # One at a time: many open models would fill the memory.
         cells.append((Stylizer(installed[name], options.provider, options.threads)(photo), name))
-    columns = min(_COLUMNS, math.ceil(math.sqrt(len(cells))))
-    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    return contact_sheet(rows, cell=_SIZE)
+    return contact_sheet(in_rows(cells), cell=_SIZE)

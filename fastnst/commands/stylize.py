@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,18 +33,19 @@ from fastnst.commands.options.style import (
 )
 from fastnst.commands.options.video import ClipOptions, add_batch_option, add_clip_options, is_clip, read_clip_options
 from fastnst.commands.photo_batch import Job, Plan, plan_batch, remarks_on, report, run_batch
-from fastnst.contact_sheet import check_rows, contact_sheet
+from fastnst.contact_sheet import Cell, check_rows, contact_sheet, in_rows
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images.decode import open_picture
 from fastnst.images.encode import check_writable, save_image, save_pages
 from fastnst.images.formats import OPAQUE, SUFFIXES, WRITABLE
 from fastnst.images.picture import Picture
 from fastnst.output_files import check_output
+from fastnst.printable import printable
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
-from fastnst.runtime.portrait.matte_files import read_matte, with_layers
+from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.tiling import parse_tile
 
@@ -163,7 +165,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     if options.sheet:
         _write_sheet(options.sheet, plan, {job.photo for job, _ in outcome.failures}, options)
-        sys.stdout.write(f"{options.sheet}: all of them on one sheet\n")
+        sys.stdout.write(f"{printable(options.sheet)}: all of them on one sheet\n")
     return 1 if outcome.failures else 0
 
 
@@ -173,6 +175,7 @@ def _run_clip(options: StylizeOptions) -> int:
     if options.tile != "auto":
         raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
     photos = options.photos
+    photos.check_for_clip()
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite, options.format or "png")
     return video.restyle(job, options.style, options.look, options.engine, options.portrait, options.matting)
@@ -201,8 +204,8 @@ def _restyled(
     photo = np.asarray(picture.rgb)
     try:
         matte = None
-        if options.matting.matte is not None and finisher.portrait is not None:
-            matte = read_matte(options.matting.matte, picture.rgb.size, options.photos.max_size)
+        if finisher.portrait is not None:
+            matte = options.matting.read_matte(job.photo, picture.rgb.size, options.photos.max_size)
         stylized = photo if options.look.strength == 0 else stylizer.restyle(photo, options.look.stroke, options.tile)
         return with_layers(picture, finisher(photo, stylized, matte))
     except FastNSTError as error:
@@ -222,9 +225,11 @@ def _write_sheet(sheet: Path, plan: Plan[StyleChoice], failed: set[Path], option
     for job in plan.all:
         if job.photo not in failed:
             made.setdefault(job.photo, []).append(job)
-    rows = []
+    rows: list[Sequence[Cell]] = []
     for photo, jobs in made.items():
         original = open_picture(photo, max_size=640, allow_huge=options.photos.allow_huge).on_white()
         results = [(open_picture(job.output, max_size=640).on_white(), job.variant.name) for job in jobs]
         rows.append([(original, photo.name), *results])
+    if len(rows) == 1:  # one photo in several styles
+        rows = in_rows(rows[0])
     save_image(contact_sheet(rows), sheet, overwrite=options.photos.overwrite)

@@ -16,17 +16,18 @@ from fastnst.commands.options.portrait import MattingOptions, open_portrait
 from fastnst.commands.options.style import StyleRequest
 from fastnst.commands.options.video import ANIMATED, WRITTEN, ClipOptions
 from fastnst.commands.resume_settings import clip_settings, portrait_settings, restyle_settings
-from fastnst.errors import ClipError, ConfigError, FastNSTError
+from fastnst.errors import ConfigError, FastNSTError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
 from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
+from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
 
 if TYPE_CHECKING:
     from fastnst.runtime.portrait.compositor import Portrait
-    from fastnst.runtime.video.convert import Target
     from fastnst.runtime.video.pipeline import Work
+    from fastnst.runtime.video.target import Target
     from fastnst.runtime.video.types import Source
 
 _FRAMES_PER_SECOND = Fraction(25)  # of a folder whose rate nobody says
@@ -51,6 +52,23 @@ class ClipJob:
     frames: str = "png"
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """A clip about to be made: everything is open and checked, nothing is written.
+
+    Attributes:
+        source, work, target: what `fastnst.runtime.video.convert.convert_clip` takes.
+        portrait: what tells people from the background, if anything does.
+        engine: what computes, to be shown.
+    """
+
+    source: Source
+    work: Work
+    target: Target
+    portrait: Portrait | None
+    engine: str
+
+
 def restyle(
     job: ClipJob,
     style: StyleRequest,
@@ -60,10 +78,22 @@ def restyle(
     matting: MattingOptions,
 ) -> int:
     """Restyle one clip. Returns 0, or 130 after Ctrl-C."""
+    ready = prepare(job, style.one("a clip"), look, engine, portrait, matting)
+    return convert(ready.source, ready.work, ready.target, ready.portrait, ready.engine)
+
+
+def prepare(
+    job: ClipJob,
+    choice: StyleChoice,
+    look: RestyleOptions,
+    engine: EngineOptions,
+    portrait: PortraitOptions | None,
+    matting: MattingOptions,
+) -> Conversion:
+    """Open all that restyling a clip needs; raises `FastNSTError` for what does not go together or is not there."""
     from fastnst.runtime.stylizer import Stylizer
     from fastnst.runtime.video.stages import FrameStylist
 
-    choice = style.one("a clip")
     job = replace(job, output=place_for(job, choice.name))
     check_paths(job)
     target, _ = open_target(job)
@@ -77,12 +107,13 @@ def restyle(
         **portrait_settings(compositor),
     }
     name = f"{stylizer.model.provider}, {stylizer.model.precision}"
-    return convert(source, stylist, replace(target, settings=settings), compositor, name)
+    return Conversion(source, stylist, replace(target, settings=settings), compositor, name)
 
 
 def convert(source: Source, work: Work, target: Target, portrait: Portrait | None, engine: str) -> int:
     """Make a clip, with progress and a line on what was made. Returns 0, or 130 after Ctrl-C."""
-    from fastnst.runtime.video.convert import convert_clip, left_over
+    from fastnst.runtime.video.convert import convert_clip
+    from fastnst.runtime.video.target import BusyError, left_over
 
     output = target.output
     try:
@@ -91,6 +122,8 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     except KeyboardInterrupt:
         sys.stderr.write(f"fastnst: interrupted{_where(left_over(output), output)}.\n")
         return 130
+    except BusyError:
+        raise
     except FastNSTError as error:
         left = left_over(output)
         if left is None:
@@ -142,7 +175,7 @@ def check_paths(job: ClipJob) -> None:
 
 def open_target(job: ClipJob) -> tuple[Target, str]:
     """Where the clip goes, checked, without its settings; and whether that is a `video`, `animation` or `folder`."""
-    from fastnst.runtime.video.convert import Target, check_target
+    from fastnst.runtime.video.target import Target, check_target
 
     target = Target(
         job.output,
@@ -158,9 +191,9 @@ def open_target(job: ClipJob) -> tuple[Target, str]:
 
 def open_source(job: ClipJob) -> Source:
     """The clip, animated picture or folder of frames to read; raises `ClipError` or `ConfigError`."""
-    from fastnst.runtime.video.animation import AnimationSource, is_picture_file
     from fastnst.runtime.video.image_sequence import FolderSource
-    from fastnst.runtime.video.reader import Cut, VideoSource
+    from fastnst.runtime.video.open_source import open_file
+    from fastnst.runtime.video.reader import Cut
 
     path, clip = job.source, job.clip
     if path.is_dir():
@@ -169,13 +202,7 @@ def open_source(job: ClipJob) -> Source:
         return FolderSource(path, clip.fps or _FRAMES_PER_SECOND, job.max_size)
     if clip.fps is not None:
         raise ConfigError(f"--fps is for a folder of frames: {path} has times of its own, which are kept.")
-    if not path.exists():
-        raise ClipError(f"{path} does not exist.")
-    if is_picture_file(path):
-        if clip.start is not None or clip.end is not None:
-            raise ConfigError("--start and --end are for videos; an animated picture is taken whole.")
-        return AnimationSource(path, job.max_size)
-    return VideoSource(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
+    return open_file(path, job.max_size, Cut(clip.start or Fraction(0), clip.end))
 
 
 def _where(left: Path | None, output: Path) -> str:

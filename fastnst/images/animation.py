@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def is_animation(path: str | Path) -> bool:
     whoever opens the file tells what is wrong with it.
     """
     path = Path(path)
-    if path.suffix.lower() not in ANIMATED_SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in ANIMATED_SUFFIXES or not os.path.isfile(path):
         return False
     try:
         with opened(path) as image:

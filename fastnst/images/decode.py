@@ -13,17 +13,18 @@ from fastnst.errors import FastNSTError, ImageError
 from fastnst.images import raw
 from fastnst.images._pillow import opened
 from fastnst.images.animation import frame_count, page_numbers
+from fastnst.images.bare import without_descriptions
 from fastnst.images.color import to_srgb
 from fastnst.images.exif import orientation
 from fastnst.images.formats import missing_reader
-from fastnst.images.levels import is_deep, to_eight_bits
+from fastnst.images.levels import deep_channels, is_deep, mend_planes, to_eight_bits
 from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
-from fastnst.images.png_chunks import without_ancillary_chunks
 from fastnst.images.resize import resize_long_side
 from fastnst.images.transparency import bleed
 
 _HUGE_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
+_UNKNOWN_PIXELS = ("unknown pixel mode", "unknown data organization")  # as Pillow calls them
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,6 +68,10 @@ def open_picture(source: Source, *, max_size: int | None = None, allow_huge: boo
             raise ImageError(f"{name} cannot be read ({error.strerror}).") from error
         raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        if str(error) in _UNKNOWN_PIXELS:
+            raise ImageError(
+                f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
+            ) from error
         raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
 
 
@@ -108,7 +113,7 @@ def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: 
     try:
         return _decoded(source, name, max_size, allow_huge, page)
     except (ValueError, SyntaxError) as error:
-        repaired = without_ancillary_chunks(source)
+        repaired = without_descriptions(source)
         if repaired is None:
             raise
         try:
@@ -129,9 +134,11 @@ def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, a
             )
         if max_size is not None:
             image.draft("RGB", (max_size * 2, max_size * 2))
-        frames = frame_count(image)
+        frames, deep = frame_count(image), deep_channels(image)
+        mend_planes(image)
         image.load()
-        metadata = replace(read_metadata(image), pages=len(numbers), frames=frames)
+        notes = (deep,) if deep and not is_deep(image) else ()
+        metadata = replace(read_metadata(image), pages=len(numbers), frames=frames, notes=notes)
         return _reduced(_upright(_working(image, metadata), orientation(image)), max_size)
 
 
@@ -155,6 +162,7 @@ def _working(image: Image.Image, metadata: Metadata) -> Picture:
     rgb = to_srgb(plain, profile)
     if rgb is image:
         rgb = image.copy()
+    rgb.info = {}  # Pillow would write some of it into whatever the pixels are saved as
     return Picture(rgb if alpha is None else bleed(rgb, alpha), alpha, metadata)
 
 

@@ -104,16 +104,19 @@ def _options(kind: Format, quality: int) -> dict[str, Any]:
 
 def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata: Metadata) -> memoryview:
     """The file's bytes; a description that Pillow cannot write does not cost the picture."""
-    described = {**options, **save_options(metadata, kind.pillow)}
+    if image.info:
+        image = image.copy()
+        image.info = {}  # what the pixels came from, some of which Pillow would write again
     with quiet():
-        for attempt in (described, options):
+        for described in (True, False):
             encoded = io.BytesIO()
             try:
-                image.save(encoded, format=kind.pillow, **attempt)
+                descriptions = save_options(metadata, kind.pillow) if described else {}
+                image.save(encoded, format=kind.pillow, **options, **descriptions)
             except MemoryError:
                 raise
             except Exception as error:  # whatever Pillow makes of values that nobody foresaw
-                if attempt is options:
+                if not described:
                     size = f"{image.width}×{image.height}"
                     raise ImageError(f"a picture of {size} cannot be encoded as {kind.pillow} ({error}).") from error
                 continue

@@ -22,6 +22,8 @@ _DESCRIPTIVE = frozenset(
 _OF_THE_OLD_FILE = frozenset(
     {Base.ColorSpace, Base.ExifImageWidth, Base.ExifImageHeight, Base.ExifInteroperabilityOffset}
 )
+# Descriptions that tell programs how the old file's pixels lie: tifffile, ImageJ, OME.
+_OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
 _MOST_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1
 
@@ -60,29 +62,26 @@ def read_tiff_tags(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
     """A block of `read_exif` as the directory that Pillow writes into a TIFF."""
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if exif is not None:
-        parsed = Image.Exif()
-        parsed.load(exif)
-        for tag in _DESCRIPTIVE & set(parsed):
-            _put(directory, int(tag), _as_written(parsed[tag]))
-        for part in (IFD.Exif, IFD.GPSInfo):
-            inner = parsed.get_ifd(part)
-            if inner:
-                directory[int(part)] = {tag: _as_written(value) for tag, value in inner.items()}
+        parsed = parsed_exif(exif)
+        for tag in (_DESCRIPTIVE | {IFD.Exif, IFD.GPSInfo}) & set(parsed):
+            directory[int(tag)] = parsed[tag]
     return directory
 
 
-def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
-    """The block with a resolution in dots per inch, for formats that have no other place for it."""
+def parsed_exif(block: bytes | None, dpi: tuple[float, float] | None = None) -> Image.Exif:
+    """A block of `read_exif` as Pillow writes it without loss, with a resolution in dots per inch if one is given."""
     parsed = Image.Exif()
-    if exif is not None:
-        parsed.load(exif)
+    if block is not None:
+        parsed.load(block)
+        for tag in list(parsed):
+            parsed[tag] = _as_written(parsed[tag])
         for part in (IFD.Exif, IFD.GPSInfo):
             inner = {tag: _as_written(value) for tag, value in parsed.get_ifd(part).items()}
             if inner:
                 parsed[int(part)] = inner
-    for tag, value in zip(_RESOLUTION, (*dpi, 2), strict=True):
-        parsed[tag] = value
-    return parsed.tobytes()
+    if dpi is not None:
+        parsed.update(dict(zip(_RESOLUTION, (*dpi, 2), strict=True)))
+    return parsed
 
 
 def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:
@@ -96,17 +95,14 @@ def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:
 
 
 def _is_writable(tag: int, value: Any) -> bool:
+    """Whether Pillow writes a value; raises whatever it stumbles over if not."""
     if isinstance(value, dict):  # blocks of camera makers that Pillow takes apart, and cannot put together
         return False
+    if tag == Base.ImageDescription and str(value).lstrip().startswith(_OF_PROGRAMS):
+        return False
     directory = TiffImagePlugin.ImageFileDirectory_v2()
-    _put(directory, tag, _as_written(value))
-    again = TiffImagePlugin.ImageFileDirectory_v2()
-    content = directory.tobytes(8)
-    return bool(content) and again is not None
-
-
-def _put(directory: TiffImagePlugin.ImageFileDirectory_v2, tag: int, value: Any) -> None:
-    directory[tag] = value
+    directory[tag] = _as_written(value)
+    return len(directory.tobytes(8)) > 0
 
 
 def _as_written(value: Any) -> Any:

@@ -39,10 +39,10 @@ def search(paths: Sequence[str | Path], *, without: Collection[Path] = ()) -> Fo
     found = Found()
     excluded = {_identity(folder) for folder in without} - {None}
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             found.pictures.append(path)
             continue
-        for file in _files(path, excluded):
+        for file in files_below(path, excluded):
             suffix = file.suffix.lower()
             missing = missing_reader(suffix)
             if suffix in READABLE:
@@ -57,8 +57,11 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return search(paths).pictures
 
 
-def _files(folder: Path, excluded: Collection[tuple[int, int] | None]) -> Iterator[Path]:
-    """All files below a folder, not hidden, in the order of their names."""
+def files_below(folder: Path, excluded: Collection[tuple[int, int] | None] = ()) -> Iterator[Path]:
+    """All files below a folder, not hidden, in the order of their names; linked folders are followed, each once.
+
+    `excluded`: folders that are not looked into, as (device, inode).
+    """
     seen = {_identity(folder)}
     for place, folders, files in os.walk(folder, followlinks=True):
         kept = []

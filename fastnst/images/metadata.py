@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from fastnst.images.exif import read_exif, read_tiff_tags, with_resolution
+from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
 _MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is no description
 _MOST_SEGMENT = 65_000  # bytes that a segment of a JPEG holds, about
@@ -69,15 +69,13 @@ def read_metadata(image: Image.Image) -> Metadata:
 def save_options(metadata: Metadata, pillow_format: str) -> dict[str, Any]:
     """The options of Pillow's `save` that write it all, except the profile, in one format."""
     options: dict[str, Any] = {}
-    exif = metadata.exif
-    if metadata.dpi is not None:
-        if pillow_format in ("JPEG", "PNG", "TIFF"):
-            options["dpi"] = metadata.dpi
-        else:
-            exif = with_resolution(exif, metadata.dpi)
+    has_dpi = pillow_format in ("JPEG", "PNG", "TIFF")
+    if metadata.dpi is not None and has_dpi:
+        options["dpi"] = metadata.dpi
     if pillow_format == "TIFF":
         return {**options, "tiffinfo": _tiff_directory(metadata)}
-    if exif is not None:
+    exif = parsed_exif(metadata.exif, None if has_dpi else metadata.dpi)
+    if len(exif):
         options["exif"] = exif
     if pillow_format == "PNG":
         return {**options, "pnginfo": _png_texts(metadata)}

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from fastnst.errors import ImageError, MissingDependencyError
+from fastnst.errors import ImageError
 from fastnst.images._pillow import opened
 from fastnst.images.exif import read_exif
 from fastnst.images.formats import RAW_SUFFIXES
@@ -38,12 +38,12 @@ def is_raw(source: Path | BinaryIO) -> bool:
 def develop(source: Path | BinaryIO, name: str) -> Picture:
     """A raw file in sRGB, upright, with the camera's white balance.
 
-    Raises `MissingDependencyError` without rawpy, `ImageError` for what LibRaw cannot read.
+    Raises `ImageError` without rawpy, and for what LibRaw cannot read.
     """
     try:
         import rawpy
     except ImportError as error:
-        raise MissingDependencyError(
+        raise ImageError(
             f'{name} is a camera raw: pip install "fastnst[raw]" develops it, or save it as JPEG or TIFF first.'
         ) from error
     file: str | BinaryIO = str(source) if isinstance(source, Path) else source

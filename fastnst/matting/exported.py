@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fastnst.errors import ModelError
+from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.network import Block, IBNorm, MattingNetwork, MattingOptions
 from fastnst.runtime.models.metadata import MattingMetadata
 
@@ -32,8 +32,8 @@ def load_exported(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
     learns on (`freeze_norms`). Raises `ModelError` for a foreign or damaged file.
     """
     weights, metadata = _read(path)
-    network = MattingNetwork(MattingOptions(**metadata.network_options)).eval()
     try:
+        network = MattingNetwork(MattingOptions(**metadata.network_options)).eval()
         with torch.no_grad():
             for name, module in network.named_modules():
                 if isinstance(module, Block):
@@ -43,26 +43,26 @@ def load_exported(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
             for branch in (network.lr_branch.conv_lr, network.hr_branch.conv_hr[-1]):
                 for parameter in branch.parameters():
                     parameter.zero_()
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError, ConfigError) as error:
         raise ModelError(f"{path} does not hold a matting network with {metadata.network_options}.") from error
     return network, metadata
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
     import onnx
-    from google.protobuf.message import DecodeError
     from onnx import numpy_helper
 
     if not path.is_file():
         raise ModelError(f"the matting model {path} does not exist.")
     try:
         model = onnx.load(str(path), load_external_data=False)
-        metadata = MattingMetadata.from_properties({entry.key: entry.value for entry in model.metadata_props})
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    except Exception as error:  # protobuf's DecodeError has no stable home
+        raise ModelError(f"{path} is not an ONNX model, or it is damaged.") from error
+    try:
+        metadata = MattingMetadata.from_properties({entry.key: entry.value for entry in model.metadata_props})
     except ModelError as error:
         raise ModelError(f"{path} is not a matting model of fastnst: {error}.") from error
-    except (DecodeError, OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{path} is not an ONNX model, or it is damaged.") from error
     weights = {
         name.removeprefix(_PREFIX).removesuffix(_HALF): torch.from_numpy(array.astype(np.float32))
         for name, array in arrays.items()
@@ -92,13 +92,13 @@ def _fill_sequence(modules: nn.Sequential, name: str, weights: dict[str, Tensor]
         elif isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             module.weight.copy_(weights[f"{name}.{number}.weight"])
             _make_neutral(norm)
-            norm.bias.copy_(weights[f"{name}.{number}.bias"])
+            norm.bias.copy_(weights.get(f"{name}.{number}.bias", torch.zeros_like(norm.bias)))
 
 
 def _copy(layer: nn.Conv2d | nn.Linear, name: str, weights: dict[str, Tensor]) -> None:
     layer.weight.copy_(weights[f"{name}.weight"])
     if layer.bias is not None:
-        layer.bias.copy_(weights[f"{name}.bias"])
+        layer.bias.copy_(weights.get(f"{name}.bias", torch.zeros_like(layer.bias)))  # a file leaves out zeros
 
 
 def _make_neutral(norm: Any) -> None:

@@ -23,7 +23,7 @@ class PortraitPairs:
             if not (folder / part).is_dir():
                 raise ConfigError(f"{folder} has no folder '{part}': portraits are pairs in image/ and matte/.")
         images = find_images([folder / "image"])
-        self.pairs = MatteFolder(folder / "matte").pairs(images, folder / "image")
+        self.pairs = MatteFolder(folder / "matte").pairs(images)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -2,7 +2,7 @@
 
 A network draws strokes of a certain number of pixels, so on a picture of half the size they are twice as broad. On an
 enlarged picture they are finer; what comes back is averaged down, which loses nothing. What comes back too small is
-enlarged by `sharpening.enlarged_sharply`.
+enlarged by `upsampling.enlarged_sharply`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ImageError
 from fastnst.runtime.imaging.upsampling import enlarged_sharply
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
 
-SMALLEST, LARGEST = 0.5, 2.0  # beyond, networks see scales that no training showed them
+MIN_STROKE, MAX_STROKE = 0.5, 2.0  # beyond, networks see scales that no training showed them
 
-Frames = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, 3] to the same
+Restyle = Callable[[UInt8Image], UInt8Image]  # uint8 [N, H, W, 3] to the same
 
 
 def check_stroke(stroke: float) -> float:
     """`stroke` itself; raises `ConfigError` outside 0.5 … 2."""
-    if not SMALLEST <= stroke <= LARGEST:
-        raise ConfigError(f"stroke must be between {SMALLEST:g} and {LARGEST:g}, not {stroke:g}.")
+    if not MIN_STROKE <= stroke <= MAX_STROKE:
+        raise ConfigError(f"stroke must be between {MIN_STROKE:g} and {MAX_STROKE:g}, not {stroke:g}.")
     return stroke
 
 
-def at_stroke(restyle: Frames, photos: np.ndarray, stroke: float = 1.0) -> np.ndarray:
+def at_stroke(restyle: Restyle, photos: UInt8Image, stroke: float = 1.0) -> UInt8Image:
     """Restyle photos with strokes of `stroke` times the style's own size.
 
     Args:
@@ -55,7 +56,7 @@ def at_stroke(restyle: Frames, photos: np.ndarray, stroke: float = 1.0) -> np.nd
     return np.stack([enlarged_sharply(*three) for three in zip(results, seen, photos, strict=True)])
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(pixels: UInt8Image, size: tuple[int, int]) -> UInt8Image:
     larger = size[0] > pixels.shape[1]
     method = Image.Resampling.BICUBIC if larger else Image.Resampling.HAMMING
     return np.asarray(Image.fromarray(pixels).resize(size, method))

@@ -67,7 +67,7 @@ class Stylizer:
         Returns a Pillow image of mode RGB, of the photo's size or of `max_size`. Raises `ImageError` for what is no
         picture or too small, `ConfigError` for numbers out of range.
         """
-        photo = _as_array(image, max_size)
+        photo = as_pixels(image, max_size)
         options = RestyleOptions(strength, preserve_color, stroke)
         return Image.fromarray(self.apply(photo, options, tile))
 
@@ -129,8 +129,10 @@ def check_max_size(max_size: int) -> int:
     return max_size
 
 
-def _as_array(image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO, max_size: int | None) -> UInt8Image:
-    """uint8 `[H, W, 3]`, reduced to `max_size` at the long side."""
+def as_pixels(
+    image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO, max_size: int | None = None
+) -> UInt8Image:
+    """uint8 `[H, W, 3]` of whatever a picture is given as, reduced to `max_size` at the long side."""
     if max_size is not None:
         check_max_size(max_size)
     if isinstance(image, np.ndarray):

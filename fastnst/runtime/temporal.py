@@ -1,9 +1,11 @@
-"""What changes from frame to frame is calmed: restyled pictures, and mattes, filtered over time."""
+"""Filters over time: restyled pictures, and mattes, are calmed where the input stands still."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
+
+from fastnst.array_types import FloatPlane, UInt8Image
 
 _HOLD = 0.85  # of the previous picture where nothing moves: flicker falls to about √((1−a)/(1+a)) = 0.28 of itself
 _STILL, _MOVING = 3, 12  # levels of difference: below it is noise, above it is motion; between them it fades
@@ -24,7 +26,7 @@ class Smoother:
         ramp = np.clip((_MOVING - np.arange(256)) / (_MOVING - _STILL), 0, 1)
         self._weights = [round(255 * _HOLD * value) for value in ramp]
 
-    def __call__(self, photo: np.ndarray, stylized: np.ndarray) -> np.ndarray:
+    def __call__(self, photo: UInt8Image, stylized: UInt8Image) -> UInt8Image:
         """Filter one frame, uint8 RGB `[H, W, 3]` before and after restyling; the same shape comes back."""
         picture = Image.fromarray(stylized)
         reduced = Image.fromarray(photo).reduce(_REDUCTION)
@@ -54,9 +56,9 @@ class TemporalSmoothing:
 
     def __init__(self, strength: float = 0.6, motion: float = 0.3) -> None:
         self.strength, self.motion = strength, motion
-        self._last: np.ndarray | None = None
+        self._last: FloatPlane | None = None
 
-    def __call__(self, alpha: np.ndarray) -> np.ndarray:
+    def __call__(self, alpha: FloatPlane) -> FloatPlane:
         """The smoothed matte of the next frame; a frame of another size starts anew."""
         if self._last is None or self._last.shape != alpha.shape:
             self._last = alpha

@@ -17,20 +17,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.errors import ConfigError
 
 # Whole pictures up to this many pixels, on two cores with the CPU provider: 8 MP need about 4 GB.
 AUTO_PIXELS = 8_000_000
 TILE_PIXELS = 4_000_000
-LEAST_PIXELS = 500_000  # of one run; below it margins are most of the work
+MIN_PIXELS = 500_000  # of one run; below it margins are most of the work
 # Rows of tiles, and tiles in one run, the best first: three strips, or all of the height once, from three places of the
 # width. The last resort is a number of blocks from different rows.
 _CUTS = ((1, 3), (3, 3))
 _BLOCKS = 4
-_WORTH = 5  # a tile is at least so many borders wide, or margins are most of the work
-_CALM = 0.1  # weight of small offsets beside that of equal neighbours: what adds up over many tiles fades away
-_ALIGNED = 8  # pixels; all networks' strides divide it, and their grids should lie as in the whole picture
+_MIN_BORDERS = 5  # a tile's least width in borders, or margins are most of the work
+_OFFSET_WEIGHT = 0.1  # of small offsets beside equal neighbours: what adds up over many tiles fades away
+_ALIGNMENT = 8  # pixels; all networks' strides divide it, and their grids should lie as in the whole picture
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def parse_tile(tile: str | float | None) -> float | None:
         megapixels = float(tile)
     except ValueError:
         megapixels = math.nan
-    if not megapixels >= LEAST_PIXELS / 1e6:
-        raise ConfigError(f"tile must be auto, off or at least {LEAST_PIXELS / 1e6:g} megapixels, not {tile}.")
+    if not megapixels >= MIN_PIXELS / 1e6:
+        raise ConfigError(f"tile must be auto, off or at least {MIN_PIXELS / 1e6:g} megapixels, not {tile}.")
     return megapixels
 
 
@@ -107,26 +109,26 @@ def plan_tiles(height: int, width: int, tiles: Tiles) -> Plan:
     for rows, together in _CUTS:
         core = height if rows == 1 else _core(height, rows, tiles)
         seen = core + (both if rows > 1 else 0)
-        across = _whole(tiles.pixels / together / (seen + _ALIGNED) - both, down=True)
-        if across + both >= _WORTH * tiles.border:
+        across = _whole(tiles.pixels / together / (seen + _ALIGNMENT) - both, down=True)
+        if across + both >= _MIN_BORDERS * tiles.border:
             columns = _multiple(math.ceil(width / across), together)
             return Plan(rows, columns, core, _core(width, columns, tiles), together)
     # So high that no run can have all of the height: blocks, twice as high as wide.
     side = math.sqrt(tiles.pixels / _BLOCKS / 2)
-    across, down = (max(_ALIGNED, _whole(extent - both, down=True)) for extent in (side, 2 * side))
+    across, down = (max(_ALIGNMENT, _whole(extent - both, down=True)) for extent in (side, 2 * side))
     rows, columns = math.ceil(height / down), _multiple(math.ceil(width / across), _BLOCKS)
     return Plan(rows, columns, _core(height, rows, tiles), _core(width, columns, tiles), _BLOCKS)
 
 
-def run_in_tiles(picture: np.ndarray, run: Callable[[np.ndarray], np.ndarray], tiles: Tiles) -> np.ndarray:
+def run_in_tiles(picture: UInt8Image, run: Callable[[UInt8Image], UInt8Image], tiles: Tiles) -> UInt8Image:
     """Restyle a picture part by part.
 
     Args:
         picture: uint8 RGB `[H, W, 3]`.
-        run: the network, uint8 `[1, h, w, 3]` to the same; it is always given one size.
+        run: the network, uint8 `[1, h, w, 3]` to the same; its input always has one size.
         tiles: how.
 
-    Returns uint8 `[H, W, 3]`. Besides what `run` needs, less than twenty bytes a pixel are taken.
+    Returns uint8 `[H, W, 3]`. Besides what `run` needs, it uses less than twenty bytes a pixel.
     """
     height, width = picture.shape[:2]
     plan = plan_tiles(height, width, tiles)
@@ -137,7 +139,7 @@ def run_in_tiles(picture: np.ndarray, run: Callable[[np.ndarray], np.ndarray], t
     weight_x = _fade(plan.width, border_x, tiles)
     weight = (weight_y[:, None] * weight_x)[..., None]
     tile_height, tile_width = len(weight_y), len(weight_x)
-    painted: dict[tuple[int, int], np.ndarray] = {}
+    painted: dict[tuple[int, int], UInt8Image] = {}
     for together in plan.runs():
         corners = [(row * plan.height - border_y, column * plan.width - border_x) for row, column in together]
         seen = np.concatenate([_cut(picture, top, left, tile_height, tile_width) for top, left in corners], axis=1)
@@ -155,12 +157,12 @@ def run_in_tiles(picture: np.ndarray, run: Callable[[np.ndarray], np.ndarray], t
     # At the picture's edges there is no neighbour to add up with.
     blended /= _sum(weight_y, plan.rows, plan.height, border_y, height)[:, None, None]
     blended /= _sum(weight_x, plan.columns, plan.width, border_x, width)[:, None]
-    rounded: np.ndarray = np.rint(blended, out=blended).clip(0, 255, out=blended).astype(np.uint8)
+    rounded: UInt8Image = np.rint(blended, out=blended).clip(0, 255, out=blended).astype(np.uint8)
     return rounded
 
 
-def level(painted: dict[tuple[int, int], np.ndarray], plan: Plan, tiles: Tiles) -> dict[tuple[int, int], np.ndarray]:
-    """What to add to each tile, float32 `[3]`, so that neighbours agree in the mean where they overlap.
+def level(painted: dict[tuple[int, int], UInt8Image], plan: Plan, tiles: Tiles) -> dict[tuple[int, int], FloatPlane]:
+    """Offsets to add to each tile, float32 `[3]`, so that neighbours agree in the mean where they overlap.
 
     The gain compensation of panoramas (Brown & Lowe 2007, section 6) with offsets for gains: the squares of what is
     left between neighbours are minimal, and so are, with less weight, the offsets themselves.
@@ -179,7 +181,7 @@ def level(painted: dict[tuple[int, int], np.ndarray], plan: Plan, tiles: Tiles) 
                 ours, theirs = (tile.swapaxes(0, 1) for tile in (ours, theirs))
             difference = ours[::2, core:][:, inside].mean((0, 1)) - theirs[::2, inside].mean((0, 1))
             unequal.append((number[place], number[other], difference))
-    system = _CALM * np.eye(len(places))
+    system = _OFFSET_WEIGHT * np.eye(len(places))
     right_side = np.zeros((len(places), 3))
     for first, second, difference in unequal:
         system[[first, second], [first, second]] += 1
@@ -190,7 +192,7 @@ def level(painted: dict[tuple[int, int], np.ndarray], plan: Plan, tiles: Tiles) 
     return dict(zip(places, offsets, strict=True))
 
 
-def _fade(core: int, border: int, tiles: Tiles) -> np.ndarray:
+def _fade(core: int, border: int, tiles: Tiles) -> FloatPlane:
     """Weights of a tile along one axis, float32: two neighbours' weights sum to 1 where they meet."""
     if border == 0:
         return np.ones(core, np.float32)
@@ -200,26 +202,26 @@ def _fade(core: int, border: int, tiles: Tiles) -> np.ndarray:
     return np.concatenate((unseen, rise, full, rise[::-1], unseen)).astype(np.float32)
 
 
-def _sum(weights: np.ndarray, count: int, core: int, border: int, extent: int) -> np.ndarray:
+def _sum(weights: FloatPlane, count: int, core: int, border: int, extent: int) -> FloatPlane:
     """The sum of all tiles' weights along one axis of the picture, `[extent]`."""
     total = np.zeros(count * core + 2 * border, np.float32)
     for index in range(count):
         total[index * core :][: len(weights)] += weights
-    inside: np.ndarray = total[border : border + extent]
+    inside: FloatPlane = total[border : border + extent]
     return inside
 
 
-def _cut(picture: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+def _cut(picture: UInt8Image, top: int, left: int, height: int, width: int) -> UInt8Image:
     """A part of the picture that may reach beyond it, where it is mirrored."""
     rows, columns = (
         _mirrored(start, count, extent)
         for start, count, extent in ((top, height, picture.shape[0]), (left, width, picture.shape[1]))
     )
-    part: np.ndarray = picture[rows[:, None], columns]
+    part: UInt8Image = picture[rows[:, None], columns]
     return part
 
 
-def _mirrored(start: int, count: int, extent: int) -> np.ndarray:
+def _mirrored(start: int, count: int, extent: int) -> NDArray[np.intp]:
     """Indices `start` … `start + count`, reflected at 0 and at `extent` - 1 as often as it takes."""
     period = max(1, 2 * (extent - 1))
     indices = np.arange(start, start + count) % period
@@ -231,8 +233,8 @@ def _core(extent: int, count: int, tiles: Tiles) -> int:
 
 
 def _whole(pixels: float, *, down: bool = False) -> int:
-    """The next multiple of `_ALIGNED` upwards, or downwards."""
-    return int((math.floor if down else math.ceil)(pixels / _ALIGNED)) * _ALIGNED
+    """The next multiple of `_ALIGNMENT` upwards, or downwards."""
+    return int((math.floor if down else math.ceil)(pixels / _ALIGNMENT)) * _ALIGNMENT
 
 
 def _multiple(number: int, of: int) -> int:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -150,25 +150,42 @@ class TrainingCommand:
 
 
 def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> TrainingCLI:
-    """Run a training to its end.
+    """Run a training to its end, as a command line asks for it.
 
     Raises `FastNSTError` for what a user can get wrong and for a full disk, `KeyboardInterrupt` after Ctrl-C.
     """
-    _quiet()
-    keep_freed_memory()
-    torch.set_float32_matmul_precision("high")
     arguments = [argument for argument in argv if argument not in (TRUST_FLAG, ALL_HELP_FLAG)]
     if ALL_HELP_FLAG in argv:
         arguments.append("--help")
     expanded = with_bases(arguments, check_training_recipe)
-    with nameable(expanded if TRUST_FLAG in argv else ()):
+    parser = AllHelpParser if ALL_HELP_FLAG in argv else Parser
+    return _run(command, expanded, prog, parser, expanded if TRUST_FLAG in argv else ())
+
+
+def train_with(command: TrainingCommand, settings: dict[str, Any]) -> TrainingCLI:
+    """Run a training to its end with settings as a recipe has them, nested; raises as `run_training` does."""
+    check_training_recipe(settings, Path("settings"))
+    return _run(command, settings, "train", Parser, ())
+
+
+def _run(
+    command: TrainingCommand,
+    arguments: list[str] | dict[str, Any],
+    prog: str,
+    parser: type[Parser],
+    trusted: Iterable[str],
+) -> TrainingCLI:
+    _quiet()
+    keep_freed_memory()
+    torch.set_float32_matmul_precision("high")
+    with nameable(trusted):
         cli = command.cli(
             command.module,
             command.data,
-            args=expanded,
+            args=arguments,
             run=False,
             auto_configure_optimizers=False,
-            parser_class=AllHelpParser if ALL_HELP_FLAG in argv else Parser,
+            parser_class=parser,
             parser_kwargs={"prog": prog, "description": command.summary, "usage": command.usage},
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,

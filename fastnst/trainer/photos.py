@@ -6,8 +6,8 @@ its crop are drawn from a generator seeded with (seed, i). That is what makes re
 
 from __future__ import annotations
 
-import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,15 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
 from fastnst.images.resize import resize_short_side
+from fastnst.trainer.photo_tables import (
+    TableSource,
+    hub_table,
+    is_saved_dataset,
+    open_cell,
+    parquet_files,
+    parquet_source,
+    saved_source,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,57 +63,29 @@ class FolderSource:
         return open_image(self.paths[index])
 
 
-class TableSource:
-    """Pictures in the `image` column of a Hugging Face dataset (local parquet, or downloaded from the hub)."""
+def open_source(location: str, split: str = "train", column: str | None = None) -> PhotoSource:
+    """The photos at a place: a folder of pictures or of parquet files, a `save_to_disk` folder, one file, or the hub.
 
-    def __init__(self, table: Any) -> None:
-        self.table = _undecoded(table)
+    Args:
+        location: a path, or the name of a Hugging Face dataset.
+        split: of a dataset with several.
+        column: of a table's pictures; None finds it (see `photo_tables.undecoded`).
 
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def open(self, index: int) -> Image.Image:
-        return open_row(self.table[index])
-
-
-def open_row(row: dict[str, Any]) -> Image.Image:
-    """The RGB photo in a dataset's row whose `image` is `{"bytes": …, "path": …}`."""
-    cell = row["image"]
-    content = cell.get("bytes")
-    return open_image(io.BytesIO(content) if content is not None else Path(cell["path"]))
-
-
-def parquet_source(path: Path) -> TableSource:
-    """The photos of one .parquet file or of all below a folder. Raises `ConfigError` without an image column."""
-    from datasets import load_dataset
-
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    return TableSource(load_dataset("parquet", data_files=[str(file) for file in files], split="train"))
-
-
-def hub_table(name: str, split: str, *, streaming: bool) -> Any:
-    """A dataset of the Hugging Face hub with an `image` column, downloaded (and cached) or streamed.
-
-    Raises `ConfigError`, naming the offline alternative, if it cannot be reached.
+    Raises `ConfigError` if there are none.
     """
-    from datasets import load_dataset
-
-    try:
-        return _undecoded(load_dataset(name, split=split, streaming=streaming))
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise ConfigError(
-            f"the photos '{name}' ({split}) cannot be loaded from the hub ({reason}): check the name and the"
-            " connection, or give --photos a folder of pictures or of .parquet files."
-        ) from error
-
-
-def _undecoded(table: Any) -> Any:
-    from datasets import Image as ImageFeature
-
-    if table.column_names is not None and "image" not in table.column_names:
-        raise ConfigError(f"the dataset has no 'image' column; its columns are {', '.join(table.column_names)}.")
-    return table.cast_column("image", ImageFeature(decode=False))
+    path = Path(location).expanduser()
+    if os.path.isdir(path):
+        if is_saved_dataset(path):
+            return saved_source(path, split, column)
+        tables = parquet_files(path)
+        return parquet_source(tables, column) if tables else FolderSource(path)
+    if os.path.isfile(path):
+        if path.suffix != ".parquet":
+            raise ConfigError(f"{path} is a file: give --photos a folder, a .parquet file or a hub dataset.")
+        return parquet_source([path], column)
+    if location.startswith((".", "/", "~")) or location.count("/") != 1:
+        raise ConfigError(f"the photos folder {location} does not exist.")
+    return TableSource(*hub_table(location, split, column, streaming=False))
 
 
 def random_crop(
@@ -182,10 +163,15 @@ class StreamedCrops(IterableDataset[Tensor]):
     One worker reads the stream, in order, so that sample i stays the same.
     """
 
-    def __init__(self, table: Any, size: int, seed: int, start: int, rank: int, world_size: int) -> None:
-        self.table, self.size, self.seed = table, size, seed
+    def __init__(self, table: Any, column: str, size: int, seed: int, start: int, rank: int, world_size: int) -> None:
+        self.table, self.column, self.size, self.seed = table, column, size, seed
         self.start, self.rank, self.world_size = start, rank, world_size
-        self.skipped = 0
+        self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # the worker adds to it
+
+    @property
+    def skipped(self) -> int:
+        """How often a photo was passed over because it could not be read or was too small."""
+        return int(self._skipped)
 
     def __iter__(self) -> Iterator[Tensor]:
         number = 0
@@ -195,14 +181,14 @@ class StreamedCrops(IterableDataset[Tensor]):
             for row in self.table.shuffle(seed=self.seed + epoch, buffer_size=1000):
                 try:
                     generator = np.random.default_rng((self.seed, 1, number))
-                    photo = open_row(row)
+                    photo = open_cell(row[self.column])
                     if min(photo.size) < self.size // 2:
                         raise ImageError("too small")
                     if number >= self.start and (number - self.start) % self.world_size == self.rank:
                         yield random_crop(photo, self.size, generator)
                     number += 1
                 except ImageError:
-                    self.skipped += 1
+                    self._skipped += 1
             if number == before:
                 raise ConfigError("the streamed dataset holds no photo that can be read.")
             epoch += 1

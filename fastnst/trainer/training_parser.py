@@ -26,11 +26,11 @@ class Parser(LightningArgumentParser):
         """Raise `ConfigError`; a misspelt key names the nearest that exists."""
         raise ConfigError(_one_sentence(message, self))
 
-    def format_help(self) -> str:
+    def format_help(self, formatter: Any = None) -> str:
         """The everyday options, or all of them."""
         if self.everything:
-            return str(super().format_help())
-        formatter = self._get_formatter()
+            return str(super().format_help(formatter))
+        formatter = formatter or self._get_formatter()
         formatter.add_usage(self.usage or f"{self.prog} [options]", [], [])
         formatter.add_text(self.description)
         formatter.start_section("options")

@@ -14,15 +14,13 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
+from fastnst.trainer.photo_tables import TableSource, hub_table
 from fastnst.trainer.photos import (
     Crops,
-    FolderSource,
     PhotoSource,
     SampleNumbers,
     StreamedCrops,
-    TableSource,
-    hub_table,
-    parquet_source,
+    open_source,
 )
 from fastnst.training.portraits import PortraitSource
 
@@ -78,8 +76,8 @@ class PhotoData(pl.LightningDataModule):
     """Training photos as shuffled random crops, held-out photos as fixed ones; uint8 `[N, 3, S, S]` until the device.
 
     Args:
-        photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, or the name of a
-            Hugging Face dataset with an `image` column.
+        photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, a folder that
+            `datasets` saved (`save_to_disk`), or the name of a Hugging Face dataset.
         mattes: a folder of the photos' alpha mattes, for portraits: crops get a fourth channel. The matte of NAME.jpg
             is NAME.png or NAME_alpha.png, as `fastnst matte` writes it, or a cut-out.
         val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32.
@@ -87,7 +85,8 @@ class PhotoData(pl.LightningDataModule):
         image_size: side of a crop in pixels, a multiple of 4.
         batch_size: crops a step (a rank).
         streaming: read a hub dataset over the network while training, without downloading it first.
-        split: the hub dataset's split.
+        split: the split of a dataset that has several.
+        image_column: the column of a dataset's pictures; None finds it by its name or type.
         val_limit: most held-out photos to use.
         workers: processes that decode photos.
         seed: decides the order and the crops.
@@ -103,6 +102,7 @@ class PhotoData(pl.LightningDataModule):
         batch_size: int = 4,
         streaming: bool = False,
         split: str = "train",
+        image_column: str | None = None,
         val_limit: int = 16,
         workers: int = 1,
         seed: int = 0,
@@ -121,9 +121,11 @@ class PhotoData(pl.LightningDataModule):
         self.mattes, self.val_mattes = mattes, val_mattes
         self.image_size, self.batch_size = image_size, batch_size
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
+        self.image_column = image_column
         self.workers, self.seed = workers, seed
         self._crops: Crops | StreamedCrops | None = None
         self._table: Any = None
+        self._column = ""
 
     @property
     def skipped(self) -> int:
@@ -155,7 +157,7 @@ class PhotoData(pl.LightningDataModule):
             rank, world_size = trainer.global_rank, trainer.world_size
             start = trainer.global_step * trainer.accumulate_grad_batches * self.batch_size * world_size
         if self.streaming:
-            crops = StreamedCrops(self._table, self.image_size, self.seed, start, rank, world_size)
+            crops = StreamedCrops(self._table, self._column, self.image_size, self.seed, start, rank, world_size)
             self._crops = crops
             return DataLoader(crops, self.batch_size, num_workers=min(self.workers, 1), drop_last=True)
         assert self._crops is not None
@@ -179,18 +181,9 @@ class PhotoData(pl.LightningDataModule):
         return DataLoader(dataset, self.batch_size)
 
     def _source(self, location: str, split: str, mattes: str | None) -> PhotoSource:
-        path = Path(location).expanduser()
         if mattes is not None:
-            return PortraitSource(path, Path(mattes).expanduser())
-        if path.suffix == ".parquet" and path.is_file():
-            return parquet_source(path)
-        if path.is_dir():
-            return parquet_source(path) if next(path.rglob("*.parquet"), None) else FolderSource(path)
-        if path.is_file():
-            raise ConfigError(f"{path} is a file: give --photos a folder, a .parquet file or a hub dataset.")
-        if location.startswith((".", "/", "~")) or location.count("/") != 1:
-            raise ConfigError(f"the photos folder {location} does not exist.")
-        return TableSource(hub_table(location, split, streaming=False))
+            return PortraitSource(Path(location).expanduser(), Path(mattes).expanduser())
+        return open_source(location, split, self.image_column)
 
     def _hold_out(self, source: PhotoSource) -> tuple[PhotoSource, PhotoSource]:
         count = min(_MOST_HELD_OUT, max(1, round(len(source) * _HELD_OUT_SHARE)))
@@ -200,20 +193,9 @@ class PhotoData(pl.LightningDataModule):
         return Part(source, order[count:]), Part(source, order[:count])
 
     def _setup_stream(self, held_out: PhotoSource | None) -> None:
-        table = hub_table(self.photos, self.split, streaming=True)
+        table, column = hub_table(self.photos, self.split, self.image_column, streaming=True)
         if held_out is None:
-            held_out = TableSource(_Rows(list(table.take(_STREAMED_HELD_OUT)), table.column_names))
+            held_out = TableSource(list(table.take(_STREAMED_HELD_OUT)), column)
             table = table.skip(_STREAMED_HELD_OUT)
         self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
-        self._table = table
-
-
-class _Rows(list[dict[str, Any]]):
-    """Rows taken from a stream, which are undecoded already."""
-
-    def __init__(self, rows: list[dict[str, Any]], column_names: list[str] | None) -> None:
-        super().__init__(rows)
-        self.column_names = column_names
-
-    def cast_column(self, _name: str, _feature: object) -> _Rows:
-        return self
+        self._table, self._column = table, column

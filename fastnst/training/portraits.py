@@ -26,7 +26,7 @@ class PortraitSource:
     def __init__(self, photo_folder: Path, matte_folder: Path) -> None:
         mattes = MatteFolder(matte_folder)
         photos = FolderSource(photo_folder).paths
-        self.pairs = mattes.pairs(photos, photo_folder)
+        self.pairs = mattes.pairs(photos)
         if len(self.pairs) < len(photos):
             log.warning(
                 "%d of %d photos have no matte in %s and are left out.",

@@ -51,7 +51,8 @@ int cudnnBackendGetAttribute(void *d, int name, int type, int64_t wanted, int64_
 }
 """
 _HANDLES = ("cublasCreate_v2", "cublasLtCreate", "cudnnCreate")
-_VERSIONED = ("libcudart", "libcublas", "libcublasLt", "libcudnn")  # whose symbols carry the library's name
+# Whose symbols carry the library's name.
+_VERSIONED = ("libcudart.so", "libcublas.so", "libcublasLt.so", "libcudnn.so", "libcufft.so.11")
 
 
 class StubCuda:
@@ -138,7 +139,7 @@ def _compile(folder: Path, library: str, source: str) -> ctypes.CDLL:
     code, path = folder / f"{library}.c", folder / library
     code.write_text(source)
     command = ["gcc", "-shared", "-fPIC", "-w", "-O1", f"-I{folder}", f"-I{_header_folder()}"]
-    if library.partition(".")[0] in _VERSIONED:
+    if library.startswith(_VERSIONED):
         versions = folder / f"{library}.map"
         versions.write_text(f"{library} {{ global: *; }};")
         command.append(f"-Wl,--version-script={versions}")

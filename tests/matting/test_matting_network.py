@@ -11,14 +11,15 @@ from torch import Tensor
 
 from fastnst import cli
 from fastnst.errors import ConfigError, ModelError
-from fastnst.matting.export import folded
+from fastnst.matting.export import export_matting_model, folded
+from fastnst.matting.exported import load_exported
 from fastnst.matting.losses import boundary, matting_terms, semantic_target
 from fastnst.matting.network import PAPER, IBNorm, Mattes, MattingNetwork, MattingOptions
 from fastnst.matting.weights import is_matting, load_matting, save_matting
-from fastnst.metrics.matting import gradient_error, measure
+from fastnst.metrics.matting import coverage, gradient_error, measure
 from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.portrait.matting_model import MattingModel
-from tests.matting_models import disc
+from tests.matting_models import disc, write_ours
 
 TINY = MattingOptions(width=0.25, top=32, detail=8)
 
@@ -212,3 +213,40 @@ def test_sizes_that_make_no_network() -> None:
     ):
         with pytest.raises(ConfigError, match=reason):
             MattingNetwork(options)
+
+
+def test_coverage_counts_what_is_found_of_the_truth() -> None:
+    truth = np.zeros((10, 10), np.float32)
+    truth[:5] = 1
+    assert coverage(truth, truth) == 1
+    assert coverage(np.ones_like(truth), truth) == 1  # what is found beside it does not count
+    assert coverage(0.5 * truth, truth) == pytest.approx(0.5)
+    assert coverage(1 - truth, truth) == 0
+    assert coverage(truth, np.zeros_like(truth)) == 1
+
+
+def test_an_exported_network_comes_back_from_its_file(tmp_path: Path) -> None:
+    network, path = stirred(TINY), tmp_path / "m.onnx"
+    described = MattingMetadata("m", network_options=dataclasses.asdict(TINY))
+    export_matting_model(network, described, path, precision="fp32")
+    found, metadata = load_exported(path)
+    picture = torch.rand(2, 3, 64, 96) * 2 - 1
+    torch.testing.assert_close(found(picture).alpha, network(picture).alpha, atol=1e-4, rtol=1e-4)
+    assert (metadata.name, metadata.precision) == ("m", "fp32")
+    mattes = found(picture, all_branches=True)  # the heads that only training needs begin undecided
+    assert mattes.semantic is not None
+    assert mattes.detail is not None
+    assert float((mattes.semantic - 0.5).detach().abs().max()) == 0
+    assert float((mattes.detail - 0.5).detach().abs().max()) == 0
+
+
+def test_files_that_hold_no_network_to_go_on_from(tmp_path: Path, negative_model: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no model")
+    for path, reason in (
+        (tmp_path / "none.onnx", "does not exist"),
+        (tmp_path / "text.onnx", "is not an ONNX model"),
+        (negative_model, "is not a matting model"),
+        (write_ours(tmp_path / "red.onnx"), "does not hold a matting network"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            load_exported(path)

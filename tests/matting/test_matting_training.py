@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from fastnst import cli
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.folders import find_images
-from fastnst.matting.data import PortraitData, Samples, centred_square
-from fastnst.matting.pairs import PortraitPairs, clean_foreground, random_square, reduce_pair, soften
+from fastnst.matting.data import PortraitData, Samples
+from fastnst.matting.pairs import PortraitPairs
 from fastnst.matting.weights import load_matting
 from tests.conftest import gradient
 from tests.matting_models import disc
@@ -70,6 +70,19 @@ def test_a_resumed_training_is_the_uninterrupted_one(portraits: Path, tmp_path: 
     assert torch.allclose(started[name], network.state_dict()[name], atol=1e-6)
 
 
+def test_training_goes_on_from_an_exported_file(portraits: Path, tmp_path: Path) -> None:
+    run = train(portraits, tmp_path, "first", 2)
+    model = tmp_path / "first.onnx"
+    assert cli.main(["export", str(run / "first.safetensors"), "-o", str(model)]) == 0
+    more = train(portraits, tmp_path, "second", 1, "--init", str(model), "--model.learning_rate", "1e-12")
+    network, metadata = load_matting(more / "second.safetensors")
+    assert metadata.steps == 3
+    network.eval()
+    picture = torch.rand(1, 3, 64, 96) * 2 - 1
+    expected = load_matting(run / "first.safetensors")[0].eval()(picture).alpha
+    assert float((network(picture).alpha - expected).detach().abs().mean()) < 0.01  # the file's weights are fp16
+
+
 def test_the_shipped_recipe_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     recipe = Path(__file__).parents[2] / "configs" / "matting" / "small.yaml"
     arguments = ["--config", str(recipe), "--portraits", "x", "--val-portraits", "y", "--print_config"]
@@ -119,50 +132,7 @@ def test_pairs_that_do_not_fit(portraits: Path, tmp_path: Path) -> None:
         PortraitPairs(tmp_path)
 
 
-def test_squares_lie_inside_and_hold_someone() -> None:
-    generator = np.random.default_rng(0)
-    figure = np.zeros((480, 320), np.uint8)
-    figure[60:470, 120:200] = 255
-    for _ in range(200):
-        left, top, right, bottom = random_square(figure, generator)
-        assert 0 <= left < right <= 320 + 1e-6
-        assert 0 <= top < bottom <= 480 + 1e-6
-        assert right - left == pytest.approx(bottom - top)
-        assert figure[int(top) : int(bottom), int(left) : int(right)].mean() > 3
-    left, top, right, bottom = centred_square(figure, upper=True)
-    assert top < 60 < bottom < 300
-    assert random_square(np.zeros((50, 90), np.uint8), generator)[0] >= 0
-
-
-def test_outlines_become_soft_and_old_backgrounds_vanish() -> None:
-    matte = Image.fromarray(np.uint8(disc(100, 100, soft=0.1) > 0.5) * 255)
-    soft = soften(matte, np.random.default_rng(0), tighten=0)
-    assert ((soft > 0.1) & (soft < 0.9)).mean() > 0.02
-    assert soft[50, 50] == 1
-    assert soft[2, 2] == 0
-    red_before_white = Image.composite(
-        Image.new("RGB", (100, 100), "red"), Image.new("RGB", (100, 100), "white"), matte
-    )
-    cleaned = clean_foreground(red_before_white, matte)
-    assert np.abs(cleaned[soft > 0.05] - (255, 0, 0)).max() < 16
-
-
 def test_settings_that_make_no_data() -> None:
     for options in ({"image_size": 48}, {"batch_size": 1}, {"workers": -1}, {"val_limit": 0}):
         with pytest.raises(ConfigError, match=next(iter(options))):
             PortraitData("a", "b", **options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("shape", [(40, 120), (120, 40), (64, 64)])
-def test_whole_pictures_are_placed_on_an_empty_square(shape: tuple[int, int]) -> None:
-    size = shape[::-1]
-    for seed in range(30):
-        image, matte = reduce_pair(
-            Image.new("RGB", size, (200, 0, 0)), Image.new("L", size, 255), 96, np.random.default_rng(seed)
-        )
-        pixels, alpha = np.asarray(image), np.asarray(matte)
-        assert pixels.shape == (96, 96, 3)
-        assert alpha.shape == (96, 96)
-        assert ((pixels[..., 0] > 100) == (alpha > 127)).all()
-        rows = (alpha > 127).any(axis=1).sum()
-        assert 0.39 * 96 <= rows <= 96

@@ -200,7 +200,8 @@ def test_interrupted_between_steps_the_best_picture_is_written(
 
 
 BAD = {
-    "matte of another size": (["--content-mask", "{dir}/painting.jpg"], "they must be the same"),
+    "matte of another size": (["--content-mask", "{dir}/small.png"], "they must agree"),
+    "colour picture as a matte": (["--content-mask", "{dir}/photo.jpg"], "is a colour picture, not a matte"),
     "unknown layer": (["--style-layers", "relu9"], "alexnet has no layer 'relu9'"),
     "zero steps": (["--steps", "0"], "steps must be at least 1, not 0"),
     "zero weights": (["--style-weight", "0", "--content-weight", "0"], "nothing to optimize"),
@@ -210,7 +211,7 @@ BAD = {
     "existing output": (["-o", "{dir}/photo.jpg"], "exists already"),
     "sweep to a file": (["--style-weight", "1", "2"], "needs a folder, not the file"),
     "missing photo": (["{dir}/missing.jpg"], "cannot be opened"),
-    "colour": (["--matte", "{dir}/photo.jpg", "--background", "blakc"], "unknown colour 'blakc'"),
+    "colour": (["--matte", "{dir}/matte.png", "--background", "blakc"], "unknown colour 'blakc'"),
     "background alone": (["--background", "black"], "needs the person's matte"),
     "film": (["--video", "{dir}/film.avi"], "a film is an .mp4 file"),
     "tap": (["--tap", "pool"], "unknown tap 'pool'"),
@@ -220,6 +221,8 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_sentence(capsys, inputs: Path, case: str) -> None:
     Image.new("RGB", (4, 4)).save(inputs / "tiny.png")
+    Image.new("L", (100, 120)).save(inputs / "matte.png")
+    Image.new("L", (50, 40)).save(inputs / "small.png")
     given, message = BAD[case]
     arguments = [argument.format(dir=inputs) for argument in given]
     if not arguments[0].startswith(str(inputs)):
@@ -337,10 +340,10 @@ def test_compare_shows_portraits_with_and_without_background(capsys, inputs: Pat
     code, _, error = run(capsys, inputs, "compare", model, *arguments, "--overwrite")
     assert code == 2
     assert "nobody is found in a.jpg" in error
-    (inputs / "mattes" / "a.png").unlink()
+    (inputs / "mattes" / "a.png").rename(inputs / "mattes" / "b_alpha.png")
     code, _, error = run(capsys, inputs, "compare", model, *arguments, "--overwrite")
     assert code == 2
-    assert "a.jpg" in error or "no pictures" in error.lower()
+    assert "holds no matte for a.jpg: call it a.png or a_alpha.png" in error
 
 
 def test_preview_shows_three_weights(capsys, inputs: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastnst.cli import main
-from fastnst.commands.bench import parse_size
+from fastnst.commands.options.size import parse_size
 
 
 def test_figures_add_up(negative_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,11 +62,11 @@ def test_matte_of_a_folder(person: tuple[Path, Path, np.ndarray], tmp_path: Path
         (["--write", "cutut"], "unknown kind 'cutut'. Did you mean 'cutout'?"),
         (["--write", "composite"], "a composite needs --background"),
         (["--background", "blurr"], "there is no background 'blurr'. Did you mean 'blur'?"),
-        (["--background", "#12345"], "'#12345' is no colour"),
-        (["--background", "style:wave"], "take fastnst stylize --portrait background"),
+        (["--background", "#12345"], "'#12345' is not a colour"),
+        (["--background", "style:wave"], "use fastnst stylize --portrait background"),
         (["--write", "cutout", "--background", "blur"], "--background is for --write composite, not for cutout"),
         (["--matte", "{photo}"], "is a colour picture, not a matte"),
-        (["--matte", "{other}"], "has 30×40 pixels, the photo 120×96"),
+        (["--matte", "{other}"], "has 30×40 pixels, its photo 120×96"),
         (["--matting", "modne"], "unknown matting model 'modne'"),
     ],
 )
@@ -86,6 +86,35 @@ def test_bad_options_are_one_sentence(
     assert reason in message
     assert message.count("\n") == 1
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_folder_of_mattes_serves_a_folder_of_photos(
+    person: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, model, _ = person
+    photos, mattes = tmp_path / "photos", tmp_path / "mattes"
+    (photos / "sub").mkdir(parents=True)
+    for name in ("one.png", "sub/two.jpg", "three.png"):
+        Image.open(photo).save(photos / name)
+    assert matte(photos, "-o", mattes, "--matting-model", model) == 0
+    options = ("--background", "#00ff00", "--matte", mattes)
+    assert matte(photos, "-o", tmp_path / "green", *options) == 0
+    made = sorted(path.relative_to(tmp_path / "green").as_posix() for path in (tmp_path / "green").rglob("*.png"))
+    assert made == ["one_composite.png", "sub/two_composite.png", "three_composite.png"]
+    with Image.open(tmp_path / "green" / made[0]) as image:
+        assert image.getpixel((2, 2)) == (0, 255, 0)
+    # A photo without a matte, and one with two, end neither the others nor in a guess.
+    (mattes / "three_alpha.png").unlink()
+    (mattes / "one.png").write_bytes((mattes / "one_alpha.png").read_bytes())
+    capsys.readouterr()
+    assert matte(photos, "-o", tmp_path / "again", *options) == 1
+    message = capsys.readouterr().err
+    assert "holds no matte for it: three.png or three_alpha.png" in message
+    assert "has 2 mattes" in message
+    assert [path.name for path in (tmp_path / "again").rglob("*.png")] == ["two_composite.png"]
+    (tmp_path / "empty").mkdir()
+    assert matte(photos, "-o", tmp_path / "out", "--background", "blur", "--matte", tmp_path / "empty") == 2
+    assert "holds no mattes" in capsys.readouterr().err
 
 
 def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,14 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.checkpoints import load_network
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, ImageError
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.training.data import PhotoData
+from fastnst.training.portraits import PortraitSource
 from tests.training.runs import arguments, train
 
 
@@ -34,7 +35,10 @@ def objective() -> Objective:
 
 @pytest.fixture
 def portraits(photo: Image.Image, tmp_path: Path) -> tuple[Path, Path]:
-    """Crops of a real photo, with discs as mattes; one photo has none, one matte another size."""
+    """Crops of a real photo, with discs as mattes; one photo has none, one matte another size.
+
+    Half of the mattes are as `fastnst matte` writes them, one is a cut-out whose transparent pixels are white.
+    """
     photos, mattes = tmp_path / "portraits", tmp_path / "portraits-mattes"
     photos.mkdir()
     mattes.mkdir()
@@ -42,9 +46,12 @@ def portraits(photo: Image.Image, tmp_path: Path) -> tuple[Path, Path]:
     disc = Image.fromarray((255 * ((x - 70) ** 2 + (y - 80) ** 2 < 50**2)).astype(np.uint8))
     for number in range(6):
         photo.crop((40 * number, 30 * number, 40 * number + 140, 30 * number + 160)).save(photos / f"{number}.jpg")
-        disc.save(mattes / f"{number}.png")
+        disc.save(mattes / (f"{number}.png" if number % 2 else f"{number}_alpha.png"))
+    cutout = Image.new("RGB", disc.size, "white")
+    cutout.putalpha(disc)
+    cutout.save(mattes / "3.png")
     photo.save(photos / "without.jpg")
-    disc.resize((20, 20)).save(mattes / "0.png")
+    disc.resize((20, 20)).save(mattes / "0_alpha.png")
     return photos, mattes
 
 
@@ -87,8 +94,29 @@ def test_crops_carry_their_mattes(portraits: tuple[Path, Path]) -> None:
     assert len(data.val_dataset) == 1
 
 
+def test_mattes_are_the_same_whatever_their_files(portraits: tuple[Path, Path]) -> None:
+    source = PortraitSource(*portraits)
+    assert len(source) == 6  # one photo has none
+    with pytest.raises(ImageError, match="has 20×20 pixels, its photo 140×160"):
+        source.open(0)
+    mattes = [np.asarray(source.open(index))[..., 3] for index in range(1, 6)]
+    assert all(np.array_equal(matte, mattes[0]) for matte in mattes)
+    assert 0.2 < mattes[0].mean() / 255 < 0.5  # a cut-out's white ground does not count
+
+
+def test_a_photo_with_two_mattes_is_an_error(portraits: tuple[Path, Path]) -> None:
+    Image.new("L", (140, 160)).save(portraits[1] / "1_alpha.png")
+    with pytest.raises(ConfigError, match=r"1\.jpg has 2 mattes, .*: keep one of them"):
+        PortraitSource(*portraits)
+
+
 def test_missing_mattes_are_named(portraits: tuple[Path, Path], tmp_path: Path) -> None:
-    for folder, message in ((tmp_path / "nowhere", "does not exist"), (portraits[0].parent, "base name")):
+    (portraits[0].parent / "other").mkdir()
+    Image.new("L", (9, 9)).save(portraits[0].parent / "other" / "x.png")
+    for folder, message in (
+        (tmp_path / "nowhere", "does not exist"),
+        (portraits[0].parent / "other", "has a photo's name"),
+    ):
         data = PhotoData(str(portraits[0]), mattes=str(folder), image_size=64)
         with pytest.raises(ConfigError, match=message):
             data.setup("fit")

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, hub_table, random_crop
+from fastnst.trainer.photo_tables import hub_table, undecoded
+from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, random_crop
 from fastnst.training.data import PhotoData
 
 
@@ -83,23 +84,82 @@ def test_parquet_gives_the_same_photos_as_the_folder(folder: Path) -> None:
         assert batch.float().std() > 20
 
 
-def test_a_table_without_pictures_names_its_columns(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="no 'image' column; its columns are photo"):
-        PhotoData(str(parquet(folder, column="photo"))).setup("fit")
+def photos_of(location: Path, **options: object) -> PhotoData:
+    data = PhotoData(str(location), image_size=64, workers=0, **options)  # type: ignore[arg-type]
+    data.setup("fit")
+    return data
+
+
+def test_a_column_of_another_name_is_found_by_its_type(folder: Path) -> None:
+    assert len(photos_of(parquet(folder, column="photo"))._crops.source) == 4
+    with pytest.raises(ConfigError, match="no column 'picture'; the columns are photo"):
+        photos_of(folder / "photos.parquet", image_column="picture")
+
+
+def test_plain_bytes_in_a_column_are_pictures(folder: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet as files
+
+    content = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+    files.write_table(pa.table({"label": list(range(5)), "encoded": content}), folder / "bytes.parquet")
+    assert len(photos_of(folder / "bytes.parquet")._crops.source) == 4
+    files.write_table(pa.table({"label": [1, 2]}), folder / "labels.parquet")
+    with pytest.raises(ConfigError, match=r"no column holds pictures; the columns are label.*--data.image_column"):
+        photos_of(folder / "labels.parquet")
+    files.write_table(pa.table({"one": content, "other": content}), folder / "two.parquet")
+    with pytest.raises(ConfigError, match=r"several columns hold pictures: .* one, other"):
+        photos_of(folder / "two.parquet")
+    assert len(photos_of(folder / "two.parquet", image_column="other")._crops.source) == 4
+
+
+def test_folders_that_datasets_saved(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from datasets import Dataset, DatasetDict, load_dataset
+
+    table: Dataset = load_dataset("parquet", data_files=[str(parquet(folder))], split="train")
+    saved = tmp_path_factory.mktemp("saved")
+    table.save_to_disk(saved / "one")
+    DatasetDict({"train": table, "test": table.select(range(2))}).save_to_disk(saved / "splits")
+    assert len(photos_of(saved / "one")._crops.source) == 4
+    assert len(photos_of(saved / "splits")._crops.source) == 4
+    assert len(photos_of(saved / "splits", split="test")._crops.source) == 1
+    with pytest.raises(ConfigError, match=r"no split 'dev': pass --data.split with one of train, test"):
+        photos_of(saved / "splits", split="dev")
+
+
+def test_a_picture_folder_with_a_table_of_descriptions(folder: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet as files
+
+    names = [path.name for path in sorted(folder.glob("*.jpg"))]
+    files.write_table(pa.table({"file_name": names, "text": names}), folder / "metadata.parquet")
+    assert isinstance(photos_of(folder)._crops.source.source, FolderSource)
+
+
+def test_linked_folders_are_followed_once(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    links = tmp_path_factory.mktemp("links")
+    (links / "photos").symlink_to(folder)
+    (links / "again").symlink_to(links)
+    assert len(FolderSource(links)) == 5
+
+
+def test_a_damaged_table_is_one_sentence(folder: Path) -> None:
+    whole = parquet(folder).read_bytes()
+    (folder / "photos.parquet").write_bytes(whole[: len(whole) // 2])
+    for location in (folder, folder / "photos.parquet"):
+        with pytest.raises(ConfigError, match=r"photos\.parquet cannot be read as a dataset"):
+            photos_of(location)
 
 
 def test_a_stream_gives_what_is_still_to_come(folder: Path) -> None:
     from datasets import load_dataset
 
     table = load_dataset("parquet", data_files=[str(parquet(folder))], split="train", streaming=True)
-    from fastnst.trainer.photos import _undecoded
-
-    table = _undecoded(table)
-    streams = [iter(StreamedCrops(table, 64, 0, start, 0, 1)) for start in (0, 3)]
+    table, column = undecoded(table, None)
+    streams = [iter(StreamedCrops(table, column, 64, 0, start, 0, 1)) for start in (0, 3)]
     whole = [next(streams[0]) for _ in range(6)]
     for number in range(3, 6):
         assert torch.equal(next(streams[1]), whole[number])
-    ranks = [iter(StreamedCrops(table, 64, 0, 0, rank, 2)) for rank in range(2)]
+    ranks = [iter(StreamedCrops(table, column, 64, 0, 0, rank, 2)) for rank in range(2)]
     for number in range(4):
         assert torch.equal(next(ranks[number % 2]), whole[number])
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+import fastnst
 from fastnst import cli
 from fastnst.commands.train import with_paintings
 from fastnst.errors import ConfigError
@@ -125,3 +126,36 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole_and_names_it(
     assert str(kept) in message
     assert torch.load(kept, weights_only=True)["global_step"] == 1
     assert not list(folder.glob(".*"))
+
+
+def test_a_style_is_trained_and_exported_from_python(materials: Path, tmp_path: Path) -> None:
+    settings = {
+        "perceptual": "slim",
+        "model": {"network": {"width": 32, "blocks": 1}, "style_size": 96},
+        "data": {"image_size": 64, "batch_size": 2, "workers": 0},
+        "trainer": {
+            "precision": "32-true",
+            "accelerator": "cpu",
+            "val_check_interval": 1,
+            "enable_progress_bar": False,
+        },
+    }
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("init: null\nsteps: 9\nseed_everything: 3\n")
+    trained = fastnst.train(
+        materials / "painting.jpg",
+        str(materials / "photos"),
+        name="called",
+        recipe=recipe,
+        steps=1,
+        output=tmp_path / "runs",
+        settings=settings,
+    )
+    assert trained.folder == tmp_path / "runs" / "called" / "version_0"
+    assert trained.network.is_file()
+    assert trained.checkpoint.is_file()
+    assert set(trained.objective) == {"content", "style", "tv", "total"}
+    model = fastnst.export(str(trained.network), tmp_path / "called.onnx", name="renamed")
+    assert fastnst.Stylizer(model, "cpu").metadata.name == "renamed"
+    with pytest.raises(ConfigError, match=r"Did you mean 'model\.style_size'"):
+        fastnst.train(materials / "painting.jpg", materials / "photos", settings={"model": {"stlye_size": 96}})

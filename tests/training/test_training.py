@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from fastnst import cli
 from fastnst.checkpoints import load_network
 from fastnst.losses.objective import Objective
+from fastnst.losses.style import StyleTerm
 from fastnst.perceptual import PerceptualConfig
 from fastnst.reference.config import Settings, perceptual_config, prepare
 from fastnst.reference.inputs import open_tensor
@@ -222,7 +223,9 @@ def test_a_trimmed_painting_has_no_frame(tmp_path: Path) -> None:
     assert (whole[1] > 0.9).mean() > 0.2
     assert np.allclose(inside[1], 30 / 255)
     settings = Settings(size=160, style_size=160, style_trim=0.1, perceptual=PerceptualConfig("slim"))
-    assert prepare(settings, [tmp_path / "framed.png"]).style_target("relu1_1").isfinite().all()
+    style = prepare(settings, [tmp_path / "framed.png"]).terms["style"]
+    assert isinstance(style, StyleTerm)
+    assert style.target("relu1_1").isfinite().all()
     assert np.allclose(open_tensor(tmp_path / "framed.png", 160, 0.1)[0].numpy(), inside, atol=2 / 255)
 
 

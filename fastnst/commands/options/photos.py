@@ -33,6 +33,13 @@ class PhotoOptions:
     allow_huge: bool = False
     profile: str = "srgb"
 
+    def check_for_clip(self) -> None:
+        """Raise `ConfigError` for what was asked of photos only."""
+        if self.skip_existing:
+            raise ConfigError("--skip-existing is for photos: a clip that was begun goes on with --resume.")
+        if self.profile != "srgb":
+            raise ConfigError("--color-profile is for photos: leave it out.")
+
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Declare what goes in and where results go."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from fastnst.array_types import UInt8Image
+from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.commands.options.engine import EngineOptions
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, ImageError
 from fastnst.runtime.engine.providers import usable_cores
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.portrait.compositor import MODES, STYLE_PREFIX, Portrait, PortraitOptions
+from fastnst.runtime.portrait.matte_files import MatteFolder, read_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
 
@@ -24,7 +26,7 @@ class MattingOptions:
     """How people are found.
 
     Attributes:
-        matte: this file instead of finding people.
+        matte: this file instead of finding people, or a folder with each photo's matte (`matte_files`).
         model: `ours` or `modnet`.
         model_file: a matting model of the user's own.
     """
@@ -33,14 +35,38 @@ class MattingOptions:
     model: str = "ours"
     model_file: Path | None = None
 
+    @cached_property
+    def _folder(self) -> MatteFolder | None:
+        return MatteFolder(self.matte) if self.matte is not None and self.matte.is_dir() else None
+
+    def read_matte(self, photo: Path, size: tuple[int, int], max_size: int | None = None) -> FloatPlane | None:
+        """The matte that was given for a photo, float32 `[H, W]` in [0, 1]; None where people are to be found.
+
+        `size` is the photo's width and height after it was reduced to `max_size`. Raises `ImageError` if the matte is
+        missing, one of several, cannot be read or does not fit.
+        """
+        if self.matte is None:
+            return None
+        try:
+            path = self.matte if self._folder is None else self._folder.find(photo)
+        except ConfigError as error:  # two mattes of one photo end that photo, not a batch
+            raise ImageError(str(error)) from error
+        if path is None:
+            raise ImageError(f"{self.matte} holds no matte for it: {photo.stem}.png or {photo.stem}_alpha.png.")
+        return read_matte(path, size, max_size)
+
     def refuse_matte_file(self) -> None:
         """Raise `ConfigError` if moving pictures were given a matte."""
         if self.matte is not None:
             raise ConfigError("--matte is one photo's matte: in clips and the camera people are found in every frame.")
 
     def open(self, engine: EngineOptions, *, beside: bool = False) -> MattingModel | None:
-        """The matting model; None if a matte is given instead. `beside` a style it takes half of the threads."""
+        """The matting model; None if mattes are given instead. `beside` a style it uses half of the threads.
+
+        Raises `ConfigError` for a folder without mattes, and what a model raises.
+        """
         if self.matte is not None:
+            _ = self._folder  # one without mattes is refused before anything is made
             return None
         path = resolve_matting_model(self.model, self.model_file)
         threads = max(1, (engine.threads or usable_cores()) // 2) if beside else engine.threads
@@ -67,7 +93,12 @@ def add_background_options(group: argparse._ActionsContainer) -> None:
 
 def add_matting_options(group: argparse._ActionsContainer) -> None:
     """Declare those that say how people are found."""
-    group.add_argument("--matte", type=Path, metavar="FILE", help="take this matte instead of finding people")
+    group.add_argument(
+        "--matte",
+        type=Path,
+        metavar="FILE|DIR",
+        help="a matte instead of finding people, or a folder: NAME.png or NAME_alpha.png for NAME.jpg",
+    )
     group.add_argument("--matting", default="ours", help="ours, or modnet: the official one (default: ours)")
     group.add_argument("--matting-model", type=Path, metavar="FILE", help="take this matting model (.onnx)")
 

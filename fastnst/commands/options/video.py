@@ -12,6 +12,7 @@ from pathlib import Path
 from fastnst.errors import ConfigError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
+from fastnst.printable import printable
 
 CLIPS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
@@ -118,7 +119,7 @@ def parse_time(text: str, name: str) -> Fraction:
     """
     parts = text.split(":")
     if not 1 <= len(parts) <= 3 or not all(_NUMBER.fullmatch(part) for part in parts):
-        raise ConfigError(f"{name} must be a time such as 12.5 or 1:30, not '{shortened(text)}'.")
+        raise ConfigError(f"{name} must be a time such as 12.5 or 1:30, not '{printable(text, _SHOWN)}'.")
     seconds = Fraction(0)
     for part in parts:
         seconds = seconds * 60 + Fraction(part)
@@ -128,13 +129,5 @@ def parse_time(text: str, name: str) -> Fraction:
 def _rate(text: str) -> Fraction:
     rate = Fraction(text) if _NUMBER.fullmatch(text) else Fraction(0)
     if not _SLOWEST <= rate <= 1000:
-        raise ConfigError(f"fps must be a rate such as 25 or 30000/1001, not '{shortened(text)}'.")
+        raise ConfigError(f"fps must be a rate such as 25 or 30000/1001, not '{printable(text, _SHOWN)}'.")
     return rate
-
-
-def shortened(text: str) -> str:
-    """A text of an option as it can be shown: control characters in words, cut at 60 characters."""
-    clean = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
-    return clean if len(clean) <= _SHOWN else f"{clean[:_SHOWN]}…"

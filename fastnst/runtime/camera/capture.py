@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from fastnst.array_types import UInt8Image
 from fastnst.errors import CameraError
+from fastnst.printable import printable
 from fastnst.runtime.camera._opencv import import_cv2
+from fastnst.runtime.camera.file_capture import FileCapture
 
 log = logging.getLogger(__name__)
 
 _RETRY = 1.0  # seconds between attempts to get a lost camera back
 _FIRST_INDICES = 4  # cameras that are tried if none is named
 _USUAL_RATE = 30.0
+_RATE_PROPERTY = 5  # OpenCV's CAP_PROP_FPS; files are played without OpenCV
+_LARGEST_NUMBER = 9999  # of a device; OpenCV's own numbers end well below
+_PROTOCOLS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "rtp", "srt", "mms")
+_FIRST_PICTURE = 15.0  # seconds that a camera may take for its first picture
 Opener = Callable[["int | str"], Any]
 
 
@@ -35,11 +40,11 @@ class Shot:
 
     number: int
     captured: float
-    rgb: np.ndarray
+    rgb: UInt8Image
 
 
 def open_capture(source: int | str) -> Any:
-    """OpenCV's capture of a camera's number, a URL or a file; not opened if that fails."""
+    """OpenCV's capture of a camera's number, a device or an address; not opened if that fails."""
     cv2 = import_cv2()
     capture = cv2.VideoCapture(source)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # where the driver listens: its own queue holds old pictures
@@ -50,27 +55,53 @@ def find_camera(wanted: str | None, opener: Opener = open_capture) -> tuple[int 
     """Open the camera that was asked for, or the first that there is.
 
     Args:
-        wanted: a number, a URL, a file, or None.
+        wanted: a number, an address, a device, or None.
 
     Raises `CameraError` with what was tried.
     """
-    if wanted is None:
-        candidates: list[int | str] = list(range(_FIRST_INDICES))
-    elif wanted.isdecimal():
-        candidates = [int(wanted)]
-    else:
-        if "://" not in wanted and not wanted.startswith("/dev/") and not Path(wanted).is_file():
-            raise CameraError(f"the camera '{wanted}' is no number, no URL, and no file that exists.")
-        candidates = [wanted]
+    candidates: list[int | str] = list(range(_FIRST_INDICES)) if wanted is None else [_checked(wanted)]
     for candidate in candidates:
         capture = opener(candidate)
         if capture.isOpened():
             return candidate, capture
         capture.release()
-    tried = ", ".join(map(str, candidates))
+    tried = printable(", ".join(map(str, candidates)))
     raise CameraError(
-        f"no camera could be opened (tried {tried}): plug one in, or give --camera a number, URL or file."
+        f"no camera could be opened (tried {tried}): plug one in, or give --camera a number, an address or a file."
     )
+
+
+def is_file(wanted: str | None) -> bool:
+    """Whether a camera's name is that of a file to play."""
+    if wanted is None or "://" in wanted or wanted.startswith("/dev/") or _is_number(wanted):
+        return False
+    try:
+        return Path(wanted).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _checked(wanted: str) -> int | str:
+    """A camera's name as OpenCV takes it; raises `CameraError` for what it would stumble over."""
+    name = printable(wanted)
+    if _is_number(wanted):
+        if len(wanted) > len(str(_LARGEST_NUMBER)):
+            raise CameraError(f"there is no camera {name}: their numbers go from 0 to {_LARGEST_NUMBER}.")
+        return int(wanted)
+    protocol, separator, _ = wanted.partition("://")
+    try:
+        wanted.encode()
+    except UnicodeEncodeError:
+        raise CameraError(f"the camera '{name}' has a name that is not text.") from None
+    if separator and protocol.lower() not in _PROTOCOLS:
+        raise CameraError(f"the camera '{name}' has an address that is not of {', '.join(_PROTOCOLS)}.")
+    if not separator and not wanted.startswith("/dev/"):
+        raise CameraError(f"the camera '{name}' is not a number, not an address, and not a file that exists.")
+    return wanted
+
+
+def _is_number(wanted: str) -> bool:
+    return wanted.isascii() and wanted.isdigit()
 
 
 class Camera:
@@ -80,15 +111,30 @@ class Camera:
     reported, and opened again every second until it is back.
 
     Args:
-        wanted: see `find_camera`.
+        wanted: a file, or see `find_camera`.
         opener: makes captures; tests put theirs here.
         retry: seconds between attempts to get a lost camera back.
+        max_size: files are reduced to this long side in pixels while they are read, exactly as clips are.
+        patience: seconds for the first picture of all.
+
+    Raises `CameraError` if it cannot be opened.
     """
 
-    def __init__(self, wanted: str | None, opener: Opener = open_capture, retry: float = _RETRY) -> None:
-        self._opener, self._retry = opener, retry
-        self.source, self._capture = find_camera(wanted, opener)
-        self._is_file = isinstance(self.source, str) and Path(self.source).is_file() and self.source[:5] != "/dev/"
+    def __init__(
+        self,
+        wanted: str | None,
+        opener: Opener = open_capture,
+        retry: float = _RETRY,
+        max_size: int | None = None,
+        patience: float = _FIRST_PICTURE,
+    ) -> None:
+        self._opener, self._retry, self.patience = opener, retry, patience
+        self._is_file = wanted is not None and is_file(wanted)
+        self.source: int | str
+        if self._is_file and wanted is not None:
+            self.source, self._capture = wanted, FileCapture(Path(wanted), max_size)
+        else:
+            self.source, self._capture = find_camera(wanted, opener)
         self.rate = self._rate()
         self.lost = False
         self._newest: Shot | None = None
@@ -129,14 +175,12 @@ class Camera:
             self._capture.release()
 
     def _work(self) -> None:
-        cv2 = import_cv2()
+        to_rgb = _unchanged if self._is_file else _bgr_to_rgb()
         number = 0
         due = time.perf_counter()
         while not self._leave.is_set():
-            good, bgr = self._capture.read()
-            if not good:
-                if self._is_file and number and self._rewind():
-                    continue
+            good, pixels = self._capture.read()
+            if not good or pixels is None:
                 self._recover()
                 due = time.perf_counter()
                 continue
@@ -144,30 +188,34 @@ class Camera:
                 due = max(due + 1 / self.rate, time.perf_counter() - 1 / self.rate)
                 self._leave.wait(max(0.0, due - time.perf_counter()))
             number += 1
-            shot = Shot(number, time.perf_counter(), cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+            shot = Shot(number, time.perf_counter(), to_rgb(pixels))
             with self._changed:
                 self._newest = shot
                 self._changed.notify_all()
 
-    def _rewind(self) -> bool:
-        self._capture.release()
-        self._capture = self._opener(self.source)
-        return bool(self._capture.isOpened())
-
     def _recover(self) -> None:
         """Open the camera again and again until it gives pictures or the program ends."""
         self.lost = True
-        log.warning("the camera %s gives no pictures: trying again every %g s.", self.source, self._retry)
+        name = printable(self.source)
+        log.warning("the camera %s gives no pictures: trying again every %g s.", name, self._retry)
         while not self._leave.is_set():
             self._capture.release()
             self._leave.wait(self._retry)
             self._capture = self._opener(self.source)
             if self._capture.isOpened() and self._capture.grab():
-                log.warning("the camera %s is back.", self.source)
+                log.warning("the camera %s is back.", name)
                 self.lost = False
                 return
 
     def _rate(self) -> float:
-        cv2 = import_cv2()
-        rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0)
+        rate = float(self._capture.get(_RATE_PROPERTY) or 0)
         return rate if 1 <= rate <= 1000 else _USUAL_RATE
+
+
+def _bgr_to_rgb() -> Callable[[UInt8Image], UInt8Image]:
+    cv2 = import_cv2()
+    return lambda bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _unchanged(rgb: UInt8Image) -> UInt8Image:
+    return rgb

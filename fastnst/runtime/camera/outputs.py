@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fastnst.array_types import UInt8Image
 from fastnst.errors import CameraError, MissingDependencyError
 from fastnst.runtime.camera._opencv import import_cv2
 
@@ -18,7 +19,7 @@ _TITLE = "fastnst"
 class Screen(Protocol):
     """Shows pictures, uint8 RGB `[H, W, 3]`, and returns the key that was pressed, or an empty string."""
 
-    def show(self, rgb: np.ndarray) -> str:
+    def show(self, rgb: UInt8Image) -> str:
         """Show one picture."""
 
     def close(self) -> None:
@@ -28,7 +29,7 @@ class Screen(Protocol):
 class Headless:
     """No screen: for servers and tests."""
 
-    def show(self, rgb: np.ndarray) -> str:
+    def show(self, rgb: UInt8Image) -> str:
         """Take the picture, press nothing."""
         return ""
 
@@ -52,7 +53,7 @@ class Window:
             ) from error
         self._size: tuple[int, int] | None = None
 
-    def show(self, rgb: np.ndarray) -> str:
+    def show(self, rgb: UInt8Image) -> str:
         """Show a picture; the window takes its size when that changes."""
         size = (rgb.shape[1], rgb.shape[0])
         if size != self._size:
@@ -82,7 +83,7 @@ class VirtualCamera:
         self._library, self._rate = pyvirtualcam, rate
         self._camera: Any = None
 
-    def send(self, rgb: np.ndarray) -> None:
+    def send(self, rgb: UInt8Image) -> None:
         """Send a picture; all must have the first one's size.
 
         Raises `CameraError` if the system has no virtual camera.
@@ -102,7 +103,7 @@ class VirtualCamera:
             self._camera.close()
 
 
-def write_on(rgb: np.ndarray, text: str) -> np.ndarray:
+def draw_text(rgb: UInt8Image, text: str) -> UInt8Image:
     """The picture with a line of text in its upper left corner."""
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)

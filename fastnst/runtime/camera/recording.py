@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -9,15 +10,16 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from fastnst.errors import FastNSTError
+from fastnst.array_types import UInt8Image
+from fastnst.errors import FastNSTError, OutputError
 from fastnst.images.encode import save_image
 from fastnst.output_files import write_atomically
+from fastnst.runtime.video._pyav import reason
 from fastnst.runtime.video.encoders import choose_encoder
 from fastnst.runtime.video.muxer import assemble
-from fastnst.runtime.video.segments import PartWriter, part_path
+from fastnst.runtime.video.segments import PartWriter, part_packets, part_path
 from fastnst.runtime.video.types import ClipInfo, Frame
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def unused(folder: Path, suffix: str) -> Path:
     return path
 
 
-def snapshot(rgb: np.ndarray, folder: Path) -> Path:
+def snapshot(rgb: UInt8Image, folder: Path) -> Path:
     """Save one picture as PNG."""
     path = unused(folder, ".png")
     save_image(Image.fromarray(rgb), path)
@@ -43,31 +45,42 @@ def snapshot(rgb: np.ndarray, folder: Path) -> Path:
 
 
 class Recording:
-    """An H.264 file with the times at which its pictures were captured, encoded in a thread."""
+    """An H.264 file with the times at which its pictures were captured, encoded in a thread.
+
+    Attributes:
+        path: where the film will be.
+        left_out: pictures that came faster than they could be encoded.
+        other_size: pictures of another size than the first, as when the view was changed.
+    """
 
     def __init__(self, folder: Path, rate: float) -> None:
         self.path = unused(folder, ".mp4")
-        self.left_out = 0
+        self.left_out = self.other_size = 0
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._waiting: queue.Queue[tuple[float, np.ndarray] | None] = queue.Queue(_WAITING)
+        self._waiting: queue.Queue[tuple[float, UInt8Image] | None] = queue.Queue(_WAITING)
         self._failure: FastNSTError | None = None
         self._size: tuple[int, ...] | None = None
         self._thread = threading.Thread(target=self._guard, name="fastnst-recording", daemon=True)
         self._thread.start()
 
-    def add(self, captured: float, rgb: np.ndarray) -> None:
+    def add(self, captured: float, rgb: UInt8Image) -> None:
         """Take a picture; one of another size than the first is left out."""
         self._size = self._size or rgb.shape
         if self._failure is not None:
             raise self._failure
+        if rgb.shape != self._size:
+            self.other_size += 1
+            return
         try:
-            if rgb.shape == self._size:
-                self._waiting.put_nowait((captured, rgb))
+            self._waiting.put_nowait((captured, rgb))
         except queue.Full:
             self.left_out += 1
 
     def close(self) -> Path | None:
-        """End the file and return where it is; None if it holds nothing."""
+        """End the file and return where it is; None if it holds nothing.
+
+        Raises the `FastNSTError` of a recording that failed; what was recorded until then plays in the file it names.
+        """
         while self._thread.is_alive():  # a writer that failed reads no more
             try:
                 self._waiting.put(None, timeout=0.2)
@@ -80,10 +93,19 @@ class Recording:
         return self.path if self.path.exists() else None
 
     def _guard(self) -> None:
+        """Whatever the encoder stumbles over is told by the session, not by a thread that nobody hears."""
         try:
             self._work()
         except FastNSTError as error:
-            self._failure = error
+            self._failure = self._told(error)
+        except Exception as error:
+            self._failure = self._told(OutputError(f"the recording {self.path} failed ({reason(error)})."))
+
+    def _told(self, error: FastNSTError) -> FastNSTError:
+        part = part_path(self.path)
+        if not part.exists() or not any(True for _ in part_packets(part)):
+            return error
+        return type(error)(f"{error} What was recorded until then plays in {part}.")
 
     def _work(self) -> None:
         first = self._waiting.get()
@@ -93,14 +115,17 @@ class Recording:
         info = ClipInfo(width, height, _TIME_BASE, self._rate)
         writer = PartWriter(part_path(self.path), info, choose_encoder(info), {})
         last = -1
-        shot: tuple[float, np.ndarray] | None = first
+        shot: tuple[float, UInt8Image] | None = first
         try:
             while shot is not None:
                 last = max(last + 1, round((shot[0] - first[0]) / _TIME_BASE))
                 writer.add(Frame(last, None, shot[1][:height, :width]))
                 shot = self._waiting.get()
-        finally:
-            writer.close()
+        except BaseException:
+            with contextlib.suppress(FastNSTError):  # the first failure is the one to tell
+                writer.close()
+            raise
+        writer.close()
         with write_atomically(self.path) as partial:
             assemble([writer.path], partial, None)
         writer.path.unlink()

@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from fastnst.array_types import FloatPlane, UInt8Image
-from fastnst.images.resize import resize_long_side
+from fastnst.errors import CameraError
+from fastnst.printable import printable
 from fastnst.runtime.camera.capture import Camera, Shot
 from fastnst.runtime.camera.controls import Controls
-from fastnst.runtime.camera.outputs import Screen, VirtualCamera, write_on
+from fastnst.runtime.camera.outputs import Screen, VirtualCamera, draw_text
 from fastnst.runtime.camera.recording import Recording, snapshot
 from fastnst.runtime.camera.stats import Stats
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.portrait.compositor import Portrait
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.runtime.video.pixel_formats import Reducer
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Live:
         self._camera, self._stylizers, self._screen, self._options = camera, stylizers, screen, options
         self.controls = replace(controls, styles=len(stylizers))
         self._virtual, self._report, self._people = virtual, report, people
+        self._reduce = Reducer(options.max_size)
         self._finisher = Finisher(self.look, people.portrait if people else None)
         self.stats = Stats()
         self._recording: Recording | None = None
@@ -108,8 +110,14 @@ class Live:
     def _warm_up(self) -> int:
         """Run every model at the camera's size; returns the number of the last picture that was there meanwhile."""
         shot = None
+        until = time.perf_counter() + self._camera.patience
         while shot is None and not self.controls.quit:
             shot = self._camera.newest(0, _PATIENCE)
+            if shot is None and time.perf_counter() > until:
+                raise CameraError(
+                    f"the camera {printable(self._camera.source)} was opened but gives no pictures: is another program"
+                    " using it?"
+                )
         if shot is None:
             return 0
         photo = self._photo(shot)
@@ -132,17 +140,14 @@ class Live:
             self._virtual.send(view)
         self._last = view
         if self.controls.information:
-            view = write_on(view, self._text())
+            view = draw_text(view, self._text())
         key = self._screen.show(view)
         self.stats.add(shot.captured, inference, skipped)
         self._press(key, picture)
 
     def _photo(self, shot: Shot) -> UInt8Image:
         rgb = shot.rgb[:, ::-1] if self.controls.mirror else shot.rgb
-        limit = self._options.max_size
-        if limit is not None and max(rgb.shape[:2]) > limit:
-            rgb = np.asarray(resize_long_side(Image.fromarray(np.ascontiguousarray(rgb)), limit))
-        return np.ascontiguousarray(rgb)
+        return np.ascontiguousarray(self._reduce(rgb))
 
     def _restyled(self, photo: UInt8Image) -> UInt8Image:
         controls = self.controls
@@ -175,7 +180,7 @@ class Live:
         if self._last is None:
             return
         lost = self._camera.lost and self.controls.information
-        self._press(self._screen.show(write_on(self._last, "no camera: trying again") if lost else self._last), None)
+        self._press(self._screen.show(draw_text(self._last, "no camera: trying again") if lost else self._last), None)
 
     def _press(self, key: str, picture: UInt8Image | None) -> None:
         before = self.controls
@@ -199,11 +204,13 @@ class Live:
             return
         recording, self._recording = self._recording, None
         path = recording.close()
-        left_out = (
-            f" ({recording.left_out} pictures were left out: encoding was too slow)" if recording.left_out else ""
-        )
+        notes = []
+        if recording.left_out:
+            notes.append(f"{recording.left_out} pictures were left out: encoding was too slow")
+        if recording.other_size:
+            notes.append(f"{recording.other_size} pictures of another size were left out")
         if path:
-            log.warning("recording: %s%s", path, left_out)
+            log.warning("recording: %s%s", path, f" ({'; '.join(notes)})" if notes else "")
 
 
 def _other_view(before: Controls, after: Controls) -> bool:

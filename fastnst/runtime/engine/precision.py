@@ -16,6 +16,7 @@ from PIL import Image
 from fastnst.array_types import UInt8Image
 from fastnst.cache import cache_path
 from fastnst.images.decode import open_image
+from fastnst.sample import sample_photo
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ Run = Callable[[NDArray[Any]], NDArray[Any]]
 
 HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is not a style itself
 LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could be seen
-_PHOTO = Path(__file__).parents[2] / "sample.jpg"
 
 
 def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, takes_planes: bool = False) -> bool:
@@ -81,7 +81,7 @@ def _peak_signal_to_noise(run: Run, reference: Run, picture: UInt8Image, takes_p
 
 def _photo() -> UInt8Image:
     """The portrait that ships, a square of it, uint8 `[256, 256, 3]`."""
-    photo = open_image(_PHOTO)
+    photo = open_image(sample_photo())
     side = min(photo.size)
     return np.asarray(photo.resize((256, 256), Image.Resampling.BILINEAR, box=(0, 0, side, side)))
 

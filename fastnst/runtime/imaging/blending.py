@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 
+from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.runtime.imaging.filters import box_mean
 
 _RADIUS = 8  # pixels: about one stroke of the networks, whatever the picture's size
-_LEVEL = 1.0  # contrasts below this one, of 255, are noise and not amplified
-_MOST = 2.0  # greatest gain; four unrelated styles in equal parts need it
+_NOISE_CONTRAST = 1.0  # levels of 255; contrasts below it are not amplified
+_MAX_GAIN = 2.0  # four unrelated styles in equal parts need it
 
 
-def mixed(pictures: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def mixed(pictures: Sequence[UInt8Image], weights: Sequence[float]) -> UInt8Image:
     """Restyled pictures of one photo, uint8 `[H, W, 3]`, put together by their weights, which sum to 1.
 
     A pixel depends on those within `3 · _RADIUS` only, so that tiles of a picture fit together.
@@ -25,24 +26,24 @@ def mixed(pictures: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarra
         average += np.float32(weight) * picture
         wanted += np.float32(weight) * _contrast(picture)
     flat = _to_levels(average)
-    gain = np.clip((wanted + _LEVEL) / (_contrast(flat) + _LEVEL), 1, _MOST)
+    gain = np.clip((wanted + _NOISE_CONTRAST) / (_contrast(flat) + _NOISE_CONTRAST), 1, _MAX_GAIN)
     gain = box_mean(gain[None], _RADIUS)[0]  # a gain that jumps would draw lines of its own
     average += (gain - 1)[..., None] * (average - _surroundings(Image.fromarray(flat)))
     return _to_levels(average)
 
 
-def _contrast(picture: np.ndarray) -> np.ndarray:
+def _contrast(picture: UInt8Image) -> FloatPlane:
     """How far luma is from its surroundings around each pixel (root mean square), float32 `[H, W]` in levels of 255."""
     luma = Image.fromarray(picture).convert("L")
     detail = np.asarray(luma, np.float32) - _surroundings(luma)
-    contrast: np.ndarray = np.sqrt(np.maximum(box_mean(np.square(detail)[None], _RADIUS)[0], 0))
+    contrast: FloatPlane = np.sqrt(np.maximum(box_mean(np.square(detail)[None], _RADIUS)[0], 0))
     return contrast
 
 
-def _surroundings(picture: Image.Image) -> np.ndarray:
+def _surroundings(picture: Image.Image) -> FloatPlane:
     return np.asarray(picture.filter(ImageFilter.BoxBlur(_RADIUS)), np.float32)
 
 
-def _to_levels(values: np.ndarray) -> np.ndarray:
-    levels: np.ndarray = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+def _to_levels(values: FloatPlane) -> UInt8Image:
+    levels: UInt8Image = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
     return levels

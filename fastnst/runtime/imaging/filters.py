@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import FloatArray, FloatPlane
 
-def box_mean(planes: np.ndarray, radius: int) -> np.ndarray:
+
+def box_mean(planes: FloatArray, radius: int) -> FloatPlane:
     """The mean over the (2r+1)² pixels around each one, fewer at the borders, of planes `[C, h, w]`; float32.
 
     By running sums, so that the radius costs nothing.
     """
-    for axis in (1, 2):
-        planes = _running_mean(planes, radius, axis)
-    return planes
+    return _running_mean(_running_mean(planes, radius, 1), radius, 2)
 
 
-def enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def enlarge(plane: FloatArray, size: tuple[int, int]) -> FloatPlane:
     """A float plane `[h, w]` at `size` (width, height), bilinear (averaging where it gets smaller), float32."""
     if plane.shape == size[::-1]:
         return plane.astype(np.float32)
@@ -24,7 +24,7 @@ def enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(resized)
 
 
-def _running_mean(planes: np.ndarray, radius: int, axis: int) -> np.ndarray:
+def _running_mean(planes: FloatArray, radius: int, axis: int) -> FloatPlane:
     length = planes.shape[axis]
     sums = np.zeros([extent + (number == axis) for number, extent in enumerate(planes.shape)], np.float32)
     if axis == 1:  # row by row: numpy's own running sum across rows is several times as slow
@@ -35,7 +35,7 @@ def _running_mean(planes: np.ndarray, radius: int, axis: int) -> np.ndarray:
     start = np.maximum(np.arange(length) - radius, 0)
     stop = np.minimum(np.arange(length) + radius + 1, length)
     if length <= 2 * radius:
-        window = np.take(sums, stop, axis) - np.take(sums, start, axis)
+        window: FloatPlane = np.take(sums, stop, axis) - np.take(sums, start, axis)
     else:  # slices are several times as fast as indices
         window = np.empty(planes.shape, np.float32)
         whole = 2 * radius + 1

@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.runtime.imaging.filters import box_mean, enlarge
 
 _RADIUS = 2  # pixels of the coarse matte
 _EPSILON = 1e-4  # of squared brightness: smaller differences are no edges
 
 
-def refine(coarse: np.ndarray, small: np.ndarray, photo: np.ndarray, *, colour: bool = True) -> np.ndarray:
+def refine(coarse: FloatPlane, small: UInt8Image, photo: UInt8Image, *, colour: bool = True) -> FloatPlane:
     """The matte at the photo's size, its outline on the photo's edges.
 
     Args:
@@ -41,8 +42,8 @@ def refine(coarse: np.ndarray, small: np.ndarray, photo: np.ndarray, *, colour: 
 
 
 def linear_coefficients(
-    guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float
-) -> tuple[np.ndarray, np.ndarray]:
+    guide: FloatArray, values: FloatArray, radius: int, epsilon: float
+) -> tuple[FloatPlane, FloatPlane]:
     """Slopes `[C, h, w]` and offset `[h, w]` with `values ≈ Σ slopes · guide + offset` around each pixel.
 
     `guide` is `[C, h, w]` with one or three planes; ibid., equations 5-6 for one and 19-20 for three.
@@ -68,19 +69,19 @@ def linear_coefficients(
     return averaged[:-1], averaged[-1]
 
 
-def _planes(pixels: np.ndarray, colour: bool) -> np.ndarray:
+def _planes(pixels: UInt8Image, colour: bool) -> FloatPlane:
     if colour:
-        return np.moveaxis(pixels, -1, 0).astype(np.float32) / 255
-    return np.asarray(Image.fromarray(pixels).convert("L"), np.float32)[None] / 255
+        return np.moveaxis(pixels, -1, 0).astype(np.float32) / np.float32(255)
+    return np.asarray(Image.fromarray(pixels).convert("L"), np.float32)[None] / np.float32(255)
 
 
-def _solve_symmetric(a: dict[tuple[int, int], np.ndarray], b: np.ndarray) -> np.ndarray:
+def _solve_symmetric(a: dict[tuple[int, int], FloatPlane], b: FloatPlane) -> FloatPlane:
     """Solve the symmetric 3×3 system of each pixel by its cofactors."""
     xx, xy, xz, yy, yz, zz = (a[pair] for pair in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
     cxx, cxy, cxz = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
     cyy, cyz, czz = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
     determinant = xx * cxx + xy * cxy + xz * cxz
-    solution: np.ndarray = np.stack(
+    solution: FloatPlane = np.stack(
         (
             cxx * b[0] + cxy * b[1] + cxz * b[2],
             cxy * b[0] + cyy * b[1] + cyz * b[2],

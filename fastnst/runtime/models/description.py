@@ -7,6 +7,7 @@ fields of a dataclass or a `TypedDict`. Fields that the schema does not know are
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -62,6 +63,7 @@ def _informing(schema: type) -> set[str]:
     return {field.name for field in dataclasses.fields(schema) if field.metadata.get("informs")}
 
 
+@functools.cache
 def _hints(schema: type) -> dict[str, Any]:
     hints = get_type_hints(schema)
     if not dataclasses.is_dataclass(schema):
@@ -86,7 +88,7 @@ def _conform(value: object, kind: Any, items: list[int], depth: int) -> Any:
     if origin is dict and isinstance(value, dict):
         return {_text(name): _conform(item, parts[1], items, depth + 1) for name, item in value.items()}
     if typing.is_typeddict(kind) and isinstance(value, dict):
-        rest = {name: item for name, item in value.items() if name not in get_type_hints(kind)}
+        rest = {name: item for name, item in value.items() if name not in _hints(kind)}
         return _conform(rest, dict[str, Any], items, depth) | fields_of(kind, value)
     if kind is str:
         return _text(value)

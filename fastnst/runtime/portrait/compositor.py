@@ -11,9 +11,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.errors import ConfigError, ImageError, suggest
 from fastnst.images.decode import open_image
-from fastnst.runtime.portrait.compositing import WORK_SIZE, Layers, blurred_background, composite, take_apart
+from fastnst.runtime.portrait.compositing import (
+    WORK_SIZE,
+    Layers,
+    blurred_background,
+    composite,
+    estimate_foreground,
+)
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person
 from fastnst.runtime.temporal import TemporalSmoothing
 
@@ -25,7 +32,7 @@ STYLE_PREFIX = "style:"
 _VIDEO_SHORT_SIDE = 192
 _VIDEO_WORK_SIZE = 160
 
-Frames = Callable[[np.ndarray], np.ndarray]  # uint8 [H, W, 3] to the same
+Restyle = Callable[[UInt8Image], UInt8Image]  # [H, W, 3] to the same
 
 
 class NoPersonError(ImageError):
@@ -34,7 +41,7 @@ class NoPersonError(ImageError):
 
 @dataclass(frozen=True)
 class PortraitOptions:
-    """What a portrait shall become.
+    """How a portrait is composed.
 
     Attributes:
         mode: `person` restyles people and keeps the real background, `background` the reverse; `cutout` restyles people
@@ -54,7 +61,7 @@ class PortraitOptions:
     texture_factor: float | None = None
 
     def validate(self) -> None:
-        """Raise `ConfigError`, in one sentence, for what means nothing."""
+        """Raise `ConfigError`, in one sentence, for options that contradict each other or are out of range."""
         if self.mode not in MODES:
             raise ConfigError(
                 f"unknown portrait mode '{self.mode}'.{suggest(self.mode, MODES)} Choose one of: {', '.join(MODES)}."
@@ -68,11 +75,11 @@ class PortraitOptions:
             return
         check_background(self.background)
         if self.mode == "cutout":
-            raise ConfigError("a cutout has no background: take --portrait person to put one behind it.")
+            raise ConfigError("a cutout has no background: use --portrait person to put one behind it.")
         if self.mode == "background" and not self.background.startswith(STYLE_PREFIX):
             raise ConfigError(
-                f"--portrait background restyles the photo's own background, so --background {self.background} is of no"
-                " use: take style:NAME there, or --portrait person, or fastnst matte."
+                f"--portrait background restyles the photo's own background, so --background {self.background} has no"
+                " effect: use style:NAME there, or --portrait person, or fastnst matte."
             )
 
 
@@ -80,12 +87,14 @@ class Portrait:
     """Composes a photo and its restyled picture by the photo's matte.
 
     Args:
-        options: what shall become of it.
+        options: how.
         matting: finds people; None if a matte is always given.
         restyle: makes the other style of `style:NAME` from a photo; needed for that only.
         video: frames follow each other: mattes are smoothed over time, and a frame without a person is no error.
 
-    Raises `ConfigError` or `ImageError` for options that mean nothing or a background that cannot be read.
+    For photos one object may serve several threads; with `video` it remembers, so one belongs to one clip.
+
+    Raises `ConfigError` for options that contradict each other, `ImageError` for a background that cannot be read.
     """
 
     def __init__(
@@ -93,7 +102,7 @@ class Portrait:
         options: PortraitOptions,
         matting: MattingModel | None,
         *,
-        restyle: Frames | None = None,
+        restyle: Restyle | None = None,
         video: bool = False,
     ) -> None:
         options.validate()
@@ -104,9 +113,9 @@ class Portrait:
         self._color = parse_color(background) if background.startswith("#") else None
         is_file = self._color is None and background not in ("keep", "blur") and not background.startswith(STYLE_PREFIX)
         self._picture = open_image(Path(background).expanduser()) if is_file else None
-        self._fitted: np.ndarray | None = None
+        self._fitted: UInt8Image | None = None
 
-    def __call__(self, photo: np.ndarray, stylized: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
+    def __call__(self, photo: UInt8Image, stylized: UInt8Image, alpha: FloatArray | None = None) -> UInt8Image:
         """The composed picture.
 
         Args:
@@ -121,14 +130,12 @@ class Portrait:
         if not has_person(alpha) and self._restyle_whole(alpha):
             return stylized
         people_in = photo if self.options.mode == "background" else stylized
-        foreground = tinted(
-            self._take_apart(people_in, alpha).foreground, self.options.fg_color, self.options.fg_factor
-        )
+        foreground = tinted(self._layers(people_in, alpha).foreground, self.options.fg_color, self.options.fg_factor)
         if self.options.mode == "cutout":
             return cut_out(foreground, alpha)
         return composite(foreground, self._background(photo, stylized, alpha), alpha)
 
-    def find(self, photo: np.ndarray) -> np.ndarray:
+    def find(self, photo: UInt8Image) -> FloatPlane:
         """The photo's matte, float32 `[H, W]`; smoothed over time in a video.
 
         It needs the photo only, so it may run beside the restyling, in another thread.
@@ -145,8 +152,8 @@ class Portrait:
         """Forget earlier frames, as at the start of another video."""
         self._smoothing.reset()
 
-    def _restyle_whole(self, alpha: np.ndarray) -> bool:
-        """What happens where nobody was found."""
+    def _restyle_whole(self, alpha: FloatArray) -> bool:
+        """Whether a picture without people is restyled whole; raises `NoPersonError` if it may not be."""
         if self.options.mode == "auto":
             if not self.video:
                 log.warning("no person was found: the whole picture is restyled.")
@@ -154,11 +161,11 @@ class Portrait:
         if self.video:  # people come and go
             return False
         raise NoPersonError(
-            f"no person was found (the matte covers {float(alpha.mean()):.1%}): take --portrait auto to restyle such"
+            f"no person was found (the matte covers {float(alpha.mean()):.1%}): use --portrait auto to restyle such"
             " pictures as a whole."
         )
 
-    def _background(self, photo: np.ndarray, stylized: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    def _background(self, photo: UInt8Image, stylized: UInt8Image, alpha: FloatArray) -> UInt8Image:
         background, texture = self.options.background or "keep", self.options.texture_factor
         if texture is None:
             texture = 0.0 if self._color else 1.0
@@ -171,39 +178,41 @@ class Portrait:
         elif background.startswith(STYLE_PREFIX):
             if self.restyle is None:
                 raise ConfigError(f"no style was given for --background {background}.")
-            behind = self._take_apart(self.restyle(photo), alpha).background
+            behind = self._layers(self.restyle(photo), alpha).background
         elif self.options.mode == "background":
-            behind = self._take_apart(stylized, alpha).background
+            behind = self._layers(stylized, alpha).background
         else:
-            behind = self._take_apart(photo, alpha).background
+            behind = self._layers(photo, alpha).background
         if texture == 1:
             return behind
         flat = self._color or tuple(np.rint(behind.reshape(-1, 3).mean(axis=0)))
         return mixed(behind, flat, 1 - texture)
 
-    def _take_apart(self, picture: np.ndarray, alpha: np.ndarray) -> Layers:
-        return take_apart(picture, alpha, _VIDEO_WORK_SIZE if self.video else WORK_SIZE)
+    def _layers(self, picture: UInt8Image, alpha: FloatArray) -> Layers:
+        return estimate_foreground(picture, alpha, _VIDEO_WORK_SIZE if self.video else WORK_SIZE)
 
-    def _fit(self, shape: tuple[int, ...]) -> np.ndarray:
+    def _fit(self, shape: tuple[int, ...]) -> UInt8Image:
         """The background picture, cropped to the photo's aspect; kept for the next frame."""
         assert self._picture is not None
-        if self._fitted is None or self._fitted.shape != shape:
-            self._fitted = np.asarray(ImageOps.fit(self._picture, (shape[1], shape[0]), Image.Resampling.LANCZOS))
-        return self._fitted
+        fitted = self._fitted  # another thread may put one of another size in its place
+        if fitted is None or fitted.shape != shape:
+            fitted = np.asarray(ImageOps.fit(self._picture, (shape[1], shape[0]), Image.Resampling.LANCZOS))
+            self._fitted = fitted
+        return fitted
 
 
-def cut_out(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """RGBA uint8 `[H, W, 4]`; what is transparent holds no picture."""
+def cut_out(foreground: UInt8Image, alpha: FloatArray) -> UInt8Image:
+    """RGBA uint8 `[H, W, 4]`; transparent pixels are black, so that nothing is hidden in them."""
     levels = np.rint(alpha * 255).astype(np.uint8)
     return np.dstack((np.where(levels[..., None] > 0, foreground, 0).astype(np.uint8), levels))
 
 
-def tinted(pixels: np.ndarray, color: str | None, factor: float) -> np.ndarray:
+def tinted(pixels: UInt8Image, color: str | None, factor: float) -> UInt8Image:
     """`factor` of a colour over the pixels, uint8; the published control, so mixed in sRGB as published."""
     return pixels if color is None or factor == 0 else mixed(pixels, parse_color(color), factor)
 
 
-def mixed(pixels: np.ndarray, color: tuple[int, ...], factor: float) -> np.ndarray:
+def mixed(pixels: UInt8Image, color: tuple[int, ...], factor: float) -> UInt8Image:
     """`(1 − factor) · pixels + factor · color`, uint8 `[H, W, 3]`, by a table of 256 levels a channel."""
     levels = np.arange(256)[:, None] * (1 - factor) + np.array(color) * factor
     table = np.rint(levels).clip(0, 255).astype(np.uint8)
@@ -213,7 +222,7 @@ def mixed(pixels: np.ndarray, color: tuple[int, ...], factor: float) -> np.ndarr
 def parse_color(text: str) -> tuple[int, int, int]:
     """`#rrggbb` to levels. Raises `ConfigError` for anything else."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ConfigError(f"'{text}' is no colour: write it as #rrggbb, for example #204060.")
+        raise ConfigError(f"'{text}' is not a colour: write it as #rrggbb, for example #204060.")
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 

@@ -28,7 +28,7 @@ class MatteFolder:
     """The mattes below a folder, by the names of their photos.
 
     Args:
-        folder: searched recursively. A photo in a subfolder takes the matte of the same subfolder, if there is one.
+        folder: searched recursively. What lies in a subfolder belongs to photos in a folder of the same name.
 
     Raises `ConfigError` if the folder is missing or holds no picture.
     """
@@ -43,35 +43,30 @@ class MatteFolder:
         if not self._by_stem:
             raise ConfigError(f"the folder {folder} holds no mattes: fastnst matte PHOTOS -o {folder} makes them.")
 
-    def find(self, photo: Path, photo_folder: Path | None = None) -> Path | None:
-        """The matte of a photo, or None.
+    def find(self, photo: Path) -> Path | None:
+        """The matte of a photo, or None. Raises `ConfigError` if several have its name.
 
-        Args:
-            photo: its path; only names count, so that it need not exist.
-            photo_folder: the folder in which photos are searched, if `photo` may lie in a subfolder of it.
-
-        Raises `ConfigError` if several mattes have this photo's name.
+        Only the photo's path counts, so that it need not exist.
         """
-        inside = photo.parent.relative_to(photo_folder) if photo_folder is not None else Path()
         for stems in _matte_stems(photo):
-            found = [path for stem in stems for path in self._by_stem.get(stem, [])]
-            beside = [path for path in found if path.parent == self.folder / inside]
-            found = beside or found
+            found = [path for stem in stems for path in self._by_stem.get(stem, []) if self._fits(path, photo)]
+            nearest = max((len(path.parts) for path in found), default=0)
+            found = [path for path in found if len(path.parts) == nearest]
             if len(found) > 1:
                 names = " and ".join(str(path) for path in found[:2])
-                raise ConfigError(f"the photo {photo.name} has {len(found)} mattes, {names}: keep one of them.")
+                raise ConfigError(f"the photo {photo} has {len(found)} mattes, {names}: keep one of them.")
             if found:
                 return found[0]
         return None
 
-    def pairs(self, photos: Iterable[Path], photo_folder: Path | None = None) -> list[tuple[Path, Path]]:
+    def pairs(self, photos: Iterable[Path]) -> list[tuple[Path, Path]]:
         """Those of the photos that have a matte, each with it, in their order.
 
         Raises `ConfigError` if there is none, if a photo has several, or if several photos have one and the same.
         """
         photo_of: dict[Path, Path] = {}
         for photo in photos:
-            matte = self.find(photo, photo_folder)
+            matte = self.find(photo)
             if matte is None:
                 continue
             if matte in photo_of:
@@ -82,6 +77,11 @@ class MatteFolder:
                 f"no matte in {self.folder} has a photo's name: the matte of NAME.jpg is NAME.png or NAME_alpha.png."
             )
         return [(photo, matte) for matte, photo in photo_of.items()]
+
+    def _fits(self, matte: Path, photo: Path) -> bool:
+        """Whether the photo's folders end in those of the matte."""
+        inside = matte.parent.relative_to(self.folder).parts
+        return not inside or photo.parent.parts[-len(inside) :] == inside
 
 
 def _matte_stems(photo: Path) -> tuple[tuple[str, ...], ...]:

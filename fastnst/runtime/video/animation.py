@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fastnst.errors import ClipError
+from fastnst.errors import ClipError, ImageError
 from fastnst.images._pillow import opened
 from fastnst.images.color import to_srgb
 from fastnst.images.decode import picture_size
@@ -40,7 +40,10 @@ class AnimationSource:
         self.name = str(path)
         self.warnings: list[str] = []
         self._path, self._max_size = path, max_size
-        width, height = picture_size(path)
+        try:
+            width, height = picture_size(path)
+        except ImageError as error:
+            raise ClipError(f"{path} is damaged or cut short, or not a picture.") from error
         if width * height > _HUGE_PIXELS:
             raise ClipError(f"{path} has {width}×{height} pixels a frame, which may be a decompression bomb.")
         size = reduced_size(width, height, max_size)

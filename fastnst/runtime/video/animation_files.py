@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LONGEST_WEBP = (1 << 24) - 1  # milliseconds of a frame
+_WEBP_ALPHA = 0x10  # among the flags of the extended header
 _LONGEST_PNG = 65_535  # numerator and denominator of a delay
 
 
@@ -25,6 +26,17 @@ def is_whole(path: Path) -> bool:
     if path.suffix.lower() == ".webp":
         return int.from_bytes(start[4:8], "little") + 8 == size
     return end[4:8] == b"IEND"
+
+
+def set_transparent(path: Path) -> None:
+    """Say in a WebP's header that it is transparent; libwebp does not where each frame's own rectangle is opaque."""
+    if path.suffix.lower() != ".webp":
+        return
+    with path.open("r+b") as file:
+        start = bytearray(file.read(21))
+        if start[12:16] == b"VP8X":
+            file.seek(20)
+            file.write(bytes([start[20] | _WEBP_ALPHA]))
 
 
 def set_end(path: Path, end: Fraction) -> None:

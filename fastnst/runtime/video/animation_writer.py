@@ -12,7 +12,7 @@ import numpy as np
 from fastnst.array_types import UInt8Image
 from fastnst.errors import OutputError
 from fastnst.runtime.video._pyav import import_av, open_output, reason
-from fastnst.runtime.video.animation_files import set_end
+from fastnst.runtime.video.animation_files import set_end, set_transparent
 from fastnst.runtime.video.types import ClipInfo, Frame
 
 
@@ -65,7 +65,8 @@ class AnimationSink:
         self._kind = ANIMATIONS[path.suffix.lower()]
         self._info = info
         self._last = -1
-        self._duration = (info.rate and 1 / info.rate) or _USUAL_SECONDS
+        self._transparent = False
+        self._duration = 1 / info.rate if info.rate else _USUAL_SECONDS
         if max(info.width, info.height) > self._kind.longest_side:
             raise OutputError(
                 f"{path} cannot be written: {self._kind.muxer.upper()} holds at most {self._kind.longest_side:,} pixels"
@@ -119,7 +120,16 @@ class AnimationSink:
             if not self.frames:
                 self.path.unlink(missing_ok=True)
         if self.frames:
+            self._correct()
+
+    def _correct(self) -> None:
+        """Set what FFmpeg leaves out; a file that a full disk cut short is left to who looks for its end."""
+        try:
             set_end(self.path, (self._last + self._ticks()) * self._kind.tick)
+            if self._transparent:
+                set_transparent(self.path)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
 
     def _ticks(self) -> int:
         return max(_LEAST_TICKS.get(self._kind.muxer, 1), round(self._duration / self._kind.tick))
@@ -138,7 +148,9 @@ class AnimationSink:
         layers = frame.layered
         if layers.shape[2] == 3:
             layers = np.dstack((layers, np.full(layers.shape[:2], 255, np.uint8)))
-        elif self._kind.pixels == "pal8":
+            return np.ascontiguousarray(layers)
+        self._transparent = True
+        if self._kind.pixels == "pal8":
             seen = layers[..., 3:] >= _SEEN
             opaque = np.dstack((frame.opaque if frame.alpha is None else frame.shown, np.full(seen.shape, 255)))
             layers = np.where(seen, opaque, 0).astype(np.uint8)

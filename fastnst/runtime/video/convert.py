@@ -6,56 +6,35 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fastnst.errors import ClipError, ConfigError, OutputError
-from fastnst.output_files import check_output, check_partial, locked_output, write_atomically
+from fastnst.errors import ClipError, OutputError
+from fastnst.output_files import write_atomically
 from fastnst.runtime.video._pyav import import_av, reason
 from fastnst.runtime.video.animation_files import is_whole
-from fastnst.runtime.video.animation_writer import ANIMATIONS, AnimationSink
+from fastnst.runtime.video.animation_writer import AnimationSink
+from fastnst.runtime.video.companions import companions
 from fastnst.runtime.video.encoders import Encoder, choose_encoder
 from fastnst.runtime.video.frame_marks import Settings
-from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, finished_frames, pictures_in
-from fastnst.runtime.video.muxer import FORMATS, assemble, companions, end_of
+from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, finished_frames
+from fastnst.runtime.video.join import describe_piece
+from fastnst.runtime.video.muxer import assemble, end_of
 from fastnst.runtime.video.pipeline import Pipeline, Run, Work
 from fastnst.runtime.video.reader import VideoSource
 from fastnst.runtime.video.segments import (
     PartWriter,
-    check_parts,
     existing_parts,
     part_packets,
     part_path,
     take_up,
 )
+from fastnst.runtime.video.target import Target, alone, kind_of, partial_animation
 from fastnst.runtime.video.types import Frame, Sink, Source
 
 Report = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a clip goes and how it is encoded.
-
-    Attributes:
-        output: a video file, an animated picture (.gif, .webp, .apng, .png), or a folder for frames.
-        codec, crf, encoder: see `encoders.choose_encoder`.
-        settings: what the pictures depend on; work that was begun with other settings is not gone on with.
-        overwrite: replace what is there.
-        resume: go on with what an interrupted run left.
-        frames: the suffix of pictures in a folder.
-    """
-
-    output: Path
-    codec: str = "h264"
-    crf: int | None = None
-    encoder: str = "auto"
-    settings: Settings = field(default_factory=dict)
-    overwrite: bool = False
-    resume: bool = False
-    frames: str = ".png"
 
 
 @dataclass
@@ -75,51 +54,8 @@ def convert_clip(source: Source, work: Work, target: Target, progress: Report | 
     is finished is then kept beside the output in a file that plays (`left_over` finds it).
     """
     makers = {"folder": _to_folder, "animation": _to_animation, "video": _to_video}
-    with locked_output(target.output):
-        return makers[check_target(target, Path(source.name))](source, work, target, progress)
-
-
-def left_over(output: Path) -> Path | None:
-    """What an interrupted run left that plays."""
-    if output.suffix.lower() in ANIMATIONS:
-        partial = _partial_animation(output)
-        return partial if partial.exists() else None
-    return next((path for path in existing_parts(output) if path.exists()), None)
-
-
-def check_target(target: Target, source: Path | None = None) -> str:
-    """`video`, `animation` or `folder`; raises `OutputError` for a place where nothing may be written.
-
-    `source` is what is read: neither the result nor unfinished work may take its place.
-    """
-    suffix = target.output.suffix.lower()
-    inputs = [source] if source is not None else []
-    if suffix in FORMATS:
-        if (suffix == ".webm" and target.codec != "av1") or (suffix == ".mov" and target.codec == "av1"):
-            raise ConfigError(f"{suffix} cannot hold {target.codec}: name an .mp4 or .mkv instead of {target.output}.")
-        check_output(target.output, overwrite=target.overwrite, inputs=inputs)
-        check_parts(target.output, inputs)
-        left = left_over(target.output)
-        if left and not (target.resume or target.overwrite):
-            raise OutputError(f"{left} is left from an interrupted run: pass --resume to go on, or --overwrite.")
-        return "video"
-    if suffix in ANIMATIONS and not target.output.is_dir():
-        if target.resume:
-            raise ConfigError("an animated picture is made in one go: leave --resume out.")
-        check_output(target.output, overwrite=target.overwrite, inputs=inputs)
-        partial = _partial_animation(target.output)
-        check_partial(partial, inputs)
-        if partial.exists() and not target.overwrite:
-            raise OutputError(
-                f"{partial} is in the way, maybe from an interrupted run: pass --overwrite to replace it."
-            )
-        return "animation"
-    if target.output.is_file() or (suffix and not target.output.is_dir()):
-        known = ", ".join((*FORMATS, ".gif", ".webp", ".apng"))
-        raise OutputError(f"{target.output} has no suffix that a clip can be written in: use {known}, or a folder.")
-    if pictures_in(target.output) and not (target.overwrite or target.resume):
-        raise OutputError(f"{target.output} holds pictures already: pass --resume to go on or --overwrite to replace.")
-    return "folder"
+    with alone(target.output):
+        return makers[kind_of(target, Path(source.name))](source, work, target, progress)
 
 
 def _to_video(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
@@ -154,8 +90,9 @@ def _to_video(source: Source, work: Work, target: Target, progress: Report | Non
         raise
     if not parts:
         raise ClipError(f"{source.name} gave no frame: nothing was written.")
+    comment = describe_piece(source, settings) if isinstance(source, VideoSource) and source.is_cut else None
     with write_atomically(target.output, overwrite=target.overwrite) as partial:
-        notes += assemble(parts, partial, others)
+        notes += assemble(parts, partial, others, comment)
     for path in parts:
         path.unlink()
     return Result(run, frames, encoder.name, [*notes, *source.warnings])
@@ -190,7 +127,7 @@ def _keep(output: Path, others: Any, comment: str) -> None:
 
 
 def _to_animation(source: Source, work: Work, target: Target, progress: Report | None) -> Result:
-    partial = _partial_animation(target.output)
+    partial = partial_animation(target.output)
     sink = AnimationSink(partial, source.info)
     try:
         run = _flow(source, work, sink, None, progress)
@@ -207,10 +144,6 @@ def _to_animation(source: Source, work: Work, target: Target, progress: Report |
     except OSError as error:
         raise OutputError(f"{target.output} cannot be written ({reason(error)}).") from error
     return Result(run, 0, target.output.suffix.lower()[1:], source.warnings)
-
-
-def _partial_animation(output: Path) -> Path:
-    return output.with_name(f"{output.stem}.partial{output.suffix}")
 
 
 def _to_folder(source: Source, work: Work, target: Target, progress: Report | None) -> Result:

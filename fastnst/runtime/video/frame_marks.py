@@ -10,6 +10,7 @@ from xml.sax.saxutils import quoteattr, unescape
 
 from fastnst.errors import ConfigError
 from fastnst.images._pillow import opened
+from fastnst.printable import printable
 
 Settings = dict[str, Any]
 _PACKET = (
@@ -57,14 +58,8 @@ def compare(path: Path, found: Settings, wanted: Settings) -> None:
     """Raise `ConfigError` if unfinished work was begun with other settings: the halves would not fit together."""
     for name, value in wanted.items():
         if found.get(name) != value:
+            before, now = printable(found.get(name), _LONGEST_VALUE), printable(value, _LONGEST_VALUE)
             raise ConfigError(
-                f"{path} was begun with {name} {_shown(found.get(name))}, not {_shown(value)}:"
+                f"{path} was begun with {name} {before}, not {now}:"
                 " give the same options to go on, or --overwrite instead of --resume to start again."
             )
-
-
-def _shown(value: object) -> str:
-    """A value in words; control characters are shown, not sent to the terminal."""
-    text = str(value)
-    clean = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return clean if len(clean) <= _LONGEST_VALUE else f"{clean[:_LONGEST_VALUE]}…"

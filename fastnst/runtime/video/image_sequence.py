@@ -167,6 +167,11 @@ def finished_frames(folder: Path, suffix: str, names: list[str] | None, settings
         if found is not None:
             compare(path, found, settings)
         marks[path.name] = found is not None
+    if marks and not any(marks.values()):
+        raise OutputError(
+            f"{folder} holds pictures, but none of an interrupted run of fastnst: name another folder, or pass"
+            " --overwrite instead of --resume."
+        )
     known = {f"{name}{suffix}" for name in names} if names is not None else None
     for name, ours in marks.items():
         expected = name in known if known is not None else re.fullmatch(rf"\d{{6,}}{re.escape(suffix)}", name)

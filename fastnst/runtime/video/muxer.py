@@ -5,87 +5,39 @@ from __future__ import annotations
 import contextlib
 import errno
 import heapq
-import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from fastnst.errors import ClipError, OutputError
 from fastnst.runtime.video._pyav import import_av, open_input, open_output, readable, reason, texts
-from fastnst.runtime.video.reader import demuxed, open_clip, times_may_jump, video_stream
+from fastnst.runtime.video.companions import FORMATS, Companions, copied_sound
+from fastnst.runtime.video.container import demuxed, open_clip, times_may_jump, video_stream
 from fastnst.runtime.video.segments import exact_edits, part_packets
-from fastnst.runtime.video.sound import SoundEncoder, encoder_title
+from fastnst.runtime.video.sound import SoundEncoder
 from fastnst.runtime.video.timeline import Timeline
 
-FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _OWN_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder", "comment", "duration", "rotate"}
 _OF_THE_DISK = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
-_UNPLAYED = {"mp4": ("pcm", "vorbis")}  # beginnings of codecs that FFmpeg puts into a container and players do not find
 
 
-@dataclass(frozen=True)
-class Companions:
-    """What goes along with the pictures.
-
-    Attributes:
-        path: the source file.
-        offset: seconds to take from its times.
-        start_cut: whether something before time 0 was cut away.
-        end: seconds of the result to stop at, or None.
-        copied: the numbers of the source's streams that the container takes as they are.
-        encoded: the numbers of those that have to be encoded for it.
-    """
-
-    path: Path
-    offset: Fraction = Fraction(0)
-    start_cut: bool = False
-    end: Fraction | None = None
-    copied: list[int] = field(default_factory=list)
-    encoded: list[int] = field(default_factory=list)
-
-    @property
-    def streams(self) -> list[int]:
-        """All of them, in the source's order."""
-        return sorted((*self.copied, *self.encoded))
-
-
-def companions(
-    path: Path, suffix: str, offset: Fraction, start_cut: bool, end: Fraction | None
-) -> tuple[Companions, list[str]]:
-    """What of a clip's sound and subtitles a container takes, and a sentence for each stream that it does not."""
-    copied: list[int] = []
-    encoded: list[int] = []
-    notes: list[str] = []
-    kind = FORMATS[suffix]
-    with open_clip(path) as container:
-        for stream in container.streams:
-            if stream.type not in ("audio", "subtitle"):
-                continue
-            codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
-            if stream.codec_context is not None and _fits(stream, kind):
-                copied.append(stream.index)
-            elif stream.codec_context is not None and stream.type == "audio":
-                encoded.append(stream.index)
-                notes.append(
-                    f"{path}: the {codec} sound was encoded to {encoder_title(kind)}: {suffix} cannot hold it."
-                )
-            else:
-                notes.append(
-                    f"{path}: the {codec} {stream.type} stream was left out: {suffix} cannot hold it (.mkv may)."
-                )
-    return Companions(path, offset, start_cut, end, copied, encoded), notes
-
-
-def assemble(parts: list[Path], output: Path, others: Companions | None, comment: str | None = None) -> list[str]:
+def assemble(
+    parts: list[Path],
+    output: Path,
+    others: Companions | None,
+    comment: str | None = None,
+    shifts: list[Fraction] | None = None,
+) -> list[str]:
     """Write `parts` one after another, with their companions, into `output`. Pictures are not encoded again.
 
-    Sound that cannot be copied is encoded, and left out if that fails, too: pictures that took hours are not lost
-    for it. Returns sentences about that; raises `OutputError` if the file cannot be written.
+    Sound that cannot be copied is encoded, and left out if that fails, too: pictures that took hours are not lost for
+    it. `shifts` are seconds to add to the times of each part; None for parts that have the result's times. Returns
+    sentences about the sound; raises `OutputError` if the file cannot be written.
     """
     attempts: list[tuple[Companions | None, str]] = [(others, "")]
-    audio = _copied_sound(others)
+    audio = copied_sound(others)
     if others is not None and audio:
         rest = [number for number in others.copied if number not in audio]
         encoded = replace(others, copied=rest, encoded=sorted((*others.encoded, *audio)))
@@ -95,7 +47,7 @@ def assemble(parts: list[Path], output: Path, others: Companions | None, comment
     why = ""
     for attempt, sentence in attempts:
         try:
-            _assemble(parts, output, attempt, comment)
+            _assemble(list(zip(parts, shifts or [Fraction(0)] * len(parts), strict=True)), output, attempt, comment)
         except ClipError as error:
             why = why or str(error).rstrip(".")
             continue
@@ -114,11 +66,11 @@ def end_of(parts: list[Path]) -> Fraction:
     return max(ends, default=Fraction(0))
 
 
-def _assemble(parts: list[Path], output: Path, others: Companions | None, comment: str | None) -> None:
+def _assemble(parts: list[tuple[Path, Fraction]], output: Path, others: Companions | None, comment: str | None) -> None:
     kind = FORMATS[output.suffix.lower()]
     written = 0
     with contextlib.ExitStack() as stack:
-        pictures = stack.enter_context(open_input(parts[0]))
+        pictures = stack.enter_context(open_input(parts[0][0]))
         template = pictures.streams.video[0]
         options = {}
         if kind in ("mp4", "mov"):
@@ -149,15 +101,17 @@ def _check_whole(output: Path, pictures: int) -> None:
         raise OutputError(f"the finished clip cannot be put together (only {found} of {pictures} frames were written).")
 
 
-def _pictures(parts: list[Path], stream: Any) -> Iterator[tuple[float, Any]]:
+def _pictures(parts: list[tuple[Path, Fraction]], stream: Any) -> Iterator[tuple[float, Any]]:
     """The parts' packets. At a seam the second part's first decoding times may lie before the first part's last."""
     last: Fraction | None = None
-    last_shown, duration = _ending(parts[-1])
-    for path in parts:
+    for path, shift in parts:
+        last_shown, duration = _ending(path) if path is parts[-1][0] else (None, 0)
         for packet in part_packets(path):
-            if path is parts[-1] and packet.pts == last_shown and duration > 0:
-                packet.duration = duration
             tick = Fraction(packet.time_base)
+            if packet.pts == last_shown and duration > 0:
+                packet.duration = duration
+            packet.pts += round(shift / tick)
+            packet.dts += round(shift / tick)
             dts = packet.dts * tick
             if last is not None and dts <= last:
                 packet.dts = min(int(last / tick) + 1, packet.pts)
@@ -240,7 +194,8 @@ def _rising(packets: Iterable[Any], timeline: Timeline) -> Iterator[tuple[float,
 
 
 def _below_matroska(packet: Any) -> bool:
-    return packet.dts < 0 and packet.stream.type == "audio" and packet.stream.container.format.name == "matroska"
+    below: bool = packet.dts < 0 and packet.stream.type == "audio" and packet.stream.container.format.name == "matroska"
+    return below
 
 
 def _reaches_in(packet: Any) -> bool:
@@ -284,29 +239,3 @@ def _shifted(chapter: Any, others: Companions) -> Any:
         end = min(end, int(others.end / tick))
     title = {key: readable(value) for key, value in chapter.get("metadata", {}).items()}
     return {**chapter, "start": start, "end": end, "metadata": title} if end > start else None
-
-
-def _copied_sound(others: Companions | None) -> list[int]:
-    """The numbers of the streams of sound that are copied."""
-    if others is None:
-        return []
-    with open_clip(others.path) as container:
-        audio = {stream.index for stream in container.streams.audio}
-    return [number for number in others.copied if number in audio]
-
-
-def _fits(stream: Any, kind: str) -> bool:
-    """Write a header with the stream into memory: the only sure way to learn what a container takes."""
-    if stream.codec_context.name.startswith(_UNPLAYED.get(kind, ())):
-        return False
-    av = import_av()
-    container = av.open(io.BytesIO(), "w", format=kind)
-    try:
-        container.add_stream_from_template(stream)
-        container.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return False
-    finally:
-        with contextlib.suppress(ValueError, av.error.FFmpegError, OSError):
-            container.close()
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,15 +11,22 @@ from typing import Any
 
 from fastnst.errors import ClipError, ConfigError
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
-from fastnst.runtime.video._pyav import import_av, open_input, reason
+from fastnst.runtime.video._pyav import import_av, reason
+from fastnst.runtime.video.container import (
+    MOST_DAMAGED,
+    clip_length,
+    demuxed,
+    first_frame,
+    open_clip,
+    times_may_jump,
+    video_stream,
+)
 from fastnst.runtime.video.deinterlace import Deinterlacer
 from fastnst.runtime.video.pixel_formats import ToRGB
 from fastnst.runtime.video.timeline import Timeline
 from fastnst.runtime.video.types import ClipInfo, Frame
 
-_TIMES_JUMP = 0x0200  # AVFMT_TS_DISCONT: in MPEG-TS and the like the first time stamp means nothing
 _CUT_SHORT = 0.5  # seconds that may be missing at the end before it is worth a word
-_MOST_DAMAGED = 1000  # packets
 _INDEXED = ("mov", "matroska", "asf", "nut", "mxf")  # times that can be sought; elsewhere packets are read through
 
 
@@ -60,7 +66,7 @@ class VideoSource:
         with open_clip(path) as container:
             stream = video_stream(container, path)
             self._tick = Fraction(stream.time_base)
-            first = _first_frame(container, stream, path)
+            first = first_frame(container, stream, path)
             self._to_rgb = ToRGB(first, max_size)
             self._jumping = times_may_jump(container)
             self._indexed = container.format.name.split(",")[0] in _INDEXED and not self._jumping
@@ -68,7 +74,7 @@ class VideoSource:
             self._counted = container.format.name == "avi"
             origin = Fraction(container.start_time or 0, 1_000_000) if self._jumping else Fraction(0)
             delay = Fraction(first.dts or 0) * self._tick if self._counted else Fraction(0)
-            length = _length(container, stream)
+            length = clip_length(container, stream)
             self.info = self._describe(stream, length)
             self._ticks = int(self._tick / self.info.time_base)  # of the result in one of the file
             self._delay = int(delay / self._tick)
@@ -91,6 +97,11 @@ class VideoSource:
     def start_cut(self) -> bool:
         """Whether the beginning was cut away."""
         return self._cut.start > 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether anything was cut away."""
+        return self._cut != Cut()
 
     @property
     def end(self) -> Fraction | None:
@@ -229,9 +240,9 @@ class VideoSource:
                 yield from packet.decode()
             except (av.error.InvalidDataError, av.error.EOFError):
                 damaged += 1
-                if damaged > _MOST_DAMAGED:
+                if damaged > MOST_DAMAGED:
                     raise ClipError(
-                        f"{self.name} is damaged: more than {_MOST_DAMAGED} of its packets cannot be read."
+                        f"{self.name} is damaged: more than {MOST_DAMAGED} of its packets cannot be read."
                     ) from None
             except av.error.FFmpegError as error:
                 raise ClipError(f"{self.name} cannot be read on ({reason(error)}).") from error
@@ -254,91 +265,6 @@ class VideoSource:
             sample_aspect=aspect if aspect != 1 else None,
             colors=self._to_rgb.colors,
         )
-
-
-def open_clip(path: Path) -> Any:
-    """The opened container; raises `ClipError` in one sentence."""
-    av = import_av()
-    try:
-        found = path.stat()
-    except (OSError, ValueError) as error:
-        raise ClipError(f"{path} cannot be opened ({reason(error)}).") from error
-    if stat.S_ISDIR(found.st_mode):
-        raise ClipError(f"{path} is a folder where a clip is expected.")
-    if not stat.S_ISREG(found.st_mode):
-        raise ClipError(f"{path} is a pipe or a device where a clip is expected: name a file.")
-    if found.st_size == 0:
-        raise ClipError(f"{path} is empty (0 bytes).")
-    try:
-        return open_input(path)
-    except (av.error.InvalidDataError, av.error.EOFError, ValueError) as error:
-        raise ClipError(f"{path} is not a clip, or it is damaged or cut short ({reason(error)}).") from error
-    except (OSError, av.error.FFmpegError) as error:
-        raise ClipError(f"{path} cannot be opened ({reason(error)}).") from error
-
-
-def times_may_jump(container: Any) -> bool:
-    """Whether a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
-    return bool(int(container.format.flags) & _TIMES_JUMP)
-
-
-def demuxed(container: Any, name: str) -> Iterator[Any]:
-    """All packets in the file's order; damaged ones are passed over, a failing disk or line is a `ClipError`."""
-    av = import_av()
-    packets, damaged = container.demux(), 0
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except (av.error.InvalidDataError, av.error.EOFError):
-            damaged += 1
-            if damaged > _MOST_DAMAGED:
-                raise ClipError(
-                    f"{name} is damaged: more than {_MOST_DAMAGED} of its packets cannot be read."
-                ) from None
-            continue
-        except av.error.FFmpegError as error:
-            raise ClipError(f"{name} cannot be read on ({reason(error)}).") from error
-        yield packet
-
-
-def video_stream(container: Any, path: Path) -> Any:
-    """The first stream of moving pictures; a song's cover is none."""
-    attached = 1 << 10  # AV_DISPOSITION_ATTACHED_PIC
-    streams = [stream for stream in container.streams.video if not int(stream.disposition) & attached]
-    if not streams:
-        kinds = sorted({stream.type for stream in container.streams})
-        raise ClipError(f"{path} has no moving pictures: it holds {' and '.join(kinds) or 'nothing'} only.")
-    if streams[0].codec_context is None:
-        raise ClipError(f"{path} cannot be read: this PyAV has no decoder for its video.")
-    return streams[0]
-
-
-def _first_frame(container: Any, stream: Any, path: Path) -> Any:
-    av = import_av()
-    damaged: BaseException | None = None
-    packets = container.demux(stream)
-    while True:
-        try:
-            frames = next(packets).decode()
-        except StopIteration:
-            break
-        except av.error.FFmpegError as error:
-            damaged = error
-            if not isinstance(error, av.error.InvalidDataError):
-                break
-            continue
-        if frames:
-            return frames[0]
-    why = f"damaged ({reason(damaged)})" if damaged else "empty"
-    raise ClipError(f"{path} has no frame that can be read: its video is {why}.")
-
-
-def _length(container: Any, stream: Any) -> float | None:
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1_000_000 if container.duration else None
 
 
 def _time_base(tick: Fraction, rate: Fraction | None) -> Fraction:

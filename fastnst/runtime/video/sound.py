@@ -38,7 +38,7 @@ class SoundEncoder:
         self.stream.codec_context.bit_rate = _BITS_PER_CHANNEL * channels
         self._format = self.stream.codec_context.codec.audio_formats[0].name
         self._rate, self._layout = rate, layout
-        self._source, self._graph = stream, None
+        self._graph: Any = None
         self._damaged = 0
         self._end: Fraction | None = None  # seconds where the last frame ended
 

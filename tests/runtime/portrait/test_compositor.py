@@ -84,7 +84,7 @@ def test_a_picture_as_background_fills_the_frame(tmp_path: Path) -> None:
         ({"fg_factor": 1.5}, "fg-factor must be between 0 and 1, not 1.5"),
         ({"texture_factor": float("nan")}, "texture-factor must be between 0 and 1"),
         ({"background": "style:"}, "style: needs the name"),
-        ({"fg_color": "blue"}, "'blue' is no colour"),
+        ({"fg_color": "blue"}, "'blue' is not a colour"),
     ],
 )
 def test_options_that_mean_nothing(options: dict, reason: str) -> None:

@@ -101,7 +101,7 @@ def test_a_flat_picture_stays_flat() -> None:
 def test_bands_of_a_large_picture_fit_together(restyled, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, small, result = restyled
     whole = enlarged_sharply(result, small, photo[:-1])  # an odd height: rows of the two do not meet
-    monkeypatch.setattr("fastnst.runtime.imaging.upsampling._BAND", 320 * 50)
+    monkeypatch.setattr("fastnst.runtime.imaging.upsampling._BAND_PIXELS", 320 * 50)
     assert np.abs(enlarged_sharply(result, small, photo[:-1]).astype(int) - whole).max() <= 1
 
 

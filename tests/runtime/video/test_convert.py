@@ -241,9 +241,9 @@ def test_gif_in_and_out(capsys, negative_model: Path, clip: Path, tmp_path: Path
 
 BAD = {
     "missing": (["{tmp}/missing.mp4"], "does not exist"),
-    "text": (["{tmp}/text.mp4"], "is no clip"),
+    "text": (["{tmp}/text.mp4"], "is not a clip"),
     "empty": (["{tmp}/empty.mp4"], "is empty (0 bytes)"),
-    "header only": (["{tmp}/header.mp4"], "is no clip, or it is damaged"),
+    "header only": (["{tmp}/header.mp4"], "is not a clip, or it is damaged"),
     "sound only": (["{tmp}/sound.m4a"], "has no moving pictures: it holds audio only"),
     "same file": (["{clip}", "-o", "{clip}", "--overwrite"], "is both input and output"),
     "exists": (["{clip}", "-o", "{tmp}/text.mp4"], "exists already: pass --overwrite"),

@@ -7,7 +7,7 @@ from fastnst.errors import ConfigError
 from fastnst.runtime.portrait.compositing import (
     blurred_background,
     composite,
-    take_apart,
+    estimate_foreground,
     to_linear,
     to_srgb,
 )
@@ -48,7 +48,7 @@ def test_composites_are_made_in_linear_light() -> None:
 def test_plain_colours_are_told_apart_on_the_outline() -> None:
     alpha = disc(96, 120, soft=8)
     red, blue = plain((220, 30, 30)), plain((20, 40, 200))
-    layers = take_apart(over(red, blue, alpha), alpha)
+    layers = estimate_foreground(over(red, blue, alpha), alpha)
     inside, outside = alpha > 0.05, alpha < 0.95
     assert np.abs(to_linear(layers.foreground[inside]) - to_linear(red[inside])).max() < 0.03
     assert np.abs(to_linear(layers.background[outside]) - to_linear(blue[outside])).max() < 0.03
@@ -59,7 +59,7 @@ def test_a_person_before_another_background_has_no_halo() -> None:
     dark, white, other = plain((40, 30, 25)), plain((250, 250, 250)), plain((30, 60, 40))
     photo = over(dark, white, alpha)
     wanted = over(dark, other, alpha).astype(int)
-    found = composite(take_apart(photo, alpha).foreground, other, alpha)
+    found = composite(estimate_foreground(photo, alpha).foreground, other, alpha)
     naive = composite(photo, other, alpha)
     assert np.abs(found - wanted).max() <= 8
     assert np.abs(naive - wanted).max() > 60
@@ -68,7 +68,7 @@ def test_a_person_before_another_background_has_no_halo() -> None:
 def test_the_same_background_gives_the_photo_back() -> None:
     alpha = disc(96, 120, soft=8)
     photo = over(gradient(96, 120), gradient(96, 120)[::-1, ::-1], alpha)
-    layers = take_apart(photo, alpha)
+    layers = estimate_foreground(photo, alpha)
     assert np.abs(composite(*layers, alpha).astype(int) - photo).mean() < 0.5
 
 
@@ -76,7 +76,7 @@ def test_the_same_background_gives_the_photo_back() -> None:
 def test_a_matte_without_an_outline(value: float) -> None:
     photo = gradient(40, 50)
     alpha = np.full((40, 50), value, np.float32)
-    layers = take_apart(photo, alpha)
+    layers = estimate_foreground(photo, alpha)
     assert np.array_equal(layers.foreground, photo)
     assert np.array_equal(layers.background, photo)
     assert blurred_background(photo, alpha).shape == photo.shape
@@ -94,5 +94,5 @@ def test_colours() -> None:
     assert parse_color("#20aF60") == (32, 175, 96)
     assert mixed(plain((100, 0, 200)), (200, 100, 0), 0.25)[0, 0].tolist() == [125, 25, 150]
     for text in ("red", "#fff", "#12345g"):
-        with pytest.raises(ConfigError, match="is no colour"):
+        with pytest.raises(ConfigError, match="is not a colour"):
             parse_color(text)

@@ -251,7 +251,6 @@ BAD = {
     "style": (["stylize", "{clip}", "--portrait", "auto", "--background", "style:nosuch"], "unknown style 'nosuch'"),
     "model": (["stylize", "{clip}", "--portrait", "auto", "--matting-model", "{clip}"], "is not an ONNX model"),
     "cutout clip": (["matte", "{clip}", "--write", "cutout"], "a cutout needs transparency, which a video has not"),
-    "cutout gif": (["matte", "{clip}", "--write", "cutout", "-o", "{tmp}/out.gif"], "which a gif has not"),
     "two clips": (["matte", "{clip}", "{clip}"], "one at a time"),
     "matte of a clip": (["matte", "{clip}", "--matte", "{tmp}/m.png"], "--matte is one photo's matte"),
     "kind": (["matte", "{clip}", "--write", "alfa"], "unknown kind 'alfa'. Did you mean 'alpha'?"),

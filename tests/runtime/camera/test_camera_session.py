@@ -93,7 +93,7 @@ def test_no_camera_is_one_sentence_with_what_was_tried() -> None:
         Camera(None, closed)
     with pytest.raises(CameraError, match=r"\(tried rtsp://nowhere/1\)"):
         Camera("rtsp://nowhere/1", closed)
-    with pytest.raises(CameraError, match="is no number, no URL, and no file"):
+    with pytest.raises(CameraError, match="is not a number, not an address, and not a file"):
         Camera("nope.mp4", closed)
 
 
@@ -189,7 +189,7 @@ def test_a_file_is_played_at_its_own_rate_again_and_again(capsys, negative_model
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--camera", "nope.mp4"], "is no number, no URL, and no file"),
+        (["--camera", "nope.mp4"], "is not a number, not an address, and not a file"),
         (["--frames", "0"], "frames must be at least 1"),
         (["--max-size", "3"], "at least 16 pixels"),
         (["--strength", "3"], "between 0 and 1"),
