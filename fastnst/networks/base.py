@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fastnst.networks.light import keep_light
+
 
 class StyleNetwork(nn.Module):
     """Float RGB `[N, 3, H, W]` in [0, 1] to the same shape and range.
@@ -22,6 +24,14 @@ class StyleNetwork(nn.Module):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self.options: dict[str, Any] = options
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Restyle float RGB `[N, 3, H, W]` in [0, 1], and keep its light (see `networks.light`)."""
+        return keep_light(images, self.paint(images))
+
+    def paint(self, images: Tensor) -> Tensor:
+        """What the layers make of float RGB `[N, 3, H, W]` in [0, 1]: the same shape and range."""
+        raise NotImplementedError
 
 
 class InstanceNorm(nn.GroupNorm):

@@ -26,6 +26,6 @@ class Johnson(StyleNetwork):
         super().__init__(width=width, blocks=blocks)
         self.layers = residual_autoencoder(width, blocks, kernel=9)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))

@@ -63,7 +63,7 @@ class Swift(StyleNetwork):
             ConvBlock(full, 3, norm=False, relu=False),
         )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))
 
