@@ -19,6 +19,7 @@ from fastnst.commands.resume_settings import clip_settings, portrait_settings, r
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
+from fastnst.output_files import FullDiskError
 from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
@@ -126,6 +127,8 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
         raise
     except FastNSTError as error:
         left = left_over(output)
+        if isinstance(error, FullDiskError) and output.is_dir():
+            raise type(error)(f"{error} The frames so far are kept, and --resume goes on.") from error
         if left is None:
             raise
         raise type(error)(f"{error} What is finished plays in {left}.") from error
