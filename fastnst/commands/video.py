@@ -154,12 +154,24 @@ def one_clip(inputs: Sequence[Path], output: Path) -> Path:
 
 def place_for(job: ClipJob, made: str) -> Path:
     """The output; for an animated picture into a folder, a file in it, named as photos are after what is `made`."""
+    for path in (job.source, job.output):
+        _check_name(path)
     output, suffix = job.output, job.source.suffix.lower()
     if output.suffix.lower() in (*WRITTEN, *SUFFIXES) or job.source.is_dir() or not is_animation(job.source):
         return output
     if output.is_file() or (output.suffix and not output.is_dir()):
         return output
     return output / f"{job.source.stem}_{made}{suffix if suffix in ANIMATED else '.webp'}"
+
+
+def _check_name(path: Path) -> None:
+    """Raise `ConfigError` for a name that the system cannot look up: too long, or in a folder that is closed to us."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be looked up ({getattr(error, 'strerror', None) or error}).") from error
 
 
 def check_paths(job: ClipJob) -> None:
