@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         """Raise `ConfigError` with the message and where to read on."""
         raise ConfigError(f"{message}. {self.prog} --help tells the options.")
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments, with the user's defaults for what is not given."""
         if _is_inspecting.get():
             raise _InspectedError(self)
