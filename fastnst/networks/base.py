@@ -14,12 +14,11 @@ from fastnst.networks.light import keep_light
 class StyleNetwork(nn.Module):
     """Float RGB `[N, 3, H, W]` in [0, 1] to the same shape and range.
 
-    H and W must be multiples of `stride` and at least `smallest_input`; the exported style model pads and crops so
+    H and W must be multiples of `stride` and at least 16; the exported style model pads and crops so
     that its users need not care. `options` rebuilds the network: `type(network)(**network.options)`.
     """
 
     stride: ClassVar[int]
-    smallest_input: ClassVar[int]
 
     def __init__(self, **options: Any) -> None:
         super().__init__()

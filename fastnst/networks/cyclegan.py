@@ -20,7 +20,6 @@ class CycleGANGenerator(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16
 
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         if blocks not in (6, 9):

@@ -20,7 +20,6 @@ class Johnson(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16  # a 9×9 reflection needs 5 pixels, and the deepest map needs 2
 
     def __init__(self, width: int = 32, blocks: int = 5) -> None:
         super().__init__(width=width, blocks=blocks)

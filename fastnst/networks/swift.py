@@ -41,7 +41,6 @@ class Swift(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16
     _reduces_early = False  # to the last channels before the last upsampling, not after it
 
     def __init__(self, width: int = 64, blocks: int = 5) -> None:
