@@ -150,9 +150,10 @@ def test_a_damaged_table_is_one_sentence(folder: Path) -> None:
             photos_of(location)
 
 
-def test_a_stream_gives_what_is_still_to_come(folder: Path) -> None:
-    from datasets import load_dataset
+def test_a_stream_gives_what_is_still_to_come(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datasets import config, load_dataset
 
+    monkeypatch.setattr(config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)  # seconds, for every stream that is left
     table = load_dataset("parquet", data_files=[str(parquet(folder))], split="train", streaming=True)
     table, column = undecoded(table, None)
     streams = [iter(StreamedCrops(table, column, 64, 0, start, 0, 1)) for start in (0, 3)]
