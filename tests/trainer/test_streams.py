@@ -28,6 +28,14 @@ def picture(number: int) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def _no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` sleeps for seconds whenever a stream is left."""
+    from datasets import config
+
+    monkeypatch.setattr(config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four parquet files of twelve pictures."""
