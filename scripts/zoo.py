@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from demo import sample_photo
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
@@ -29,6 +28,7 @@ from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
 from fastnst.runtime import StyleModel, resolve_style
+from fastnst.sample import sample_photo
 from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
 ROOT = Path(__file__).resolve().parents[1]
