@@ -1,7 +1,8 @@
 # make demo: restyle a photo with every style that ships (PHOTO=mine.jpg for your own).
 # make test: lint, types and the fast tests; make test-all: the longer ones too, and the wheel's.
 # make wheel-test: build the package, install it as a stranger does, use it outside of this folder.
-# make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them.
+# make zoo PAINTINGS=dir PHOTOS=dir: make the styles that ship, or some of them (STYLES="a b"), and measure them;
+#   ZOO_SHARD=2/4 makes the second quarter, for arrays of jobs.
 # All set up everything they need.
 PYTHON ?= python3
 PHOTO ?=
@@ -14,6 +15,7 @@ JUDGE ?=
 WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
+ZOO_SHARD ?=
 
 .PHONY: demo test test-all test-gpu wheel-test reexport zoo clean
 
@@ -51,7 +53,7 @@ zoo: .venv/ready
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
 		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
 		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)") \
-		$(if $(LEAST),--least-equivalent $(LEAST))
+		$(if $(LEAST),--least-equivalent $(LEAST)) $(if $(ZOO_SHARD),--shard "$(ZOO_SHARD)")
 
 # OpenVINO, which uses the bf16 units of recent CPUs, has no wheel for some machines: then go on without.
 .venv-demo/ready: pyproject.toml

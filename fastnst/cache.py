@@ -1,4 +1,8 @@
-"""Where downloads, verdicts and engines are kept between runs, and the styles that a user has installed."""
+"""Where downloads, verdicts and engines are kept between runs, what a user has installed, and the user's defaults.
+
+The folders are the platform's own: on Linux below ~/.cache, ~/.local/share and ~/.config (or where the XDG variables
+point), on macOS below ~/Library, on Windows below %LOCALAPPDATA%.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,30 @@ from pathlib import Path
 
 from fastnst.errors import DownloadError
 
+_NAME = "fastnst"
+
 
 def cache_path() -> Path:
     """Where downloads and verdicts are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
+    from platformdirs import user_cache_path
+
     own = os.environ.get("FASTNST_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fastnst"
+    return Path(own) if own else user_cache_path(_NAME, appauthor=False)
 
 
 def data_path() -> Path:
     """Where what a user installs is kept: $FASTNST_DATA, else fastnst/ in the user's data directory."""
+    from platformdirs import user_data_path
+
     own = os.environ.get("FASTNST_DATA")
-    return Path(own) if own else Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "fastnst"
+    return Path(own) if own else user_data_path(_NAME, appauthor=False)
+
+
+def config_path() -> Path:
+    """The folder of the user's defaults: fastnst/ in the user's configuration directory."""
+    from platformdirs import user_config_path
+
+    return user_config_path(_NAME, appauthor=False)
 
 
 def cache_folder() -> Path:

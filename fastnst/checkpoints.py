@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -97,8 +98,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadat
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
 
 
+def unpickled(path: Path) -> Any:
+    """What a .ckpt or .pth holds, tensors and plain values only: nothing in it can run code, nor print."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells of odd pickles, line by line
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = unpickled(path)
     prefix = "network."
     state = {
         name.removeprefix(prefix): tensor

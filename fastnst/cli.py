@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import logging
 import os
 import sys
+import traceback
 
 from fastnst import __version__
+from fastnst.command_table import COMMANDS, TELLING
 from fastnst.errors import FastNSTError, suggest
 from fastnst.printable import harmless_record, printable
+from fastnst.verbosity import QUIET, VERBOSE, is_verbose, take_verbosity, verbosity
 
-COMMANDS = {
-    "stylize": ("fastnst.commands.stylize", "restyle photos, folders of photos, videos and GIFs"),
-    "join": ("fastnst.commands.join", "join pieces of a long clip that were restyled one by one"),
-    "camera": ("fastnst.commands.camera", "restyle the camera, live"),
-    "web": ("fastnst.commands.web", "open a page that restyles photos and the camera in the browser"),
-    "styles": ("fastnst.commands.styles", "list the styles that are installed"),
-    "matte": ("fastnst.commands.matte", "tell people from the background: mattes, cut-outs, composites"),
-    "train": ("fastnst.commands.train", "train a style from a painting and photos"),
-    "train-matting": ("fastnst.commands.train_matting", "train the network that finds people"),
-    "optimize": ("fastnst.commands.optimize", "restyle one photo by per-image optimization; sweep settings"),
-    "reconstruct": ("fastnst.commands.reconstruct", "show what single layers keep of a photo"),
-    "texture": ("fastnst.commands.texture", "grow textures with a painting's statistics"),
-    "compare": ("fastnst.commands.compare", "measure a trained style against per-image optimization"),
-    "preview": ("fastnst.commands.preview", "show what a training will aim at, before it starts"),
-    "bench": ("fastnst.commands.bench", "time styles at several sizes on the engines of this machine"),
-    "distill": ("fastnst.commands.distill", "train the perceptual network that ships, from VGG-19"),
-    "card": ("fastnst.commands.card", "write a style's card from its model file and its comparison"),
-    "batch": ("fastnst.commands.batch", "restyle a million pictures, by processes or by a Ray cluster"),
-    "triton": ("fastnst.commands.triton", "write a model repository for NVIDIA's Triton Inference Server"),
-    "push": ("fastnst.commands.push", "put a style on the Hugging Face hub"),
-    "pull": ("fastnst.commands.pull", "install a style from the hub or from an index of styles"),
-    "export": ("fastnst.commands.export", "turn a trained network into a style model file"),
-}
 _TRAINING_PACKAGES = {
-    "torch", "torchvision", "pytorch_lightning", "jsonargparse", "datasets", "safetensors", "onnx", "onnxscript",
+    "torch", "pytorch_lightning", "torchmetrics", "jsonargparse", "datasets", "safetensors", "onnx", "onnxscript",
     "h5py", "av", "matplotlib", "tensorboard", "yaml",
 }  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
     """Run `fastnst` with these arguments and return its exit code: 0, 1 (some photos failed) or 2 (bad input)."""
+    said = list(itertools.takewhile(lambda one: one in (*QUIET, *VERBOSE), argv))
+    argv = argv[len(said) :]
     if not argv or argv[0] in ("-h", "--help"):
         _write(_help())
         return 0
     if argv[0] == "--version":
         _write(f"fastnst {__version__}\n")
         return 0
-    command, rest = argv[0], argv[1:]
+    command, rest = argv[0], [*said, *argv[1:]]
     if command not in COMMANDS:
         _tell(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
         return 2
@@ -62,9 +45,18 @@ def run(module: str, argv: list[str], prog: str) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is no reason to fail
     logging.setLogRecordFactory(harmless_record)
+    argv, quiet, verbose = take_verbosity(argv)
+    results = module.rpartition(".")[2] in TELLING or any(one in ("-h", "--help", "--help-all") for one in argv)
+    with verbosity(quiet=quiet, verbose=verbose, results=results):
+        return _guarded(module, argv, prog)
+
+
+def _guarded(module: str, argv: list[str], prog: str) -> int:
     try:
         return int(importlib.import_module(module).main(argv, prog))
     except FastNSTError as error:
+        if is_verbose():
+            traceback.print_exc()
         _tell(str(error))
         return 2
     except ModuleNotFoundError as error:
@@ -94,7 +86,7 @@ def _help() -> str:
         "usage: fastnst COMMAND [options]\n\n"
         "Restyle photos in the manner of a painting, in real time, and train new styles.\n\n"
         + "\n".join(lines)
-        + "\n\nfastnst COMMAND --help tells a command's options.\n"
+        + "\n\nfastnst COMMAND --help tells a command's options; --quiet and --verbose go with each.\n"
     )
 
 

@@ -45,9 +45,11 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = _new_file_beside(target)
         yield partial
-        if os.path.exists(target):
-            shutil.copymode(target, partial)
-        partial.replace(target)
+        _publish(partial, target, overwrite=overwrite)
+    except FileExistsError as error:
+        if error.filename not in (None, str(partial)):
+            raise
+        raise OutputError(f"{path} was made by another run meanwhile: pass --overwrite to replace it.") from error
     except OSError as error:
         if not _is_of(error, partial, target):
             raise
@@ -162,6 +164,24 @@ def _try_lock_on_windows(descriptor: int) -> bool:
     except OSError as error:
         raise BlockingIOError from error
     return True
+
+
+def _publish(partial: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name; raises FileExistsError, with nothing replaced, if the name is taken meanwhile."""
+    if not overwrite:
+        try:
+            os.link(partial, target)  # unlike a renaming, it never replaces
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links on this file system
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        else:
+            partial.unlink()
+            return
+    if os.path.exists(target):
+        shutil.copymode(target, partial)
+    partial.replace(target)
 
 
 def _new_file_beside(path: Path) -> Path:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
 
+from fastnst.verbosity import is_quiet
+
 Unit = Literal["items", "bytes", "seconds"]
 Item = TypeVar("Item")
 
@@ -36,6 +38,9 @@ def progress(label: str, total: float | None, *, unit: Unit = "items", start: fl
 
     Without a terminal a line is written every five seconds, so short work leaves no trace in a log.
     """
+    if is_quiet():
+        yield _Nothing()
+        return
     if not sys.stderr.isatty():
         yield _Lines(label, total, unit, start)
         return
@@ -58,6 +63,14 @@ def track(items: Sequence[Item] | Iterable[Item], label: str, total: int | None 
         for item in items:
             yield item
             shown.advance()
+
+
+class _Nothing:
+    """No progress: --quiet."""
+
+    def advance(self, amount: float = 1, text: str = "") -> None: ...
+
+    def reach(self, done: float, text: str = "") -> None: ...
 
 
 class _Lines:

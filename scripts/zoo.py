@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,7 +21,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from demo import sample_photo
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
@@ -28,6 +28,7 @@ from fastnst.metrics.equivalent_iterations import told_equivalents
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
 from fastnst.runtime import StyleModel, resolve_style
+from fastnst.sample import sample_photo
 from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -178,6 +179,34 @@ def generation(name: str, recipes: dict[str, Path]) -> int:
     return len(ancestors)
 
 
+def founder(name: str, recipes: dict[str, Path]) -> str:
+    """The first of these recipes that a style goes back to; itself, if it goes back to none of them."""
+    ancestors: list[str] = []
+    while name in recipes and name not in ancestors:
+        ancestors.append(name)
+        name = str(read_recipe(recipes[name]).get("init"))
+    return ancestors[-1]
+
+
+def of_shard(names: list[str], recipes: dict[str, Path], shard: str) -> list[str]:
+    """The styles of shard `k/n`: families stay together, since a style waits for the one that it goes on from.
+
+    Raises `ConfigError` for anything but two numbers with 1 ≤ k ≤ n.
+    """
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", shard)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise ConfigError(f"a shard is written as 2/4, the second of four, not '{shard[:20]}'.")
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(founder(name, recipes), []).append(name)
+    # The largest families first, each to the shard that has the least.
+    shards: list[list[str]] = [[] for _ in range(count)]
+    for family in sorted(families.values(), key=len, reverse=True):
+        min(shards, key=len).extend(family)
+    return shards[number - 1]
+
+
 def init_file(init: str) -> Path:
     """The model that a training goes on from. Raises `StyleNotFoundError`."""
     return Path(init).expanduser() if Path(init).suffix else resolve_style(init)
@@ -225,6 +254,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, required=True, help="training photos, or a folder with train/ and val/")
     parser.add_argument("--held-out", type=Path, help="photos to measure on (default: PHOTOS/val)")
     parser.add_argument("--styles", nargs="+", metavar="NAME", help="only these (default: all)")
+    parser.add_argument("--shard", metavar="K/N", help="only this share of them, for arrays of jobs on a cluster")
     parser.add_argument("--photo", type=Path, help="for the strips (default: a public-domain portrait)")
     parser.add_argument("--perceptual-weights", help="a local weights file for the perceptual network")
     parser.add_argument("--recipes", type=Path, default=ROOT / "configs" / "styles")
@@ -251,8 +281,11 @@ def chosen(options: argparse.Namespace) -> list[Path]:
                 f"{options.photos} has no folders train and val: name photos to measure on with HELD_OUT=."
             )
         options.photos, options.held_out = options.photos / "train", options.photos / "val"
+    names = list(options.styles or known)
+    if options.shard:
+        names = of_shard(names, known, options.shard)
     # What others go on from comes before them.
-    return [known[name] for name in sorted(options.styles or known, key=lambda name: generation(name, known))]
+    return [known[name] for name in sorted(names, key=lambda name: generation(name, known))]
 
 
 def main(argv: list[str]) -> int:

@@ -17,6 +17,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep the user's cache and mirror out of the tests."""
     monkeypatch.setenv("FASTNST_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("FASTNST_MIRROR", raising=False)
+    monkeypatch.setenv("FASTNST_CONFIG", "")
     monkeypatch.setenv("FASTNST_DATA", str(tmp_path_factory.mktemp("data")))
     for name in ("FASTNST_STYLES", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)

@@ -14,9 +14,10 @@ import fastnst
 PACKAGE = Path(fastnst.__file__).parent
 # From the ground up. A name is a module or a folder below fastnst/; the most specific one counts.
 FLOORS = [
-    ["errors", "array_types", "printable", "sample", "interrupts", "progress", "onnx_graph"],
+    ["errors", "array_types", "printable", "sample", "interrupts", "verbosity", "command_table", "onnx_graph"],
+    ["progress"],
     ["cache", "input_files", "output_files", "download", "networks"],
-    ["hub", "recipes", "images", "perceptual"],
+    ["hub", "recipes", "images", "perceptual", "user_config"],
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],
     ["metrics"],

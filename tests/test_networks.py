@@ -20,7 +20,7 @@ SMALL = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_shape_and_range_are_kept(name: str) -> None:
     network = build_network(name, **SMALL[name])
-    for height, width in ((network.smallest_input, network.smallest_input), (36, 64)):
+    for height, width in ((16, 16), (36, 64)):
         restyled = network(torch.rand(2, 3, height, width))
         assert restyled.shape == (2, 3, height, width)
         assert restyled.min() >= 0

@@ -134,3 +134,25 @@ def test_new_files_have_the_rights_that_the_user_wants(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_another_run_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+
+        def none_here(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", none_here)
+
+    def be_late() -> None:
+        with write_atomically(tmp_path / "a.txt") as partial:
+            partial.write_text("mine")
+            (tmp_path / "a.txt").write_text("theirs")
+
+    with pytest.raises(OutputError, match="was made by another run meanwhile"):
+        be_late()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
+    with write_atomically(tmp_path / "b.txt") as partial:
+        partial.write_text("mine")
+    assert (tmp_path / "b.txt").read_text() == "mine"

@@ -171,3 +171,16 @@ def test_the_gates(zoo: Any) -> None:
         "border energy 2 is above 1.5 times the photos",
         "share of blobs 0.2 is above 0.02",
     ]
+
+
+def test_shards_are_disjoint_complete_and_keep_families_together(zoo: ModuleType, tmp_path: Path) -> None:
+    recipes = {}
+    for name, init in {"a": None, "b": "a", "c": "b", "d": None, "e": "elsewhere", "f": None}.items():
+        recipes[name] = tmp_path / f"{name}.yaml"
+        recipes[name].write_text(f"name: {name}\ninit: {init or 'null'}\n")
+    shards = [zoo.of_shard(list(recipes), recipes, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(name for shard in shards for name in shard) == sorted(recipes)
+    assert {"a", "b", "c"} <= set(shards[0])
+    for wrong in ("0/3", "4/3", "x", "1/0", "1", "-1/2"):
+        with pytest.raises(ConfigError, match="a shard is written as"):
+            zoo.of_shard(list(recipes), recipes, wrong)

@@ -61,7 +61,7 @@ def restyle_video(
 
     Args:
         source: the clip, or a folder of pictures.
-        output: .mp4, .m4v, .mov, .mkv, .webm (codec av1), .gif, or a folder for frames.
+        output: .mp4, .m4v, .mov, .mkv, .webm (codec av1), an animation (.gif, .webp, .apng), or a folder for frames.
         style: a name, a style model file (.onnx), or a mix: `a:0.7,b:0.3`.
         strength, preserve_color, stroke: as for `Stylizer`.
         smooth: calm what flickers where nothing moves.
@@ -88,7 +88,7 @@ def restyle_video(
     look = RestyleOptions(strength, preserve_color, stroke, smooth)
     ready = video.prepare(job, choose(style), look, EngineOptions(provider, threads), asked, MattingOptions())
     made = convert_clip(ready.source, ready.work, ready.target, progress)
-    return RestyledVideo(job.output, made.run.items, made.run.seconds, tuple(made.notes))
+    return RestyledVideo(ready.target.output, made.run.items, made.run.seconds, tuple(made.notes))
 
 
 def _exact(value: float | None) -> Fraction | None:

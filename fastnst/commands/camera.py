@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def read_options(given: argparse.Namespace) -> CameraOptions:
     look = read_restyle_options(given)
     if given.frames is not None and given.frames < 1:
         raise ConfigError(f"frames must be at least 1, not {given.frames}.")
-    if given.folder.is_file():
+    if os.path.isfile(given.folder):
         raise ConfigError(f"{given.folder} is a file: --folder names a folder.")
     return CameraOptions(
         given.camera,

@@ -24,6 +24,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
+from fastnst.reference.inputs import named_colour
 from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
 from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
@@ -86,7 +87,9 @@ def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     variants, own = read_variants(options.config, texts, RecipeOptions())
     if len(variants) != 1:
         raise ConfigError(f"{options.config} is a sweep of {len(variants)} variants: a comparison takes one.")
-    return variants[0].settings, own.background or _BACKGROUND
+    colour = own.background or _BACKGROUND
+    named_colour(colour)  # an unknown one is refused before anything is computed
+    return variants[0].settings, colour
 
 
 def open_mattes(photos: list[tuple[str, Image.Image]], folder: Path | None) -> list[FloatPlane]:

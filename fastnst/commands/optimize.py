@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image
 from torch import Tensor
 
 from fastnst.commands.options.parser import Parser
@@ -26,7 +26,7 @@ from fastnst.progress import progress
 from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
-from fastnst.reference.inputs import open_mask, open_tensor
+from fastnst.reference.inputs import named_colour, open_mask, open_tensor
 from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
 from fastnst.reference.recipes import Variant, read_variants
 from fastnst.runtime.imaging.color import transfer_luminance
@@ -205,12 +205,7 @@ def _inputs(request: Request, settings: Settings) -> tuple[Tensor, dict[str, Ten
 def _colour(name: str) -> Tensor:
     import torch
 
-    try:
-        pixel = Image.new("RGB", (1, 1), ImageColor.getrgb(name)[:3])
-    except ValueError as error:
-        raise ConfigError(
-            f"unknown colour '{name}' for --background: give a name such as black, or #rrggbb."
-        ) from error
+    pixel = Image.new("RGB", (1, 1), named_colour(name))
     return torch.from_numpy(to_unit_floats(pixel))[None]
 
 

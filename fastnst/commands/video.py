@@ -19,6 +19,7 @@ from fastnst.commands.resume_settings import clip_settings, portrait_settings, r
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.images.animation import is_animation
 from fastnst.images.formats import SUFFIXES
+from fastnst.output_files import FullDiskError
 from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
@@ -126,6 +127,8 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
         raise
     except FastNSTError as error:
         left = left_over(output)
+        if isinstance(error, FullDiskError) and output.is_dir():
+            raise type(error)(f"{error} The frames so far are kept, and --resume goes on.") from error
         if left is None:
             raise
         raise type(error)(f"{error} What is finished plays in {left}.") from error
@@ -151,12 +154,24 @@ def one_clip(inputs: Sequence[Path], output: Path) -> Path:
 
 def place_for(job: ClipJob, made: str) -> Path:
     """The output; for an animated picture into a folder, a file in it, named as photos are after what is `made`."""
+    for path in (job.source, job.output):
+        _check_name(path)
     output, suffix = job.output, job.source.suffix.lower()
     if output.suffix.lower() in (*WRITTEN, *SUFFIXES) or job.source.is_dir() or not is_animation(job.source):
         return output
     if output.is_file() or (output.suffix and not output.is_dir()):
         return output
     return output / f"{job.source.stem}_{made}{suffix if suffix in ANIMATED else '.webp'}"
+
+
+def _check_name(path: Path) -> None:
+    """Raise `ConfigError` for a name that the system cannot look up: too long, or in a folder that is closed to us."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be looked up ({getattr(error, 'strerror', None) or error}).") from error
 
 
 def check_paths(job: ClipJob) -> None:

@@ -25,6 +25,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if image.mode == "LAB":
         return _converted(image, ImageCms.createProfile("LAB"), srgb()) or image.getchannel(0).convert("RGB")
     parsed = _parsed(profile) if profile else None
+    if parsed is not None and image.mode == "L" and parsed.profile.xcolor_space.strip() == "RGB":
+        image = image.convert("RGB")  # grey pixels of a photo that was saved without its colours
     if parsed is None or image.mode not in _SPACES.get(parsed.profile.xcolor_space.strip(), ()):
         return image.convert("RGB")
     if profile is not None and image.mode == "RGB" and is_srgb(profile):

@@ -53,7 +53,7 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str]:
         return Image.fromarray(255 - levels if white_is_zero else levels), f"{12 if top == 4095 else 16} bits a channel"
     if tags.get(_BITS_PER_SAMPLE) == (32,) and tags.get(_SAMPLE_FORMAT, 1) in (1, (1,)):
         values = values.view(np.uint32)  # Pillow has no other mode for them than signed ones
-    kind = "float" if values.dtype.kind == "f" else "32-bit"
+    kind = "float" if values.dtype.kind == "f" else "integer"
     usable = values[np.isfinite(values)] if kind == "float" else values
     low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.0, 0.0)
     tops = (1, 255, 65535) if kind == "float" else (65535,)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -30,7 +31,7 @@ class Samples(Dataset[Tensor]):
 
     def __init__(self, pairs: PortraitPairs, backgrounds: list[Path], size: int, seed: int) -> None:
         self.pairs, self.backgrounds, self.size, self.seed = pairs, backgrounds, size, seed
-        self._order: tuple[int, np.ndarray] | None = None
+        self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def __getitem__(self, number: int) -> Tensor:
         generator = np.random.default_rng((self.seed, 1, number))
@@ -117,18 +118,32 @@ class PortraitData(pl.LightningDataModule):
         self._samples: Samples | None = None
 
     def setup(self, stage: str) -> None:
-        """Find the pairs; raises `ConfigError` if there are none."""
+        """Find the pairs; raises `ConfigError` if there are none, or none that can be used."""
         if self._samples is not None:
             return
-        behind = [] if self.backgrounds is None else find_images([Path(self.backgrounds).expanduser()])
-        if self.backgrounds is not None and not behind:
-            raise ConfigError(f"no photos found in {self.backgrounds} to put people before.")
+        behind = self._find_backgrounds()
         pairs = PortraitPairs(Path(self.portraits).expanduser())
         self.val_dataset = HeldOut(
             PortraitPairs(Path(self.val_portraits).expanduser()), self.image_size, self.val_limit
         )
-        self._samples = Samples(pairs, behind, self.image_size, self.seed)
+        samples = Samples(pairs, behind, self.image_size, self.seed)
+        try:
+            _ = samples[0]
+        except ImageError as error:
+            raise ConfigError(f"nothing can be learned from {self.portraits}: {error}") from error
+        self._samples = samples
         log.info("%d portraits, %d backgrounds, %d held-out views.", len(pairs), len(behind), len(self.val_dataset))
+
+    def _find_backgrounds(self) -> list[Path]:
+        if self.backgrounds is None:
+            return []
+        folder = Path(self.backgrounds).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"the folder of backgrounds {folder} does not exist.")
+        found = find_images([folder])
+        if not found:
+            raise ConfigError(f"no photos found in {folder} to put people before.")
+        return found
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches from the trainer's current step on: after a resume, exactly those that were still to come."""

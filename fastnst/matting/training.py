@@ -134,6 +134,17 @@ class MattingTraining(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse, in one sentence, to go on from a checkpoint of another network."""
+        description = checkpoint.get(CHECKPOINT_KEY)
+        if not isinstance(description, dict):
+            raise ConfigError("the checkpoint to go on from is not one of fastnst train-matting.")
+        options = description.get("network_options")
+        if options != dataclasses.asdict(self.network.options):
+            raise ConfigError(
+                f"the checkpoint to go on from holds a network with {options}: set model.network to match."
+            )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the network inside its checkpoint."""
         checkpoint[CHECKPOINT_KEY] = dataclasses.asdict(self.metadata())

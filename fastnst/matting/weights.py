@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fastnst.checkpoints import UNREADABLE
+from fastnst.checkpoints import UNREADABLE, unpickled
 from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.network import PAPER, MattingNetwork, MattingOptions
 from fastnst.output_files import write_atomically
@@ -99,7 +98,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
         with safe_open(path, framework="pt") as file:
             metadata = MattingMetadata.from_mapping(read_json((file.metadata() or {})[CHECKPOINT_KEY]))
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = unpickled(path)
     if CHECKPOINT_KEY in checkpoint:
         state = {name.removeprefix("network."): tensor for name, tensor in checkpoint["state_dict"].items()}
         return state, MattingMetadata.from_mapping(checkpoint[CHECKPOINT_KEY])

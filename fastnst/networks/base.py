@@ -8,20 +8,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fastnst.networks.light import keep_light
+
 
 class StyleNetwork(nn.Module):
     """Float RGB `[N, 3, H, W]` in [0, 1] to the same shape and range.
 
-    H and W must be multiples of `stride` and at least `smallest_input`; the exported style model pads and crops so
+    H and W must be multiples of `stride` and at least 16; the exported style model pads and crops so
     that its users need not care. `options` rebuilds the network: `type(network)(**network.options)`.
     """
 
     stride: ClassVar[int]
-    smallest_input: ClassVar[int]
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self.options: dict[str, Any] = options
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Restyle float RGB `[N, 3, H, W]` in [0, 1], and keep its light (see `networks.light`)."""
+        return keep_light(images, self.paint(images))
+
+    def paint(self, images: Tensor) -> Tensor:
+        """What the layers make of float RGB `[N, 3, H, W]` in [0, 1]: the same shape and range."""
+        raise NotImplementedError
 
 
 class InstanceNorm(nn.GroupNorm):

@@ -20,7 +20,6 @@ class CycleGANGenerator(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16
 
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         if blocks not in (6, 9):
@@ -28,6 +27,6 @@ class CycleGANGenerator(StyleNetwork):
         super().__init__(width=width, blocks=blocks)
         self.layers = residual_autoencoder(width, blocks, kernel=7)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))

@@ -20,12 +20,11 @@ class Johnson(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16  # a 9×9 reflection needs 5 pixels, and the deepest map needs 2
 
     def __init__(self, width: int = 32, blocks: int = 5) -> None:
         super().__init__(width=width, blocks=blocks)
         self.layers = residual_autoencoder(width, blocks, kernel=9)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))

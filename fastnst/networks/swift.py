@@ -41,7 +41,6 @@ class Swift(StyleNetwork):
     """
 
     stride = 4
-    smallest_input = 16
     _reduces_early = False  # to the last channels before the last upsampling, not after it
 
     def __init__(self, width: int = 64, blocks: int = 5) -> None:
@@ -63,7 +62,7 @@ class Swift(StyleNetwork):
             ConvBlock(full, 3, norm=False, relu=False),
         )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Restyle float RGB `[N, 3, H, W]` in [0, 1]; H and W multiples of 4."""
         return to_unit_range(self.layers(images * 2 - 1))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from PIL import ImageColor
 from torch import Tensor
 
+from fastnst.errors import ConfigError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side, trimmed
@@ -22,6 +24,17 @@ def open_tensor(path: Path, size: int, trim: float = 0.0) -> Tensor:
     if max(image.size) > size:
         image = resize_long_side(image, size)
     return torch.from_numpy(to_unit_floats(image))[None]
+
+
+def named_colour(name: str) -> tuple[int, int, int]:
+    """A colour's name or `#rrggbb` as levels. Raises `ConfigError` for anything else."""
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError as error:
+        raise ConfigError(
+            f"unknown colour '{name}' for --background: give a name such as black, or #rrggbb."
+        ) from error
+    return red, green, blue
 
 
 def open_mask(path: Path, photo: Tensor, original_size: tuple[int, int]) -> Tensor:

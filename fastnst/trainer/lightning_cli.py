@@ -19,6 +19,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from fastnst.command_table import COMMANDS
 from fastnst.errors import ConfigError, OutputError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.recipes import with_bases
@@ -33,6 +34,8 @@ from fastnst.trainer.run_files import (
 )
 from fastnst.trainer.training_parser import ALL_HELP_FLAG, AllHelpParser, Parser, check_training_recipe
 from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
+from fastnst.user_config import config_file, user_defaults
+from fastnst.verbosity import is_quiet
 
 
 class Progress(RichProgressBar):
@@ -74,7 +77,7 @@ class TrainingCLI(LightningCLI):
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         if self.config_init.trainer.enable_checkpointing is not False:
             callbacks.append(LatestCheckpoints(self.config.checkpoint_every))
-        if self.config_init.trainer.enable_progress_bar is False:
+        if self.config_init.trainer.enable_progress_bar is False or is_quiet():
             ours = self.trainer_defaults["callbacks"]
             self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
         try:
@@ -157,9 +160,20 @@ def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> Tr
     arguments = [argument for argument in argv if argument not in (TRUST_FLAG, ALL_HELP_FLAG)]
     if ALL_HELP_FLAG in argv:
         arguments.append("--help")
-    expanded = with_bases(arguments, check_training_recipe)
+    expanded = [*_user_defaults(prog), *with_bases(arguments, check_training_recipe)]
     parser = AllHelpParser if ALL_HELP_FLAG in argv else Parser
     return _run(command, expanded, prog, parser, expanded if TRUST_FLAG in argv else ())
+
+
+def _user_defaults(prog: str) -> list[str]:
+    """The user's own defaults for this command, as a configuration that all others win over."""
+    import yaml
+
+    defaults = user_defaults(prog.removeprefix("fastnst "), list(COMMANDS))
+    if not defaults:
+        return []
+    check_training_recipe(defaults, config_file() or Path())
+    return [f"--config={yaml.safe_dump(defaults)}"]
 
 
 def train_with(command: TrainingCommand, settings: dict[str, Any]) -> TrainingCLI:

@@ -10,13 +10,13 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
@@ -26,7 +26,6 @@ from fastnst.trainer.photo_tables import (
     TableSource,
     hub_table,
     is_saved_dataset,
-    open_cell,
     parquet_files,
     parquet_source,
     saved_source,
@@ -155,40 +154,3 @@ class SampleNumbers(Sampler[int]):
         while True:
             yield number
             number += self.world_size
-
-
-class StreamedCrops(IterableDataset[Tensor]):
-    """Crops of a streamed hub dataset, shuffled in a buffer; resuming skips the rows already used.
-
-    One worker reads the stream, in order, so that sample i stays the same.
-    """
-
-    def __init__(self, table: Any, column: str, size: int, seed: int, start: int, rank: int, world_size: int) -> None:
-        self.table, self.column, self.size, self.seed = table, column, size, seed
-        self.start, self.rank, self.world_size = start, rank, world_size
-        self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # the worker adds to it
-
-    @property
-    def skipped(self) -> int:
-        """How often a photo was passed over because it could not be read or was too small."""
-        return int(self._skipped)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        number = 0
-        epoch = 0
-        while True:
-            before = number
-            for row in self.table.shuffle(seed=self.seed + epoch, buffer_size=1000):
-                try:
-                    generator = np.random.default_rng((self.seed, 1, number))
-                    photo = open_cell(row[self.column])
-                    if min(photo.size) < self.size // 2:
-                        raise ImageError("too small")
-                    if number >= self.start and (number - self.start) % self.world_size == self.rank:
-                        yield random_crop(photo, self.size, generator)
-                    number += 1
-                except ImageError:
-                    self._skipped += 1
-            if number == before:
-                raise ConfigError("the streamed dataset holds no photo that can be read.")
-            epoch += 1

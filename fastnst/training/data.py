@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
-from fastnst.trainer.photo_tables import TableSource, hub_table
+from fastnst.trainer.photo_tables import TableSource
 from fastnst.trainer.photos import (
     Crops,
     PhotoSource,
     SampleNumbers,
-    StreamedCrops,
     open_source,
 )
+from fastnst.trainer.streams import StreamedCrops, StreamLoader, open_stream, shards_at
 from fastnst.training.portraits import PortraitSource
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class PhotoData(pl.LightningDataModule):
         val_mattes: the mattes of `val_photos`.
         image_size: side of a crop in pixels, a multiple of 4.
         batch_size: crops a step (a rank).
-        streaming: read a hub dataset over the network while training, without downloading it first.
+        streaming: read a dataset (of the hub, or parquet files) while training; WebDataset shards always are.
         split: the split of a dataset that has several.
         image_column: the column of a dataset's pictures; None finds it by its name or type.
         val_limit: most held-out photos to use.
@@ -125,6 +125,9 @@ class PhotoData(pl.LightningDataModule):
         self.workers, self.seed = workers, seed
         self._crops: Crops | StreamedCrops | None = None
         self._table: Any = None
+        self._loader: StreamLoader | None = None
+        self._begun = 0  # batches that earlier runs have used
+        self._earlier: dict[str, Any] | None = None  # the streams' states in the checkpoint that is gone on with
         self._column = ""
 
     @property
@@ -139,7 +142,7 @@ class PhotoData(pl.LightningDataModule):
         held_out: PhotoSource | None = None
         if self.val_photos:
             held_out = self._source(self.val_photos, self.split, self.val_mattes)
-        if self.streaming:
+        if self.streaming or (self.mattes is None and shards_at(self.photos)):
             self._setup_stream(held_out)
             return
         source = self._source(self.photos, self.split, self.mattes)
@@ -149,17 +152,15 @@ class PhotoData(pl.LightningDataModule):
         self._crops = Crops(source, self.image_size, self.seed)
         log.info("%d training photos, %d held out.", len(source), len(self.val_dataset))
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def train_dataloader(self) -> DataLoader[Tensor] | StreamLoader:
         """Batches from the trainer's current step on: after a resume, exactly those that were still to come."""
         trainer = self.trainer
         start, rank, world_size = 0, 0, 1
         if trainer is not None:
             rank, world_size = trainer.global_rank, trainer.world_size
             start = trainer.global_step * trainer.accumulate_grad_batches * self.batch_size * world_size
-        if self.streaming:
-            crops = StreamedCrops(self._table, self._column, self.image_size, self.seed, start, rank, world_size)
-            self._crops = crops
-            return DataLoader(crops, self.batch_size, num_workers=min(self.workers, 1), drop_last=True)
+        if self._table is not None:
+            return self._stream(rank, world_size)
         assert self._crops is not None
         return DataLoader(
             self._crops,
@@ -170,6 +171,41 @@ class PhotoData(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             drop_last=True,
         )
+
+    def _stream(self, rank: int, world_size: int) -> StreamLoader:
+        """This rank's stream, where a checkpoint left it."""
+        assert self._table is not None
+        crops = StreamedCrops(self._table, self._column, self.image_size, self.seed, rank, world_size)
+        self._crops = crops
+        state = None
+        if self._earlier is not None:
+            before = len(self._earlier["streams"]), self._earlier["workers"]
+            if before != (world_size, self.workers):
+                raise ConfigError(
+                    f"the checkpoint's stream was divided among {before[0]} processes with {before[1]} workers each,"
+                    f" not {world_size} with {self.workers}: go on as it was begun (--trainer.devices, --data.workers)."
+                )
+            state = self._earlier["streams"][rank]
+        trainer = self.trainer
+        self._begun = trainer.global_step * trainer.accumulate_grad_batches if trainer is not None else 0
+        self._loader = StreamLoader(crops, self.batch_size, self.workers, state)
+        return self._loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the streams of all ranks are; photos by number need no state. All ranks must call it."""
+        trainer = self.trainer
+        if self._loader is None or trainer is None:
+            return {}
+        own = self._loader.state_after(trainer.global_step * trainer.accumulate_grad_batches - self._begun)
+        states: list[Any] = [own]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, own)
+        return {"streams": states, "workers": self.workers}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember where the streams were, for `train_dataloader`."""
+        self._earlier = state_dict if "streams" in state_dict else None
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """The held-out photos, the same ones in the same order each time; every rank measures its share."""
@@ -193,7 +229,7 @@ class PhotoData(pl.LightningDataModule):
         return Part(source, order[count:]), Part(source, order[:count])
 
     def _setup_stream(self, held_out: PhotoSource | None) -> None:
-        table, column = hub_table(self.photos, self.split, self.image_column, streaming=True)
+        table, column = open_stream(self.photos, self.split, self.image_column)
         if held_out is None:
             held_out = TableSource(list(table.take(_STREAMED_HELD_OUT)), column)
             table = table.skip(_STREAMED_HELD_OUT)

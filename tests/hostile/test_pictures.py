@@ -20,7 +20,7 @@ from fastnst.images.encode import save_picture
 from fastnst.images.metadata import Metadata
 from fastnst.images.picture import Picture
 from tests.conftest import gradient
-from tests.images.files import exif_block, jpeg_with_block
+from tests.images.files import exif_block, jpeg_with_block, png
 
 hostile = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -128,14 +128,6 @@ def test_descriptions_of_any_bytes(tmp_path: Path, suffix: str, **carried: objec
     picture = Picture(Image.new("RGB", (16, 16)), metadata=Metadata(**carried))  # type: ignore[arg-type]
     save_picture(picture, tmp_path / f"out.{suffix}", overwrite=True)
     assert open_picture(tmp_path / f"out.{suffix}").rgb.size == (16, 16)
-
-
-def png(width: int, height: int, data: bytes) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def exif_block(tags: Sequence[tuple[int, int, bytes | int]]) -> bytes:
             entries += struct.pack("<HHII", tag, kind, len(value), start + len(heap))
             heap += value
     return struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(tags)) + entries + bytes(4) + heap
+
+
+def png(width: int, height: int, data: bytes) -> bytes:
+    """A PNG that says it has this size, whatever its compressed pixels are."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 # Primaries as columns of XYZ under D50, and the exponent: from the published definitions of each space.

@@ -17,7 +17,7 @@ from fastnst.images import formats
 from fastnst.images.decode import open_image, open_picture
 from fastnst.images.encode import save_picture
 from tests.conftest import gradient
-from tests.images.files import jpeg_with_exif
+from tests.images.files import jpeg_with_exif, png
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "RGB"])
@@ -85,7 +85,7 @@ def test_a_truncated_picture_is_refused(tmp_path: Path, photo: Image.Image, suff
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    Image.new("1", (30000, 30000)).save(tmp_path / "bomb.png")
+    (tmp_path / "bomb.png").write_bytes(png(30_000, 30_000, b""))
     with pytest.raises(ImageError, match=r"30000×30000 pixels.*--allow-huge"):
         open_image(tmp_path / "bomb.png")
 

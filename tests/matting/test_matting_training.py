@@ -95,6 +95,9 @@ def test_the_shipped_recipe_is_valid(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["--portraits", "{folder}/nowhere"], "has no folder 'image'"),
         (["--backgrounds", "{folder}/none"], "no photos found in"),
+        (["--backgrounds", "{folder}/nowhere"], "the folder of backgrounds {folder}/nowhere does not exist"),
+        (["--portraits", "{folder}/odd"], "nothing can be learned from {folder}/odd: 20 portraits in a row"),
+        (["--ckpt_path", "{folder}/other.ckpt"], "is not one of fastnst train-matting"),
         (["--data.image_size", "100"], "image_size must be a multiple of 32"),
         (["--init", "{folder}/none.ckpt"], "does not exist"),
         (["--stpes", "3"], "Did you mean 'steps'"),
@@ -104,11 +107,15 @@ def test_bad_options(
     portraits: Path, tmp_path: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "none").mkdir()
+    for part, size in (("image", (40, 40)), ("matte", (40, 41))):
+        (tmp_path / "odd" / part).mkdir(parents=True)
+        Image.new("L", size).save(tmp_path / "odd" / part / "a.png")
+    torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.0"}, tmp_path / "other.ckpt")
     arguments = ["train-matting", "--portraits", str(portraits), "--val-portraits", str(portraits)]
     arguments += ["--trainer.default_root_dir", str(tmp_path / "runs")]
     assert cli.main([*arguments, *(text.format(folder=tmp_path) for text in options)]) == 2
-    assert reason in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
+    assert reason.format(folder=tmp_path) in capsys.readouterr().err
+    assert "--ckpt_path" in options or not (tmp_path / "runs").exists()
 
 
 def test_samples_are_a_function_of_seed_and_number(portraits: Path) -> None:
@@ -128,7 +135,7 @@ def test_pairs_that_do_not_fit(portraits: Path, tmp_path: Path) -> None:
         pairs.open(4)
     (tmp_path / "image").mkdir()
     (tmp_path / "matte").mkdir()
-    with pytest.raises(ConfigError, match="has a matte of the same name"):
+    with pytest.raises(ConfigError, match="holds no mattes"):
         PortraitPairs(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,48 @@ class Fake:
 
     def release(self) -> None:
         self._opened = False
+
+
+class Stepped(Fake):
+    """A capture that gives pictures freely until `hold`, then only as many as `give` allows."""
+
+    def __init__(self) -> None:
+        super().__init__(0.002)
+        self.waiting = threading.Event()
+        self._free = True
+        self._allowed = threading.Semaphore(0)
+
+    @property
+    def given(self) -> int:
+        """How many pictures were given so far."""
+        return self._number
+
+    def hold(self) -> None:
+        """Give no picture more; returns when the reader waits for the next."""
+        self._free = False
+        assert self.waiting.wait(10)
+
+    def give(self, count: int) -> None:
+        """Give so many and return when the reader waits for another."""
+        for _ in range(count):
+            self.waiting.clear()
+            self._allowed.release()
+            assert self.waiting.wait(10)
+
+    def release(self) -> None:
+        super().release()
+        self._allowed.release()
+
+    def stop(self) -> None:
+        """Let the reader end."""
+        self._free = True
+        self._allowed.release()
+
+    def read(self) -> tuple[bool, Any]:
+        if not self._free:
+            self.waiting.set()
+            self._allowed.acquire()
+        return super().read()
 
 
 class Scripted:

@@ -41,7 +41,10 @@ def test_sizes() -> None:
     ("arguments", "message"),
     [
         (["--size", "721p"], "720p"),
-        (["--size", "8x8"], "at least 16"),
+        (["--size", "8x8"], "16 to 99999 pixels"),
+        (["--size", "²x²"], "unknown size"),
+        (["--size", "99999x99999"], "too large to be timed"),
+        (["--seconds", "inf"], "seconds must be a number above 0"),
         (["--seconds", "0"], "seconds"),
         (["--provider", "cuba"], "cuda"),
     ],

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
-from fastnst.trainer.photo_tables import hub_table, undecoded
-from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, StreamedCrops, random_crop
+from fastnst.trainer.photo_tables import hub_table
+from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, random_crop
 from fastnst.training.data import PhotoData
 
 
@@ -148,20 +148,6 @@ def test_a_damaged_table_is_one_sentence(folder: Path) -> None:
     for location in (folder, folder / "photos.parquet"):
         with pytest.raises(ConfigError, match=r"photos\.parquet cannot be read as a dataset"):
             photos_of(location)
-
-
-def test_a_stream_gives_what_is_still_to_come(folder: Path) -> None:
-    from datasets import load_dataset
-
-    table = load_dataset("parquet", data_files=[str(parquet(folder))], split="train", streaming=True)
-    table, column = undecoded(table, None)
-    streams = [iter(StreamedCrops(table, column, 64, 0, start, 0, 1)) for start in (0, 3)]
-    whole = [next(streams[0]) for _ in range(6)]
-    for number in range(3, 6):
-        assert torch.equal(next(streams[1]), whole[number])
-    ranks = [iter(StreamedCrops(table, column, 64, 0, 0, rank, 2)) for rank in range(2)]
-    for number in range(4):
-        assert torch.equal(next(ranks[number % 2]), whole[number])
 
 
 def test_held_out_photos_are_not_trained_on(folder: Path) -> None:

@@ -3,14 +3,98 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, NoReturn
 
-from fastnst.errors import ConfigError
+from fastnst.command_table import COMMANDS
+from fastnst.errors import ConfigError, suggest
+from fastnst.user_config import config_file, user_defaults
+from fastnst.verbosity import QUIET, VERBOSE
+
+_is_inspecting: ContextVar[bool] = ContextVar("is_inspecting", default=False)
+
+
+class _InspectedError(Exception):
+    """Carries a parser out of the command that made it."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parser = parser
+
+
+def parser_of(main: Callable[[list[str], str], int], prog: str) -> argparse.ArgumentParser:
+    """The parser that a command's `main` makes, without running the command."""
+    token = _is_inspecting.set(True)
+    try:
+        main([], prog)
+    except _InspectedError as inspected:
+        return inspected.parser
+    finally:
+        _is_inspecting.reset(token)
+    raise TypeError(f"{prog} parses nothing")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, but a wrong option is one sentence like every other error, not a page of usage."""
+    """argparse's parser, but a wrong option is one sentence like every other error, not a page of usage.
+
+    The user's own defaults (`fastnst.user_config`) take the place of those declared.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Taken from the command line before it comes here; declared for the help and for completion.
+        self.add_argument(*QUIET, action="store_true", help="no progress and no remarks", dest=argparse.SUPPRESS)
+        details = "tell details, and where errors come from"
+        self.add_argument(*VERBOSE, action="store_true", help=details, dest=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` with the message and where to read on."""
         raise ConfigError(f"{message}. {self.prog} --help tells the options.")
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """The arguments, with the user's defaults for what is not given."""
+        if _is_inspecting.get():
+            raise _InspectedError(self)
+        repeated: dict[str, Any] = {}
+        command = self.prog.removeprefix("fastnst ")
+        if command in COMMANDS:
+            repeated = self._set_user_defaults(user_defaults(command, list(COMMANDS)))
+        given = super().parse_args(args, namespace)
+        for name, value in repeated.items():
+            if getattr(given, name) is None:
+                setattr(given, name, value)
+        return given
+
+    def _set_user_defaults(self, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Take these defaults; those of options that may be repeated come back, as argparse would add to them."""
+        repeated: dict[str, Any] = {}
+        options = {flag: action for action in self._actions for flag in action.option_strings if flag.startswith("--")}
+        for key, value in defaults.items():
+            action = options.get(f"--{key.replace('_', '-')}")
+            where = f"{config_file()}: {key}"
+            if action is None or action.dest == "help":
+                known = [flag.removeprefix("--") for flag in options]
+                raise ConfigError(f"{where} is not an option of {self.prog}.{suggest(key, known)}")
+            read = _typed(self, action, value, where)
+            if isinstance(action, argparse._AppendAction):
+                repeated[action.dest] = [read]
+            else:
+                action.default = read
+            action.required = False
+            for group in self._mutually_exclusive_groups:
+                if action in group._group_actions:
+                    group.required = False
+        return repeated
+
+
+def _typed(parser: argparse.ArgumentParser, action: argparse.Action, value: Any, where: str) -> Any:
+    """A value of the user's file as the option's own, read from text as on the command line."""
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where} takes true or false, not {value!r}.")
+        return value
+    texts = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    try:
+        return parser._get_values(action, texts)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"{where}: {error.message}.") from error

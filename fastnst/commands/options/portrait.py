@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +38,8 @@ class MattingOptions:
 
     @cached_property
     def _folder(self) -> MatteFolder | None:
-        return MatteFolder(self.matte) if self.matte is not None and self.matte.is_dir() else None
+        is_folder = self.matte is not None and os.path.isdir(self.matte)  # unlike Path's, it takes any text
+        return MatteFolder(self.matte) if self.matte is not None and is_folder else None
 
     def read_matte(self, photo: Path, size: tuple[int, int], max_size: int | None = None) -> FloatPlane | None:
         """The matte that was given for a photo, float32 `[H, W]` in [0, 1]; None where people are to be found.

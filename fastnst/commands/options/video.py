@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -104,7 +105,13 @@ def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
     if animated and len(inputs) == 1 and is_animation(inputs[0]):
         return True
     given = options.given()
-    if given and set(given) <= set(_OF_FOLDERS) and len(inputs) == 1 and inputs[0].is_dir() and suffix not in SUFFIXES:
+    if (
+        given
+        and set(given) <= set(_OF_FOLDERS)
+        and len(inputs) == 1
+        and os.path.isdir(inputs[0])
+        and suffix not in SUFFIXES
+    ):
         return True
     if given:
         raise ConfigError(f"--{given[0]} is for clips: {inputs[0]} with the output {output} is not one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -32,7 +33,7 @@ def unused(folder: Path, suffix: str) -> Path:
     """A file name with the time of day that is not taken."""
     stem = time.strftime("fastnst-%Y%m%d-%H%M%S")
     path, number = folder / f"{stem}{suffix}", 2
-    while path.exists() or part_path(path).exists():
+    while os.path.lexists(path) or os.path.lexists(part_path(path)):
         path, number = folder / f"{stem}-{number}{suffix}", number + 1
     return path
 

@@ -21,14 +21,15 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def style_folders() -> list[Path]:
-    """Where styles are looked for: the user's own, the installed package's, a source checkout's weights/."""
-    return [own_style_folder(), _PACKAGE / "styles", _PACKAGE.parent / "weights"]
+    """Where styles are looked for: the user's own, the installed package's, a source checkout's weights/; if there."""
+    folders = (own_style_folder(), _PACKAGE / "styles", _PACKAGE.parent / "weights")
+    return [folder for folder in folders if os.path.isdir(folder)]  # unlike Path's, it takes any text
 
 
 def own_style_folder() -> Path:
     """Where the user's own styles are: $FASTNST_STYLES, else styles/ in the user's data directory."""
     own = os.environ.get("FASTNST_STYLES")
-    return Path(own).expanduser() if own else data_path() / "styles"
+    return Path(os.path.expanduser(own)) if own else data_path() / "styles"
 
 
 def available_styles() -> dict[str, Path]:

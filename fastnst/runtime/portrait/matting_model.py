@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
+from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.cache import cache_folder, cache_path
 from fastnst.download import RemoteFile, download
 from fastnst.errors import ConfigError, ImageError, ModelError, suggest
@@ -21,12 +23,12 @@ from fastnst.runtime.models.onnx_metadata import check_file, read_matting_descri
 
 MODELS = ("ours", "modnet")
 STRIDE = 32
-_LEAST_PERSON = 0.004  # share of the picture; below it the matte is empty but for specks
-_SURENESS = 0.4  # share of what is more than a trace that is nearly 1 where people are
-_LONGEST = 4  # long side in short sides up to which a picture is scaled by its short side
+_MIN_PERSON_SHARE = 0.004  # of the picture; below it the matte is empty but for specks
+_MIN_CONFIDENT_SHARE = 0.4  # of what is more than a trace that is nearly 1 where people are
+_MAX_ASPECT = 4  # long side in short sides up to which a picture is scaled by its short side
 _PAPER_SIZE = 512  # MODNet's reference size
-_SMALLEST_SIDE = 16
-_DOUBT = 5 / 255  # a network is never quite sure: alphas this near to 0 and 1 are those
+_MIN_SIDE = 16
+_CERTAIN_MARGIN = 5 / 255  # alphas this near to 0 and 1 are those: a network is never quite sure
 # The authors' photographic portrait model as ONNX, Apache-2.0.
 MODNET = RemoteFile(
     url="https://huggingface.co/Xenova/modnet/resolve/fa2fa546052fba4c08921230a26cc69a333fca12/onnx/model.onnx",
@@ -42,7 +44,7 @@ def resolve_matting_model(name: str = "ours", file: Path | None = None) -> Path:
     `ModelError` if the small one is not installed, `DownloadError` if the official one cannot be had.
     """
     if file is not None:
-        return file.expanduser()
+        return Path(os.path.expanduser(file))  # unlike Path's, it leaves an unknown user's folder as it is
     if name not in MODELS:
         raise ConfigError(f"unknown matting model '{name}'.{suggest(name, MODELS)} Choose one of: {', '.join(MODELS)}.")
     if name == "modnet":
@@ -51,14 +53,14 @@ def resolve_matting_model(name: str = "ours", file: Path | None = None) -> Path:
         path = folder / "matting" / "small.onnx"
         if path.is_file():
             return path
-    raise ModelError("the small matting model is not installed: take --matting modnet, or --matting-model FILE.")
+    raise ModelError("the small matting model is not installed: use --matting modnet, or --matting-model FILE.")
 
 
 def _official_model() -> Path:
     path = cache_path() / "modnet.onnx"
     if path.is_file() and path.stat().st_size == MODNET.size:
         return path
-    advice = "get the file elsewhere and pass --matting-model FILE, or take --matting ours."
+    advice = "get the file elsewhere and pass --matting-model FILE, or use --matting ours."
     return download(MODNET, cache_folder() / path.name, offline_advice=advice)
 
 
@@ -97,8 +99,8 @@ class MattingModel:
         return self.metadata is None
 
     def __call__(
-        self, photo: np.ndarray, *, refined: bool = True, colour: bool = True, short_side: int | None = None
-    ) -> np.ndarray:
+        self, photo: UInt8Image, *, refined: bool = True, colour: bool = True, short_side: int | None = None
+    ) -> FloatPlane:
         """The alpha matte of one photo.
 
         Args:
@@ -115,22 +117,22 @@ class MattingModel:
             return settled(refine(coarse, small, photo, colour=colour))
         return enlarge(coarse, (photo.shape[1], photo.shape[0]))
 
-    def people(self, photo: np.ndarray) -> np.ndarray:
+    def people(self, photo: UInt8Image) -> FloatPlane:
         """The alpha matte as of a call, but empty where the network wavers: then it found something else than people.
 
         Half of the false alarms on photos without people go so, and no portrait.
         """
         alpha = self(photo)
-        return alpha if is_sure(alpha) else np.zeros_like(alpha)
+        return alpha if is_confident(alpha) else np.zeros_like(alpha)
 
-    def coarse(self, photo: np.ndarray, short_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def coarse(self, photo: UInt8Image, short_side: int | None = None) -> tuple[FloatPlane, UInt8Image]:
         """The matte float32 `[h, w]` and the photo uint8 `[h, w, 3]` at the size at which the network works."""
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
             raise ImageError(f"a matting model takes uint8 [H, W, 3], not {photo.dtype} {list(photo.shape)}.")
-        if min(photo.shape[:2]) < _SMALLEST_SIDE:
+        if min(photo.shape[:2]) < _MIN_SIDE:
             raise ImageError(
                 f"a picture of {photo.shape[1]}×{photo.shape[0]} pixels is too small to find people in:"
-                f" {_SMALLEST_SIDE}×{_SMALLEST_SIDE} is the least."
+                f" {_MIN_SIDE}×{_MIN_SIDE} is the least."
             )
         if self.metadata is None:
             height, width = paper_size(photo.shape[0], photo.shape[1])
@@ -138,7 +140,7 @@ class MattingModel:
             reference = short_side or self.metadata.reference_size
             height, width = working_size(photo.shape[0], photo.shape[1], reference)
         scaled = area_resize(photo, height, width)
-        small = np.rint(scaled).astype(np.uint8)
+        small: UInt8Image = np.rint(scaled).astype(np.uint8)
         if self.is_official:
             planes = ((scaled - 127.5) / 127.5).astype(np.float32).transpose(2, 0, 1)[None]
             found = self._engine.run(np.ascontiguousarray(planes))[0, 0]
@@ -152,7 +154,7 @@ def working_size(height: int, width: int, reference: int) -> tuple[int, int]:
 
     A picture longer than four short sides is brought to four, so that a panorama costs no more than others.
     """
-    scale = min(reference / min(height, width), _LONGEST * reference / max(height, width))
+    scale = min(reference / min(height, width), _MAX_ASPECT * reference / max(height, width))
     return tuple(max(1, round(side * scale / STRIDE)) * STRIDE for side in (height, width))  # type: ignore[return-value]
 
 
@@ -168,23 +170,23 @@ def paper_size(height: int, width: int, reference: int = _PAPER_SIZE) -> tuple[i
     return max(STRIDE, height - height % STRIDE), max(STRIDE, width - width % STRIDE)
 
 
-def settled(alpha: np.ndarray) -> np.ndarray:
+def settled(alpha: FloatPlane) -> FloatPlane:
     """A matte stretched a little beyond 0 and 1, so that what is nearly there is there; no step arises.
 
     Else two fifths of a picture can be "outline" whose colours must be told apart, with shades that nobody sees.
     """
-    stretched: np.ndarray = ((alpha - _DOUBT) / (1 - 2 * _DOUBT)).clip(0, 1)
+    stretched: FloatPlane = ((alpha - _CERTAIN_MARGIN) / (1 - 2 * _CERTAIN_MARGIN)).clip(0, 1)
     return stretched
 
 
-def has_person(alpha: np.ndarray) -> bool:
+def has_person(alpha: FloatArray) -> bool:
     """Whether a matte holds more than specks."""
-    return float((alpha > 0.5).mean()) >= _LEAST_PERSON
+    return float((alpha > 0.5).mean()) >= _MIN_PERSON_SHARE
 
 
-def is_sure(alpha: np.ndarray) -> bool:
+def is_confident(alpha: FloatArray) -> bool:
     """Whether much of what is more than a trace is nearly 1."""
-    return float((alpha > 0.9).mean()) >= _SURENESS * float((alpha > 0.1).mean())
+    return float((alpha > 0.9).mean()) >= _MIN_CONFIDENT_SHARE * float((alpha > 0.1).mean())
 
 
 def _description(session: Session, path: Path) -> MattingMetadata | None:

@@ -19,7 +19,7 @@ from fastnst.runtime.video.animation_writer import AnimationSink
 from fastnst.runtime.video.companions import companions
 from fastnst.runtime.video.encoders import Encoder, choose_encoder
 from fastnst.runtime.video.frame_marks import Settings
-from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, finished_frames
+from fastnst.runtime.video.image_sequence import FolderSink, FolderSource, clear_torn_frames, finished_frames
 from fastnst.runtime.video.join import describe_piece
 from fastnst.runtime.video.muxer import assemble, end_of
 from fastnst.runtime.video.pipeline import Pipeline, Run, Work
@@ -152,6 +152,7 @@ def _to_folder(source: Source, work: Work, target: Target, progress: Report | No
     if target.resume:
         names = source.names if isinstance(source, FolderSource) else None
         finished = finished_frames(target.output, target.frames, names, settings)
+        clear_torn_frames(target.output, target.frames)
         last = (finished - 1 if finished else None) if names is not None else _time_of(source, finished)
     sink = FolderSink(
         target.output,

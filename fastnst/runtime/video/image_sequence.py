@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -187,6 +188,14 @@ def finished_frames(folder: Path, suffix: str, names: list[str] | None, settings
             break
         count += 1
     return count
+
+
+def clear_torn_frames(folder: Path, suffix: str) -> None:
+    """Remove the hidden files of frames that a killed run was writing; the output is locked, so no run is at it."""
+    if folder.is_dir():
+        for path in folder.glob(f".*-????????{glob.escape(suffix)}"):
+            if re.fullmatch(r"\..{1,40}-[0-9a-f]{8}", path.stem):
+                path.unlink(missing_ok=True)
 
 
 def pictures_in(folder: Path) -> list[Path]:

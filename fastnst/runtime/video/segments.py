@@ -6,6 +6,7 @@ with the last whole group. The pictures alone are in it; sound joins in the end 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -23,13 +24,24 @@ from fastnst.runtime.video.frame_marks import Settings, compare, parsed
 from fastnst.runtime.video.pixel_formats import FromRGB
 from fastnst.runtime.video.types import ClipInfo, Frame
 
+_LONGEST_NAME = 255  # bytes, on the file systems in use
 # delay_moov: the header is written with the first fragment, when the encoder's delay is known and times can be exact.
 _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof+delay_moov", "flush_packets": "1"}
 
 
 def part_path(output: Path, number: int = 1) -> Path:
     """Where part `number` of a clip lies: `out.partial.mp4`, `out.partial-2.mp4` …"""
-    return output.with_name(f"{output.stem}.partial{'' if number == 1 else f'-{number}'}.mp4")
+    return partial_path(output, f".partial{'' if number == 1 else f'-{number}'}.mp4")
+
+
+def partial_path(output: Path, ending: str) -> Path:
+    """`output` with another ending, as unfinished work is named; a stem that leaves no room for it is cut."""
+    name = f"{output.stem}{ending}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        digits = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:8]
+        room = _LONGEST_NAME - len(os.fsencode(ending)) - len(digits) - 1
+        name = f"{os.fsencode(output.stem)[:room].decode(errors='ignore')}-{digits}{ending}"
+    return output.with_name(name)
 
 
 def existing_parts(output: Path) -> list[Path]:

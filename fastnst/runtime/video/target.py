@@ -13,7 +13,7 @@ from fastnst.runtime.video.animation_writer import ANIMATIONS
 from fastnst.runtime.video.companions import FORMATS
 from fastnst.runtime.video.frame_marks import Settings
 from fastnst.runtime.video.image_sequence import pictures_in
-from fastnst.runtime.video.segments import check_parts, existing_parts
+from fastnst.runtime.video.segments import check_parts, existing_parts, partial_path
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,4 @@ def kind_of(target: Target, source: Path | None) -> str:
 
 def partial_animation(output: Path) -> Path:
     """Where an animated picture lies until it is whole."""
-    return output.with_name(f"{output.stem}.partial{output.suffix}")
+    return partial_path(output, f".partial{output.suffix}")

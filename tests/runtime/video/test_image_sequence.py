@@ -128,6 +128,15 @@ def test_sides_are_even_as_those_of_videos(tmp_path: Path) -> None:
     assert FolderSource(source, Fraction(25), max_size=37).info.height == 26
 
 
+def test_what_a_killed_run_was_writing_is_cleared(negative_model: Path, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    assert stylize(negative_model, clip, output) == 0
+    (output / "000005.png").rename(output / ".000005-0a1b2c3d.png")
+    (output / ".hidden-by-others.png").touch()
+    assert stylize(negative_model, clip, output, "--resume") == 0
+    assert names(output) == [".hidden-by-others.png", *(f"{number:06d}.png" for number in range(6))]
+
+
 def test_marks() -> None:
     settings = {"input": 'a "quoted" <name> & café.mp4', "crf": None, "start": "1/3"}
     assert mark(settings).isascii()

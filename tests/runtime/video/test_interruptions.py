@@ -68,6 +68,7 @@ def check_complete(clip: Path, output: Path) -> None:
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_kill_9_leaves_a_clip_that_plays_and_is_gone_on_with(
@@ -93,6 +94,7 @@ def test_kill_9_leaves_a_clip_that_plays_and_is_gone_on_with(
     check_complete(clip, output)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are different there")
 def test_ctrl_c_leaves_a_clip_with_sound(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
     output, partial = tmp_path / "out.mp4", tmp_path / "out.partial.mp4"

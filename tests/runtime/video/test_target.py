@@ -86,6 +86,20 @@ def test_the_input_is_not_unfinished_work(negative_model: Path, clip: Path, tmp_
     assert source.read_bytes() == content
 
 
+@pytest.mark.parametrize("output", ["o" * 251 + ".mp4", "é" * 125 + ".gif", "o" * 250 + ".mkv"])
+def test_the_longest_names(negative_model: Path, clip: Path, tmp_path: Path, output: str) -> None:
+    assert stylize(negative_model, clip, tmp_path / output) == 0
+    assert (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("output", ["o" * 300 + ".mp4", "o" * 300 + ".gif", "o" * 300])
+def test_longer_names_are_told(negative_model: Path, clip: Path, tmp_path: Path, capsys, output: str) -> None:
+    assert stylize(negative_model, clip, tmp_path / output) == 2
+    assert "cannot be looked up (File name too long)" in capsys.readouterr().err
+    assert stylize(negative_model, tmp_path / output, tmp_path / "out.mp4") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
 def test_names_with_colons_and_commas(negative_model: Path, clip: Path, tmp_path: Path) -> None:
     source = clip.rename(tmp_path / "concat:10:30,a|b.mp4")
     assert stylize(negative_model, source, tmp_path / "http:x.mp4") == 0

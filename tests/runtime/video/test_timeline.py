@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +34,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steps(times: list[Fraction]) -> set[float]:
-    return {round(float(after - before), 3) for before, after in zip(times, times[1:], strict=False)}
+    return {round(float(after - before), 3) for before, after in itertools.pairwise(times)}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

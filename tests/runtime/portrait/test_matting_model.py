@@ -11,25 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fastnst.errors import ConfigError, DownloadError, ImageError, ModelError
 from fastnst.runtime.engine.precision import peak_signal_to_noise
-from fastnst.runtime.imaging.area_resize import area_resize
-from fastnst.runtime.imaging.filters import box_mean, enlarge
-from fastnst.runtime.imaging.guided_filter import linear_coefficients, refine
 from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.portrait import matting_model as matting
 from fastnst.runtime.portrait.matting_model import (
     MattingModel,
     has_person,
-    is_sure,
+    is_confident,
     paper_size,
     resolve_matting_model,
     settled,
     working_size,
 )
-from fastnst.runtime.temporal import TemporalSmoothing
 from tests.matting_models import disc, scene, write_modnet, write_ours
 
 
@@ -88,51 +83,6 @@ def test_our_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert working_size(*size, 256) == expected
 
 
-def test_area_resizing_keeps_what_each_pixel_covers() -> None:
-    pixels = np.zeros((1, 6, 1), np.uint8)
-    pixels[0, :, 0] = (0, 0, 90, 30, 60, 60)
-    assert area_resize(pixels, 1, 4)[0, :, 0].tolist() == pytest.approx([0, 60, 40, 60])
-    noise = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
-    blocks = noise.reshape(8, 12, 10, 16, 3).mean(axis=(1, 3))
-    assert np.abs(area_resize(noise, 8, 10) - blocks).max() < 1
-    assert area_resize(noise, 200, 300).shape == (200, 300, 3)
-    assert np.abs(area_resize(noise, 7, 5).mean() - noise.mean()) < 1.5
-
-
-def test_box_means_at_the_borders() -> None:
-    plane = np.arange(20, dtype=np.float32).reshape(1, 4, 5)
-    found = box_mean(plane, 1)
-    assert found[0, 0, 0] == pytest.approx(np.mean([0, 1, 5, 6]))
-    assert found[0, 2, 3] == pytest.approx(plane[0, 1:4, 2:5].mean())
-    assert np.allclose(box_mean(plane, 7), plane.mean())
-
-
-@pytest.mark.parametrize("planes", [1, 3])
-def test_a_matte_that_is_linear_in_the_photo_is_found_exactly(planes: int) -> None:
-    guide = np.random.default_rng(0).random((planes, 20, 24)).astype(np.float32)
-    slopes = np.array([0.5, -0.25, 0.125])[:planes]
-    values = np.tensordot(slopes, guide, 1) + 0.3
-    found, offset = linear_coefficients(guide, values, 2, 1e-9)
-    assert np.allclose(found, slopes[:, None, None], atol=2e-3)
-    assert np.allclose(offset, 0.3, atol=2e-3)
-
-
-def test_the_outline_goes_to_the_photos_edges() -> None:
-    truth = disc(256, 320, soft=1)
-    photo = np.asarray(Image.fromarray(scene(truth)))
-    small_size = (80, 64)
-    coarse = np.asarray(Image.fromarray(truth).resize(small_size, Image.Resampling.BOX))
-    small = np.asarray(Image.fromarray(photo).resize(small_size, Image.Resampling.BOX))
-    enlarged = np.abs(enlarge(coarse, (320, 256)) - truth).mean()
-    for colour in (True, False):
-        assert np.abs(refine(coarse, small, photo, colour=colour) - truth).mean() < 0.5 * enlarged
-
-
-def test_texture_inside_a_person_does_not_show() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    assert (refine(np.ones((32, 32), np.float32), noise[::4, ::4], noise) == 1).all()
-
-
 def test_what_is_nearly_sure_is_taken_as_sure_without_a_step() -> None:
     alpha = np.linspace(0, 1, 512, dtype=np.float32)
     found = settled(alpha)
@@ -140,19 +90,6 @@ def test_what_is_nearly_sure_is_taken_as_sure_without_a_step() -> None:
     assert (found[alpha > 0.981] == 1).all()
     assert np.abs(found - alpha).max() < 0.021
     assert 0 <= np.diff(found).min() <= np.diff(found).max() < 1 / 400
-
-
-def test_smoothing_calms_flicker_and_follows_motion() -> None:
-    smooth = TemporalSmoothing()
-    still = np.full((4, 4), 0.5, np.float32)
-    smooth(still)
-    calmed = smooth(still + np.float32(0.1))
-    assert 0.5 < calmed.mean() < 0.58
-    assert np.array_equal(smooth(np.ones((4, 4), np.float32)), np.ones((4, 4)))
-    other = disc(8, 6)
-    assert np.array_equal(smooth(other), other)
-    smooth.reset()
-    assert np.array_equal(smooth(other * 0.9), other * np.float32(0.9))
 
 
 @pytest.mark.parametrize("write", [write_ours, write_modnet])
@@ -172,7 +109,7 @@ def test_a_matte_that_wavers_shows_nobody(tmp_path: Path) -> None:
     assert np.array_equal(model.people(sure), model(sure))
     assert has_person(model(wavering))
     assert not has_person(model.people(wavering))
-    assert is_sure(np.zeros((8, 8)))
+    assert is_confident(np.zeros((8, 8)))
 
 
 def test_who_is_a_person() -> None:

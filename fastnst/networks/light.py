@@ -1,0 +1,69 @@
+"""The light of a photo, kept in its painting: black stays dark, white stays bright, a fade stays a ramp.
+
+Instance normalization takes away how bright a picture is and how much contrast it has: a frame that fades from black
+would be painted at full strength from its first trace of a shape on, and black bars and white grounds in the middle
+tones. Three bounds give the light back. They have no parameters, so networks that were trained without them get it too.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+_CELL = 4  # pixels; every network's stride is a multiple of it
+_AROUND = 5  # cells: light is compared over squares of 20 pixels
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
+# Root mean square of a picture's light, in [0, 1], from which on it is painted at full strength. Nineteen in twenty
+# ordinary photos have more than 0.3, and so at least nine tenths of it.
+_FULL_LIGHT = 0.55
+# How many times as light as the photo its painting may be as a whole, so that a fade gets no more than twice as steep,
+# and the light below which it may less.
+_AS_A_WHOLE, _NEAR_BLACK = 1.9, 0.01
+# How many times as far from black, or from white, as the photo's a place's light may be, and what is added to that:
+# nearly nothing to black, and to white as much as visible strokes need.
+_ABOVE_BLACK = (4.0, 0.02)
+_BELOW_WHITE = (3.0, 0.15)
+_TINY = 1e-3  # keeps divisions finite, in float16 too
+
+
+def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
+    """The painting with the photo's light where it would be lost: float `[N, 3, H, W]` in [0, 1], both.
+
+    What the picture as a whole lacks in contrast against black the style lacks in strength: the photo shows through,
+    and black comes back as it is. Each place is scaled towards black, or towards white, until its light over 20 pixels
+    is at most four times as far from black, or three times as far from white, as the photo's; and the whole until it is
+    at most 1.9 times as light as the photo. Elsewhere, which is nearly everywhere in ordinary photos, nothing changes.
+    H and W are multiples of 4.
+    """
+    light = _light(photo)
+    lacking = 1 - (_mean(light * light).sqrt() / _FULL_LIGHT).clamp(max=1)
+    strength = 1 - lacking * lacking * lacking
+    mixed = _around(strength * _light(painted) + (1 - strength) * light)
+    light = _around(light)
+    dark = ((_ABOVE_BLACK[0] * light + _ABOVE_BLACK[1]) / (mixed + _TINY)).clamp(max=1)
+    bright = ((_BELOW_WHITE[0] * (1 - light) + _BELOW_WHITE[1]) / (1 - mixed * dark + _TINY)).clamp(max=1)
+    # 1 - bright · (1 - dark · mix) as a product and a sum, so that little is of the size of the picture.
+    scale, lift = dark * bright, 1 - bright
+    mean = _mean(light)
+    most = _AS_A_WHOLE * mean * (mean / (mean + _NEAR_BLACK))
+    whole = (most / (_mean(scale * mixed + lift) + _TINY)).clamp(max=1)
+    kept: Tensor = _enlarged(scale * whole) * (strength * painted + (1 - strength) * photo) + _enlarged(lift * whole)
+    return kept
+
+
+def _light(images: Tensor) -> Tensor:
+    """The luma over cells of 4×4 pixels, `[N, 1, H/4, W/4]`."""
+    cells = F.avg_pool2d(images, _CELL)
+    return (cells * cells.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _mean(light: Tensor) -> Tensor:
+    return light.mean((2, 3), keepdim=True)
+
+
+def _around(light: Tensor) -> Tensor:
+    return F.avg_pool2d(light, _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)
+
+
+def _enlarged(light: Tensor) -> Tensor:
+    return F.interpolate(light, scale_factor=float(_CELL), mode="bilinear", align_corners=False)
