@@ -37,9 +37,16 @@ def one_line(text: str) -> str:
 
 
 def harmless_record(*values: Any, **named: Any) -> logging.LogRecord:
-    """A log record whose message is printable if fastnst says it; for `logging.setLogRecordFactory`."""
+    """A log record whose message is printable if fastnst says it; for `logging.setLogRecordFactory`.
+
+    Of a message with arguments the format is ours and may have several lines; what is put into it is made printable.
+    """
     record = logging.LogRecord(*values, **named)
-    if record.name.partition(".")[0] == "fastnst":
+    if record.name.partition(".")[0] != "fastnst":
+        return record
+    if isinstance(record.args, tuple) and record.args:
+        record.args = tuple(part if isinstance(part, int | float) else printable(part) for part in record.args)
+    else:
         record.msg, record.args = printable(record.getMessage()), None
     return record
 

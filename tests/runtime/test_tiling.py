@@ -14,6 +14,7 @@ from fastnst.cli import main
 from fastnst.errors import ConfigError, ImageError
 from fastnst.runtime import StyleModel, Stylizer, resolve_style
 from fastnst.runtime import stylizer as stylizer_module
+from fastnst.runtime.engine.session import ModelMemoryError
 from fastnst.runtime.tiling import AUTO_PIXELS, Tiles, choose_tiles, level, parse_tile, plan_tiles, run_in_tiles
 from tests.conftest import gradient
 
@@ -156,19 +157,12 @@ def test_the_command_line_tiles(negative_model: Path, tmp_path: Path, monkeypatc
     assert len(runs) == 1
 
 
-class _AllocationError(Exception):
-    """What onnxruntime raises."""
-
-
-_AllocationError.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
-
-
 def test_too_little_memory(negative_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = StyleModel.__call__
 
     def small(self: StyleModel, images: np.ndarray) -> np.ndarray:
         if images[..., 0].size > 250_000:
-            raise _AllocationError("Failed to allocate memory for requested buffer of size 1")
+            raise ModelMemoryError("the memory does not suffice.")
         return real(self, images)
 
     monkeypatch.setattr(StyleModel, "__call__", small)
