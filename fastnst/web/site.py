@@ -94,8 +94,8 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
     catalog = {
         "styles": _with_light_ones(entries),
         "matting": "matting.onnx" if matting else None,
-        # What the page keeps for when there is no network; texts are for people.
-        "files": [address for address in sorted(site) if not address.endswith((".onnx", ".txt", "LICENSE"))],
+        # What the page keeps for when there is no network; of the styles it takes the files with their versions.
+        "files": [address for address in sorted(site) if not address.startswith("styles/")],
     }
     site["styles.json"] = _made(".json", json.dumps(catalog, ensure_ascii=False, indent=1).encode())
     version = _digest(b"".join(site[address].read() for address in sorted(site) if not address.endswith(".onnx")))
@@ -105,9 +105,7 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
 
 
 def _page_files() -> list[Path]:
-    return [
-        path for path in PAGE.rglob("*") if (path.is_file() and path.suffix in MIME_TYPES) or path.name == "LICENSE"
-    ]
+    return [path for path in PAGE.rglob("*") if path.suffix in MIME_TYPES and path.is_file()]
 
 
 def _found_styles(folder: Path | None) -> dict[str, tuple[Path, StyleMetadata]]:

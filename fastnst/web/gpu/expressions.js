@@ -1,0 +1,338 @@
+// @ts-check
+/**
+ * Values that are not computed yet: expressions that become WGSL functions of a pixel and four of its channels.
+ *
+ * A picture of C channels lies in memory by rows, pixels and channels, four of these in a vector. Padding, normalizing,
+ * rectifying, adding, cropping, enlarging need no memory of their own: the kernel that needs their result computes it
+ * while it reads. Sides are passed as parameters, so that another size needs no new shader.
+ */
+
+/** @typedef {import('./kernels.js').VirtualBuffer} VirtualBuffer */
+
+/** Collects the text of one shader. */
+export class Code {
+  constructor() {
+    /** @type {{buffer: VirtualBuffer, type: string, write: boolean}[]} */
+    this.bindings = [];
+    /** @type {number[]} */
+    this.parameters = [];
+    /** @type {string[]} */
+    this.functions = [];
+    /** @type {Map<Expression, string>} */
+    this.names = new Map();
+    this.half = false;
+  }
+
+  /**
+   * @param {VirtualBuffer} buffer
+   * @param {string} type of its elements
+   * @param {boolean} [write]
+   * @returns {string} its name
+   */
+  buffer(buffer, type, write = false) {
+    let at = this.bindings.findIndex((other) => other.buffer === buffer);
+    if (at < 0) at = this.bindings.push({ buffer, type, write }) - 1;
+    return `b${at}`;
+  }
+
+  /** A number that depends on the picture's size. @param {number} value */
+  number(value) {
+    const at = this.parameters.push(value) - 1;
+    return `P[${at >> 2}][${at & 3}]`;
+  }
+
+  /** The name of an expression's function. @param {Expression} expression @returns {string} */
+  call(expression) {
+    let name = this.names.get(expression);
+    if (name === undefined) {
+      const body = expression.emit(this);
+      name = `f${this.functions.length}`;
+      this.functions.push(`fn ${name}(y: i32, x: i32, c: u32) -> vec4<f32> { ${body} }`);
+      this.names.set(expression, name);
+    }
+    return name;
+  }
+
+  /** The whole shader. @param {string} main */
+  text(main) {
+    const storage = this.bindings.map(({ type, write }, i) =>
+      `@group(0) @binding(${i + 1}) var<storage, ${write ? 'read_write' : 'read'}> b${i}: array<${type}>;`);
+    const size = Math.max(1, Math.ceil(this.parameters.length / 4));
+    return [
+      this.half ? 'enable f16;' : '',
+      `@group(0) @binding(0) var<uniform> P: array<vec4<i32>, ${size}>;`,
+      ...storage,
+      'var<private> result: vec4<f32>;', // of a convolution, for what follows it
+      'fn mirrored(i: i32, n: i32) -> i32 { let a = abs(i); return select(a, 2 * n - 2 - a, a >= n); }',
+      ...this.functions,
+      main,
+    ].filter(Boolean).join('\n');
+  }
+}
+
+/**
+ * @typedef {object} Expression
+ * @property {number} height
+ * @property {number} width
+ * @property {number} channels
+ * @property {number} cost reads from memory for one vector; what costs more than one is stored before it is read often
+ * @property {(code: Code) => string} emit the body of its function
+ */
+
+/** @param {number} channels */
+export function vectors(channels) {
+  return Math.ceil(channels / 4);
+}
+
+/** @param {number} value */
+export function literal(value) {
+  if (!Number.isFinite(value)) return value > 0 ? '3.4e38' : '-3.4e38';
+  const text = Math.fround(value).toPrecision(9);
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/**
+ * @param {VirtualBuffer} buffer
+ * @param {number} height
+ * @param {number} width
+ * @param {number} channels
+ * @returns {Expression}
+ */
+export function stored(buffer, height, width, channels) {
+  return {
+    height, width, channels, cost: 1,
+    emit: (code) => `return ${code.buffer(buffer, 'vec4<f32>')}[(u32(y) * u32(${code.number(width)}) + u32(x)) * ${vectors(channels)}u + c];`,
+  };
+}
+
+/**
+ * The picture that is restyled: bytes, four in a word.
+ * @param {VirtualBuffer} buffer
+ * @param {number} height
+ * @param {number} width
+ * @returns {Expression}
+ */
+export function bytes(buffer, height, width) {
+  return {
+    height, width, channels: 3, cost: 1,
+    emit: (code) => `let p = ${code.buffer(buffer, 'u32')}[u32(y) * u32(${code.number(width)}) + u32(x)];
+      return vec4<f32>(f32(p & 255u), f32((p >> 8u) & 255u), f32((p >> 16u) & 255u), 0.0);`,
+  };
+}
+
+/** @param {number} value @returns {Expression} */
+export function scalar(value) {
+  return { height: 1, width: 1, channels: 1, cost: 0, emit: () => `return vec4<f32>(${literal(value)});` };
+}
+
+/**
+ * What a convolution has just computed.
+ * @param {number} height
+ * @param {number} width
+ * @param {number} channels
+ * @returns {Expression}
+ */
+export function justComputed(height, width, channels) {
+  return { height, width, channels, cost: 0, emit: () => 'return result;' };
+}
+
+/**
+ * @param {Expression} a
+ * @param {(value: string) => string} formula
+ * @param {number} [extra] cost
+ * @returns {Expression}
+ */
+export function unary(a, formula, extra = 0) {
+  return { ...sides(a), cost: a.cost + extra, emit: (code) => `let v = ${code.call(a)}(y, x, c); return ${formula('v')};` };
+}
+
+/**
+ * Both may have sides of 1 where the other has more.
+ * @param {Expression} a
+ * @param {Expression} b
+ * @param {(a: string, b: string) => string} formula
+ * @returns {Expression}
+ */
+export function binary(a, b, formula) {
+  const whole = {
+    height: Math.max(a.height, b.height), width: Math.max(a.width, b.width), channels: Math.max(a.channels, b.channels),
+  };
+  return {
+    ...whole, cost: a.cost + b.cost,
+    emit: (code) => `let v = ${spread(code, a, whole)}; let w = ${spread(code, b, whole)}; return ${formula('v', 'w')};`,
+  };
+}
+
+/**
+ * @param {Expression} a
+ * @param {{height: number, width: number, channels: number}} whole
+ * @returns {Expression}
+ */
+export function expanded(a, whole) {
+  return { ...whole, cost: a.cost, emit: (code) => `return ${spread(code, a, whole)};` };
+}
+
+/**
+ * @param {Code} code
+ * @param {Expression} a
+ * @param {{height: number, width: number, channels: number}} whole
+ */
+function spread(code, a, whole) {
+  const name = code.call(a);
+  const [y, x] = [a.height < whole.height ? '0' : 'y', a.width < whole.width ? '0' : 'x'];
+  return a.channels < whole.channels ? `vec4<f32>(${name}(${y}, ${x}, 0u).x)` : `${name}(${y}, ${x}, c)`;
+}
+
+/**
+ * Scaled and shifted by channel.
+ * @param {Expression} a
+ * @param {VirtualBuffer} scales scales of all channels, then shifts
+ * @returns {Expression}
+ */
+export function normalized(a, scales) {
+  return {
+    ...sides(a), cost: a.cost,
+    emit: (code) => {
+      const s = code.buffer(scales, 'vec4<f32>');
+      return `return ${code.call(a)}(y, x, c) * ${s}[c] + ${s}[c + ${vectors(a.channels)}u];`;
+    },
+  };
+}
+
+/**
+ * @param {Expression} a
+ * @param {{top: number, bottom: number, left: number, right: number, mode: string, value: number}} pad negative sides crop
+ * @returns {Expression}
+ */
+export function padded(a, { top, bottom, left, right, mode, value }) {
+  return {
+    height: a.height + top + bottom, width: a.width + left + right, channels: a.channels, cost: a.cost,
+    emit: (code) => {
+      const [h, w, t, l] = [a.height, a.width, top, left].map((side) => code.number(side));
+      const place = `let j = y - ${t}; let i = x - ${l};`;
+      const name = code.call(a);
+      if (mode === 'reflect') return `${place} return ${name}(mirrored(j, ${h}), mirrored(i, ${w}), c);`;
+      if (mode === 'edge') return `${place} return ${name}(clamp(j, 0, ${h} - 1), clamp(i, 0, ${w} - 1), c);`;
+      if (mode === 'wrap') return `${place} return ${name}((j + ${h}) % ${h}, (i + ${w}) % ${w}, c);`;
+      return `${place} if (j < 0 || i < 0 || j >= ${h} || i >= ${w}) { return vec4<f32>(${literal(value)}); } return ${name}(j, i, c);`;
+    },
+  };
+}
+
+/**
+ * Every `step`th row and column from the first.
+ * @param {Expression} a
+ * @param {{top: number, left: number, height: number, width: number, stepY: number, stepX: number}} part
+ * @returns {Expression}
+ */
+export function cropped(a, { top, left, height, width, stepY, stepX }) {
+  return {
+    height, width, channels: a.channels, cost: a.cost,
+    emit: (code) => `return ${code.call(a)}(y * ${stepY} + ${code.number(top)}, x * ${stepX} + ${code.number(left)}, c);`,
+  };
+}
+
+/**
+ * Some of the channels, one behind the other from several.
+ * @param {{from: Expression, start: number, count: number}[]} parts
+ * @returns {Expression}
+ */
+export function channelsOf(parts) {
+  const channels = parts.reduce((sum, part) => sum + part.count, 0);
+  const { height, width } = parts[0].from;
+  return {
+    height, width, channels, cost: parts.length === 1 ? parts[0].from.cost : 1 + Math.max(...parts.map(({ from }) => from.cost)),
+    emit: (code) => {
+      let begin = 0;
+      const cases = parts.map(({ from, start, count }) => {
+        const [first, end] = [begin, begin + count];
+        begin = end;
+        return `if (k >= ${first}u && k < ${end}u) { let q = k - ${first}u + ${start}u; v[l] = ${code.call(from)}(y, x, q / 4u)[q % 4u]; }`;
+      });
+      return `var v = vec4<f32>(0.0); for (var l = 0u; l < 4u; l++) { let k = c * 4u + l; ${cases.join(' ')} } return v;`;
+    },
+  };
+}
+
+/**
+ * The sum over all channels, times a factor.
+ * @param {Expression} a
+ * @param {number} factor
+ * @returns {Expression}
+ */
+export function channelSum(a, factor) {
+  const [full, rest] = [Math.floor(a.channels / 4), a.channels % 4];
+  const mask = [0, 1, 2, 3].map((lane) => (lane < rest ? '1.0' : '0.0')).join(', ');
+  return {
+    height: a.height, width: a.width, channels: 1, cost: a.cost * vectors(a.channels),
+    emit: (code) => `var s = vec4<f32>(0.0); for (var k = 0u; k < ${full}u; k++) { s += ${code.call(a)}(y, x, k); }
+      ${rest ? `s += ${code.call(a)}(y, x, ${full}u) * vec4<f32>(${mask});` : ''} return vec4<f32>((s.x + s.y + s.z + s.w) * ${literal(factor)});`,
+  };
+}
+
+/**
+ * @param {Expression} a
+ * @param {{height: number, width: number, inverseY: number, inverseX: number, mode: string, place: string, rounding: string}} how
+ *   the inverses are source pixels for one of the result; place is ONNX's coordinate_transformation_mode
+ * @returns {Expression}
+ */
+export function resized(a, { height, width, inverseY, inverseX, mode, place, rounding }) {
+  const source = (/** @type {string} */ at, /** @type {number} */ inverse) =>
+    place === 'asymmetric' ? `f32(${at}) * ${literal(inverse)}` : `(f32(${at}) + 0.5) * ${literal(inverse)} - 0.5`;
+  /** @type {Record<string, (v: string) => string>} */
+  const rounded = {
+    floor: (v) => `floor(${v} + 1e-4)`,
+    ceil: (v) => `ceil(${v} - 1e-4)`,
+    round_prefer_floor: (v) => `ceil(${v} - 0.5)`,
+    round_prefer_ceil: (v) => `floor(${v} + 0.5)`,
+  };
+  return {
+    height, width, channels: a.channels, cost: mode === 'nearest' ? a.cost : 4 * a.cost,
+    emit: (code) => {
+      const [h, w, name] = [code.number(a.height), code.number(a.width), code.call(a)];
+      const [sy, sx] = [source('y', inverseY), source('x', inverseX)];
+      if (mode === 'nearest') {
+        return `return ${name}(clamp(i32(${rounded[rounding](sy)}), 0, ${h} - 1), clamp(i32(${rounded[rounding](sx)}), 0, ${w} - 1), c);`;
+      }
+      return `let v = clamp(${sy}, 0.0, f32(${h} - 1)); let u = clamp(${sx}, 0.0, f32(${w} - 1));
+        let j = i32(v); let i = i32(u); let n = min(j + 1, ${h} - 1); let m = min(i + 1, ${w} - 1); let t = u - f32(i);
+        return mix(mix(${name}(j, i, c), ${name}(j, m, c), t), mix(${name}(n, i, c), ${name}(n, m, c), t), v - f32(j));`;
+    },
+  };
+}
+
+/**
+ * @param {Expression} a padded already
+ * @param {{height: number, width: number, kernel: number[], strides: number[], average: boolean}} how
+ * @returns {Expression}
+ */
+export function pooled(a, { height, width, kernel, strides, average }) {
+  const [h, w] = kernel;
+  return {
+    height, width, channels: a.channels, cost: a.cost * h * w,
+    emit: (code) => `var s = vec4<f32>(${average ? '0.0' : '-3.4e38'});
+      for (var j = 0; j < ${h}; j++) { for (var i = 0; i < ${w}; i++) {
+        let v = ${code.call(a)}(y * ${strides[0]} + j, x * ${strides[1]} + i, c); s = ${average ? 's + v' : 'max(s, v)'}; } }
+      return s${average ? ` * ${literal(1 / (h * w))}` : ''};`,
+  };
+}
+
+/**
+ * Numbers in another order: what reshapes and transposes of more than four dimensions do.
+ * @param {Expression} a
+ * @param {{height: number, width: number, channels: number}} whole
+ * @param {(code: Code) => string} place WGSL that makes `sy`, `sx`, `sc` (u32) of `n` (always 0), `k` (channel), `y`, `x`
+ * @returns {Expression}
+ */
+export function rearranged(a, whole, place) {
+  return {
+    ...whole, cost: 16 * a.cost,
+    emit: (code) => `var v = vec4<f32>(0.0); for (var l = 0u; l < 4u; l++) { let k = c * 4u + l; if (k >= ${whole.channels}u) { break; }
+      ${place(code)} v[l] = ${code.call(a)}(i32(sy), i32(sx), sc / 4u)[sc % 4u]; } return v;`,
+  };
+}
+
+/** @param {Expression} a */
+function sides({ height, width, channels }) {
+  return { height, width, channels };
+}
