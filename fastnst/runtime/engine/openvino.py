@@ -76,15 +76,15 @@ class OpenVINOSession:
 def open_openvino(ort: ModuleType, path: Path, threads: int, reference: Reference) -> tuple[Session, str]:
     """A session and its precision, `bf16` or `f32`. Raises `UnavailableError`."""
     failure = UnavailableError("OpenVINO is not installed")
-    for package, opened in (
-        (_PACKAGE, lambda: _open_package(path, threads, reference.session)),
-        (PLUGIN, lambda: open_plugin(ort, path, threads)),
-    ):
+    for package in (_PACKAGE, PLUGIN):
         version = _version(package)
         if version is None:
             continue
         try:
-            has_bf16, open_session = opened()
+            if package == _PACKAGE:
+                has_bf16, open_session = _open_package(path, threads, reference.session)
+            else:
+                has_bf16, open_session = open_plugin(ort, path, threads)
             return _precise_session(path, f"{package} {version}", has_bf16, open_session, reference)
         except UnavailableError as error:
             failure = error
@@ -122,7 +122,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], OpenVINOSession]]:
+def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], Session]]:
     """Whether the CPU computes in bfloat16, and what opens the model in a precision."""
     try:
         with quiet():
@@ -134,7 +134,7 @@ def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, C
     except (ImportError, RuntimeError, OSError) as error:
         raise UnavailableError(told(error)) from error
 
-    def open_session(precision: str) -> OpenVINOSession:
+    def open_session(precision: str) -> Session:
         settings = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,

@@ -100,10 +100,10 @@ def styles_of(
     known = sorted({value for value in values.values() if value})
     key = plain(wanted)
     # Impressionism is not Post-Impressionism, so that a part of a name counts only where no whole one fits.
-    for fits in (lambda value: plain(value) == key, lambda value: key in plain(value)):
-        found = {name: styles[name] for name, value in values.items() if key and fits(value)}
-        if found:
-            return found
+    same = {name: styles[name] for name, value in values.items() if key and plain(value) == key}
+    found = same or {name: styles[name] for name, value in values.items() if key and key in plain(value)}
+    if found:
+        return found
     words = {word: value for value in known for word in (*plain(value).split(), plain(value))}
     nearest = difflib.get_close_matches(key, words, n=1)
     near = f" Did you mean '{words[nearest[0]]}'?" if nearest else ""

@@ -14,7 +14,7 @@ import pytest
 
 from fastnst.errors import ConfigError, ModelError
 from fastnst.runtime import StyleMetadata, StyleModel, available_styles
-from fastnst.runtime.engine import providers
+from fastnst.runtime.engine import cuda, providers
 from fastnst.runtime.engine.contract import SAME_PICTURE
 from fastnst.runtime.engine.cuda import attempts, open_gpu
 from fastnst.runtime.engine.io_binding import BoundSession
@@ -131,6 +131,7 @@ def ort(monkeypatch: pytest.MonkeyPatch) -> FakeOrt:
     fake = FakeOrt()
     monkeypatch.setattr(providers, "import_onnxruntime", lambda: fake)
     monkeypatch.setattr(providers, "_plausible", lambda _: ["tensorrt", "cuda"])
+    monkeypatch.setattr(cuda, "page_locked_memory", lambda _: None)  # torch may have brought the real library
     warn_once.cache_clear()
     return fake
 
