@@ -109,7 +109,13 @@ class PortraitData(pl.LightningDataModule):
         super().__init__()
         if image_size < 2 * STRIDE or image_size % STRIDE:
             raise ConfigError(f"image_size must be a multiple of {STRIDE} and at least {2 * STRIDE}, not {image_size}.")
-        for name, value, least in (("batch_size", batch_size, 2), ("workers", workers, 0), ("val_limit", val_limit, 1)):
+        counts = {
+            "batch_size": (batch_size, 2),
+            "workers": (workers, 0),
+            "val_limit": (val_limit, 1),
+            "seed": (seed, 0),
+        }
+        for name, (value, least) in counts.items():
             if value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {value}.")
         self.portraits, self.val_portraits, self.backgrounds = portraits, val_portraits, backgrounds

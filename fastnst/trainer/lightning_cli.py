@@ -27,15 +27,25 @@ from fastnst.trainer.run_files import (
     LatestCheckpoints,
     WholeCheckpoints,
     check_run_name,
+    check_writable,
+    discard_unbegun_run,
     is_out_of_space,
     next_version,
     out_of_space,
     run_folder,
 )
-from fastnst.trainer.training_parser import ALL_HELP_FLAG, AllHelpParser, Parser, check_training_recipe
+from fastnst.trainer.training_parser import (
+    ALL_HELP_FLAG,
+    AllHelpParser,
+    Parser,
+    check_trainer_options,
+    check_training_recipe,
+)
 from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
 from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import is_quiet
+
+_MOST_STEPS = 10**9  # a century of training
 
 
 class Progress(RichProgressBar):
@@ -82,7 +92,12 @@ class TrainingCLI(LightningCLI):
             self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
         try:
             trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
-        except (MisconfigurationException, ValueError, TypeError) as error:  # Lightning's ways to refuse an option
+        except (
+            MisconfigurationException,
+            ValueError,
+            TypeError,
+            ImportError,
+        ) as error:  # Lightning's ways to refuse an option
             raise _refused(error) from error
         if not trainer.loggers:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LearningRateMonitor)]
@@ -97,11 +112,14 @@ class TrainingCLI(LightningCLI):
         config = self.config
         check_run_name(config.name)
         for name in ("steps", "checkpoint_every"):
-            if config[name] < 1:
-                raise ConfigError(f"{name} must be at least 1, not {config[name]}.")
+            if not 1 <= config[name] <= _MOST_STEPS:
+                raise ConfigError(f"{name} must be from 1 to {_MOST_STEPS:,}, not {config[name]}.")
+        config.ckpt_path = config.ckpt_path or None
         if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
+        check_trainer_options(config.trainer)
         root = config.trainer.default_root_dir or "runs"
+        check_writable(Path(root))
         if config.trainer.logger is None or config.trainer.logger is True:
             config.trainer.logger = Namespace(
                 class_path="pytorch_lightning.loggers.TensorBoardLogger",
@@ -225,12 +243,13 @@ def _fitted(cli: TrainingCLI) -> TrainingCLI:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
-    except MisconfigurationException as error:
-        raise _refused(error) from error
     except Exception as error:
-        if not is_out_of_space(error):
-            raise
-        raise OutputError(out_of_space(run_folder(cli.trainer), cli.trainer.global_step)) from error
+        if is_out_of_space(error):
+            raise OutputError(out_of_space(run_folder(cli.trainer), cli.trainer.global_step)) from error
+        discard_unbegun_run(cli.trainer)
+        if isinstance(error, MisconfigurationException):
+            raise _refused(error) from error
+        raise
     return cli
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, OutputError
 from fastnst.output_files import write_atomically
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
 _LONGEST_NAME = 100
+_DESCRIPTIONS, _EVENTS = ("config.yaml", "hparams.yaml"), "events.out.tfevents"  # all that a run begins with
 
 
 def check_run_name(name: str) -> None:
@@ -27,6 +29,20 @@ def check_run_name(name: str) -> None:
         raise ConfigError(f"the name {name!r} cannot be a folder's: take letters, digits, - and _.")
     if len(name) > _LONGEST_NAME:
         raise ConfigError(f"the name {name[:20]}… has {len(name)} letters: {_LONGEST_NAME} is the most.")
+
+
+def check_writable(root: Path) -> None:
+    """Raise `OutputError` if a run's folder cannot be made below `root`; nothing is left behind."""
+    nearest = root
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise OutputError(f"runs cannot be kept in {root}: {nearest} is not a folder.")
+    try:
+        with tempfile.TemporaryDirectory(dir=nearest):
+            pass
+    except OSError as error:
+        raise OutputError(f"runs cannot be kept in {root} ({error.strerror}): give another folder.") from error
 
 
 def next_version(folder: Path) -> Path:
@@ -72,6 +88,27 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
+
+
+def discard_unbegun_run(trainer: pl.Trainer) -> None:
+    """Remove the folder of a run that ended before its first step, if nothing but its description lies there."""
+    folder = run_folder(trainer)
+    if trainer.global_step > 0 or not trainer.is_global_zero or not folder.is_dir():
+        return
+    for logger in trainer.loggers:
+        logger.finalize("failed")  # closes its file
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    if any(path.name not in _DESCRIPTIONS and not path.name.startswith(_EVENTS) for path in files):
+        return
+    for path in files:
+        path.unlink()
+    folders = [path for path in folder.rglob("*") if path.is_dir()]
+    root = folder.parent.parent
+    for path in [*sorted(folders, reverse=True), folder, folder.parent, *([root] if root.name == "runs" else [])]:
+        try:
+            path.rmdir()
+        except OSError:  # others' runs lie there
+            return
 
 
 def is_out_of_space(error: BaseException | None) -> bool:

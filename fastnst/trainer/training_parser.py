@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 from pathlib import Path
@@ -14,6 +15,11 @@ from fastnst.trainer.trusted_names import TRUST_FLAG, untrusted
 
 ALL_HELP_FLAG = "--help-all"
 _LONGEST = 400  # characters of a message
+_LEAST = {
+    "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "num_nodes": 1, "log_every_n_steps": 0,
+    "gradient_clip_val": 0, "val_check_interval": 0, "limit_train_batches": 0, "limit_val_batches": 0,
+    "num_sanity_val_steps": -1, "max_epochs": -1, "reload_dataloaders_every_n_epochs": 0,
+}  # fmt: skip
 _GROUPS = ("trainer", "model", "data", "guards")  # of keys that recipes set rather than people
 
 
@@ -69,6 +75,14 @@ def check_training_recipe(content: dict[str, Any], path: Path) -> None:
     elif painting is not None and not (isinstance(painting, list) and all(isinstance(one, str) for one in painting)):
         raise ConfigError(f"the configuration {path} must name files as its painting, not {_shown(painting)}.")
     _check_files(content, path)
+
+
+def check_trainer_options(options: Any) -> None:
+    """Raise `ConfigError` for numbers that Lightning takes and then stumbles over."""
+    for name, least in _LEAST.items():
+        value = options.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and not least <= value < math.inf:
+            raise ConfigError(f"trainer.{name} must be a finite number of at least {least}, not {value}.")
 
 
 def _check_files(value: Any, path: Path) -> None:

@@ -110,7 +110,13 @@ class PhotoData(pl.LightningDataModule):
         super().__init__()
         if image_size < 64 or image_size % 4:
             raise ConfigError(f"image_size must be a multiple of 4 and at least 64, not {image_size}.")
-        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("val_limit", val_limit, 1)):
+        counts = {
+            "batch_size": (batch_size, 1),
+            "workers": (workers, 0),
+            "val_limit": (val_limit, 1),
+            "seed": (seed, 0),
+        }
+        for name, (value, least) in counts.items():
             if value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {value}.")
         if (mattes is None) != (val_mattes is None) and val_photos is not None:

@@ -159,3 +159,21 @@ def test_a_style_is_trained_and_exported_from_python(materials: Path, tmp_path: 
     assert fastnst.Stylizer(model, "cpu").metadata.name == "renamed"
     with pytest.raises(ConfigError, match=r"Did you mean 'model\.style_size'"):
         fastnst.train(materials / "painting.jpg", materials / "photos", settings={"model": {"stlye_size": 96}})
+
+
+def test_a_training_that_cannot_begin_leaves_nothing(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = arguments(materials, tmp_path / "runs", "never", 2)
+    for option, value, message in (
+        ("--model.painting_weights", "[1,2]", "weight"),
+        ("--data.seed", "-1", "seed must be at least 0"),
+        ("--model.learning_rate", ".inf", "finite"),
+        ("--trainer.accumulate_grad_batches", "0", "at least 1, not 0"),
+        ("--trainer.accelerator", "tpu", "cannot be set up"),
+        ("--steps", "9" * 30, "steps must be from 1"),
+        ("--trainer.default_root_dir", "/dev/null", "is not a folder"),
+    ):
+        assert message in refused(capsys, *given, option, value)
+        assert list(tmp_path.iterdir()) == []
