@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import ConfigError
+from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.losses.config import check_choice
 from fastnst.losses.objective import LossTerms, Objective
-from fastnst.losses.term import ContentTarget
-
-log = logging.getLogger(__name__)
+from fastnst.reference.descent import Descent, DescentState
 
 INITS = ("content", "noise", "blend")
 OPTIMIZERS = ("lbfgs", "adam")
-# Pairs of steps and gradients that L-BFGS remembers. Nocedal & Wright (2006, ch. 7) advise 3 to 20; PyTorch's 100 costs
-# more memory traffic a step than the network does.
-_HISTORY = 20
-_DIVERGED = 4.0  # times the best objective
-_MOST_RESTARTS = 8
+STYLE_INIT = "style:"  # followed by a style: its network's picture
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,9 @@ class OptimizeConfig:
     Attributes:
         optimizer: `lbfgs` or `adam`.
         steps: iterations at each scale but the last, and at the last; one evaluation of the objective each.
-        learning_rate: 1 for L-BFGS (a full quasi-Newton step), about 0.02 for Adam on [0, 1]; None takes these.
-        init: start from the photo (`content`), from noise (`noise`), or from a mix (`blend`).
+        learning_rate: 1 for L-BFGS (full quasi-Newton steps), about 0.02 for Adam on [0, 1]; None takes these.
+        init: start from the photo (`content`), from noise (`noise`), from a mix (`blend`), or from what a trained style
+            makes of the photo (`style:NAME`).
         blend: the photo's share in a mix.
         scales: coarse-to-fine: 3 begins at a quarter of the size, goes on at half of it and ends at the full size.
         seed: of the noise.
@@ -56,7 +52,10 @@ class OptimizeConfig:
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("init", self.init, INITS)
+        if not self.init.startswith(STYLE_INIT):
+            check_choice("init", self.init, (*INITS, f"{STYLE_INIT}NAME"))
+        elif self.scales > 1:
+            raise ConfigError(f"init {self.init} starts at the full size: use scales 1, not {self.scales}.")
         for name, count in (("steps", self.steps), ("scales", self.scales)):
             if count < 1:
                 raise ConfigError(f"{name} must be at least 1, not {count}.")
@@ -82,7 +81,7 @@ class Optimized:
     Attributes:
         image: the best picture seen, float RGB `[1, 3, H, W]` in [0, 1], on the CPU; before the first step the start.
         history: the terms at every step of every scale.
-        restarts: how often a diverging L-BFGS was set back to the best picture with a smaller step.
+        restarts: how often a diverging descent was set back to the best picture.
         interrupted: whether Ctrl-C ended it early.
     """
 
@@ -100,6 +99,7 @@ def optimize(
     objective: Objective,
     config: OptimizeConfig | None = None,
     *,
+    start: Tensor | None = None,
     masks: Mapping[str, Tensor] | None = None,
     watcher: Watcher | None = None,
 ) -> Optimized:
@@ -109,6 +109,7 @@ def optimize(
         photo: float RGB `[1, 3, H, W]` in [0, 1]; its content is kept.
         objective: with its style set.
         config: how.
+        start: the picture to start from, of the photo's shape, in place of the configuration's `init`.
         masks: where terms count, `{"content" or "style": [1, 1, H, W] in [0, 1]}`.
         watcher: called with each step's terms and the picture it was measured on.
 
@@ -124,107 +125,57 @@ def optimize(
             f"the photo is {sizes[0][1]}×{sizes[0][0]} pixels at the coarsest scale, but these layers need {least}:"
             " use fewer scales, a larger size or shallower layers."
         )
-    start = initial_image(_resize(photo, sizes[0]), config)
-    result = Optimized(start)
+    result = Optimized(initial_image(_resize(photo, sizes[0]), config) if start is None else start.clone())
     started = time.perf_counter()
     try:
         for size in sizes:
             result.image = _resize(result.image, size)
             target = objective.content_target(_resize(photo, size))
             scaled = {term: _resize(mask, size).clamp(0, 1) for term, mask in (masks or {}).items()}
-            _Descent(objective, target, scaled, config, started, watcher).run(result)
+            _descend(result, Descent(objective, target, scaled, **_moves(config)), config.steps, started, watcher)
     except KeyboardInterrupt:
         result.interrupted = True
     result.image = _resize(result.image, sizes[-1]).clamp(0, 1).cpu()
     return result
 
 
+def _moves(config: OptimizeConfig) -> dict[str, Any]:
+    rate = config.learning_rate or (1.0 if config.optimizer == "lbfgs" else 0.02)
+    return {"optimizer": config.optimizer, "rate": rate, "projected": config.projected}
+
+
+def _descend(result: Optimized, descent: Descent, steps: int, started: float, watcher: Watcher | None) -> None:
+    """Run one scale; the result's picture is the best one at any time."""
+    state = DescentState(result.image, restarts=result.restarts)
+
+    def moved(terms: LossTerms, measured: Tensor) -> None:
+        step = Step(len(result.history) + 1, terms.floats(), time.perf_counter() - started)
+        result.history.append(step)
+        if watcher is not None:
+            watcher(step, measured)
+
+    try:
+        descent.run(steps, state, moved)
+    finally:
+        result.image, result.restarts = state.image, state.restarts
+
+
 def initial_image(photo: Tensor, config: OptimizeConfig) -> Tensor:
-    """Where the optimization starts: the photo, noise, or a mix; float `[1, 3, H, W]`.
+    """Where the optimization starts: the photo, noise, a mix, or what a style makes of it; float `[1, 3, H, W]`.
 
     The noise is normal around middle grey with the spread 0.15, on every machine the same for a seed.
     """
     if config.init == "content":
         return photo.clone()
+    if config.init.startswith(STYLE_INIT):
+        from fastnst.runtime.stylizer import Stylizer
+
+        restyled = Stylizer(config.init.removeprefix(STYLE_INIT))(from_unit_floats(photo[0].cpu().numpy()))
+        return torch.from_numpy(to_unit_floats(restyled))[None].to(photo.device)
     generator = torch.Generator().manual_seed(config.seed)
     noise = (torch.randn(photo.shape, generator=generator) * 0.15 + 0.5).clamp(0, 1).to(photo.device)
     share = config.blend if config.init == "blend" else 0.0
     return share * photo + (1 - share) * noise
-
-
-class _Descent:
-    """One scale of an optimization."""
-
-    def __init__(
-        self,
-        objective: Objective,
-        target: ContentTarget,
-        masks: Mapping[str, Tensor],
-        config: OptimizeConfig,
-        started: float,
-        watcher: Watcher | None,
-    ) -> None:
-        self.objective, self.target, self.masks = objective, target, masks
-        self.config, self.started, self.watcher = config, started, watcher
-        self.best = math.inf
-
-    def run(self, result: Optimized) -> None:
-        """Descend from the result's picture, which is the best one at any time; steps are appended to its history."""
-        image = (
-            result.image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
-        )  # as L-BFGS wants it
-        rate = self.config.learning_rate or (1.0 if self.config.optimizer == "lbfgs" else 0.02)
-        optimizer = self._optimizer(image, rate)
-        for _ in range(self.config.steps):
-            before = image.detach().clone()
-            terms = self._step(optimizer, image)
-            if self.config.projected:
-                image.data.clamp_(0, 1)
-            total = float(terms.total)
-            if total < self.best:
-                self.best, result.image = total, before
-            step = Step(len(result.history) + 1, terms.floats(), time.perf_counter() - self.started)
-            result.history.append(step)
-            if self.watcher is not None:
-                self.watcher(step, before)
-            if not math.isfinite(total) or total > _DIVERGED * self.best:
-                result.restarts += 1
-                if result.restarts > _MOST_RESTARTS:
-                    log.warning(
-                        "the optimization keeps diverging at step %d: it ends with the best picture.", step.number
-                    )
-                    break
-                # The first time it is enough to forget the curvature that misled it: half the step slows what follows.
-                rate /= 2 if result.restarts > 1 else 1
-                log.warning(
-                    "step %d diverged (objective %.4g, best %.4g): back to the best picture%s.",
-                    *(step.number, total, self.best, " with half the step" if result.restarts > 1 else ""),
-                )
-                image = result.image.clone().requires_grad_()
-                optimizer = self._optimizer(image, rate)
-
-    def _step(self, optimizer: torch.optim.Optimizer, image: Tensor) -> LossTerms:
-        found: list[LossTerms] = []
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            terms = self.objective(image, self.target, masks=self.masks)
-            total: Tensor = terms.total.sum()
-            torch.autograd.backward(total)
-            found.append(terms.detach())
-            return total
-
-        optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub knows float closures only
-        return found[0]
-
-    def _optimizer(self, image: Tensor, rate: float) -> torch.optim.Optimizer:
-        if self.config.optimizer == "adam":
-            return torch.optim.Adam([image], lr=rate)
-        # One iteration a call is one evaluation a step, with the history kept between calls. With tolerances of 0
-        # it never stops early on its own; PyTorch's defaults end a run silently when gradients are small.
-        return torch.optim.LBFGS(
-            [image], lr=rate, max_iter=1, history_size=_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
-        )
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
