@@ -20,10 +20,10 @@ NETWORKS: dict[str, type[StyleNetwork]] = {
 
 
 def build_network(name: str, **options: Any) -> StyleNetwork:
-    """A fresh style network by name; `options` left None keep the network's own default.
+    """A fresh style network by name; `options` left out, or None, keep the network's own default.
 
-    Raises `ConfigError` for an unknown name, an option that the network does not have, or a width or number of blocks
-    that is not positive.
+    Raises `ConfigError` for an unknown name, an option that the network does not have, or a value of another type than
+    its default; a count must be positive.
     """
     if name not in NETWORKS:
         raise ConfigError(f"unknown network '{name}'.{suggest(name, NETWORKS)} Choose one of: {', '.join(NETWORKS)}.")
@@ -35,8 +35,11 @@ def build_network(name: str, **options: Any) -> StyleNetwork:
             raise ConfigError(
                 f"network '{name}' has no option '{option}'.{suggest(option, known)} It has: {', '.join(known)}."
             )
-        if not isinstance(value, int) or value < 1:
+        kind = type(known[option].default)
+        if kind is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ConfigError(f"network option '{option}' must be a whole number of at least 1, not {value}.")
+        if kind in (bool, float, str) and not isinstance(value, (int, float) if kind is float else kind):
+            raise ConfigError(f"network option '{option}' must be a {kind.__name__}, not {value}.")
     return network(**given)
 
 

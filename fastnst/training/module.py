@@ -91,7 +91,7 @@ class StyleTraining(pl.LightningModule):
         self.painting_weights = painting_weights
         self.painting_sha256 = ",".join(painting_sha256(path) for path in paintings)
         self.perceptual_name, self.perceptual_padding = perceptual.name, perceptual.padding
-        self.network = build_network(network.name, width=network.width, blocks=network.blocks)
+        self.network = build_network(network.name, **network.options)
         self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
         self.started_from = ""  # the style of another painting that this one grew out of
         self.lost_steps = 0  # steps that the guards took back

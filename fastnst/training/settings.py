@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastnst.errors import ConfigError, DownloadError
 from fastnst.losses.config import ObjectiveConfig
@@ -16,14 +17,12 @@ class NetworkConfig:
     """Which style network learns.
 
     Attributes:
-        name: `swift`, `swift-s`, `johnson` or `cyclegan`.
-        width: channels; None takes the network's default.
-        blocks: residual blocks; None takes the network's default.
+        name: of `networks.NETWORKS`, such as `swift` or `swift-s`.
+        options: of this network, such as `{width: 96}`; what is left out keeps the network's default.
     """
 
     name: str = "swift"
-    width: int | None = None
-    blocks: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

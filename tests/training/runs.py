@@ -11,7 +11,7 @@ def arguments(materials: Path, out: Path, name: str, steps: int, *more: str) -> 
     return [
         "fit", "--painting", str(materials / "painting.jpg"), "--photos", str(materials / "photos"),
         "--perceptual", "slim",
-        "--model.network.width", "32", "--model.network.blocks", "1", "--model.style_size", "96",
+        "--model.network.options", "{width: 32, blocks: 1}", "--model.style_size", "96",
         "--data.image_size", "64", "--data.batch_size", "2", "--data.workers", "0",
         "--trainer.default_root_dir", str(out), "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
         "--trainer.val_check_interval", "2", "--name", name, "--steps", str(steps), *more,
