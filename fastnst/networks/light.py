@@ -19,9 +19,11 @@ _FULL_LIGHT = 0.55
 # How many times as light as the photo its painting may be as a whole, so that a fade gets no more than twice as steep,
 # and the light below which it may less.
 _AS_A_WHOLE, _NEAR_BLACK = 1.9, 0.01
-# How many times as far from black, or from white, as the photo's a place's light may be, and what is added to that:
-# nearly nothing to black, and to white as much as visible strokes need.
-_ABOVE_BLACK = (4.0, 0.02)
+# How far from black a place's light may be: 0.02 + 4 · light + 150 · light², so that black bars and night stay dark,
+# while dark clothes (light of 0.05 and more) are painted freely: held to a multiple of their light, pale styles got
+# black smudges there.
+_ABOVE_BLACK = (0.02, 4.0, 150.0)
+# How many times as far from white as the photo's a place's light may be, and as much more as visible strokes need.
 _BELOW_WHITE = (3.0, 0.15)
 _TINY = 1e-3  # keeps divisions finite, in float16 too
 
@@ -31,7 +33,7 @@ def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
 
     What the picture as a whole lacks in contrast against black the style lacks in strength: the photo shows through,
     and black comes back as it is. Each place is scaled towards black, or towards white, until its light over 20 pixels
-    is at most four times as far from black, or three times as far from white, as the photo's; and the whole until it is
+    is no further from black, or from white, than the photo's light there allows; and the whole until it is
     at most 1.9 times as light as the photo. Elsewhere, which is nearly everywhere in ordinary photos, nothing changes.
     H and W are multiples of 4.
     """
@@ -40,7 +42,8 @@ def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
     strength = 1 - lacking * lacking * lacking
     mixed = _around(strength * _light(painted) + (1 - strength) * light)
     light = _around(light)
-    dark = ((_ABOVE_BLACK[0] * light + _ABOVE_BLACK[1]) / (mixed + _TINY)).clamp(max=1)
+    most = _ABOVE_BLACK[0] + light * (_ABOVE_BLACK[1] + _ABOVE_BLACK[2] * light)
+    dark = (most / (mixed + _TINY)).clamp(max=1)
     bright = ((_BELOW_WHITE[0] * (1 - light) + _BELOW_WHITE[1]) / (1 - mixed * dark + _TINY)).clamp(max=1)
     # 1 - bright · (1 - dark · mix) as a product and a sum, so that little is of the size of the picture.
     scale, lift = dark * bright, 1 - bright
