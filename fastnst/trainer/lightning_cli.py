@@ -46,6 +46,7 @@ from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import is_quiet
 
 _MOST_STEPS = 10**9  # a century of training
+_REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)  # what Lightning refuses options with
 
 
 class Progress(RichProgressBar):
@@ -92,12 +93,7 @@ class TrainingCLI(LightningCLI):
             self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
         try:
             trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
-        except (
-            MisconfigurationException,
-            ValueError,
-            TypeError,
-            ImportError,
-        ) as error:  # Lightning's ways to refuse an option
+        except _REFUSALS as error:
             raise _refused(error) from error
         if not trainer.loggers:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LearningRateMonitor)]
