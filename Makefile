@@ -28,11 +28,11 @@ test: .venv/ready
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -m "not slow"
 
-test-all: .venv/ready
+test-all: .venv/ready .venv-space/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+	FASTNST_SPACE_PYTHON=.venv-space/bin/python .venv/bin/python -m pytest
 	$(MAKE) wheel-test
 
 wheel-test: .venv/ready

@@ -20,7 +20,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fastnst.command_table import COMMANDS
-from fastnst.errors import ConfigError, OutputError
+from fastnst.errors import ConfigError, FastNSTError, OutputError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.recipes import with_bases
 from fastnst.trainer.run_files import (
@@ -29,6 +29,7 @@ from fastnst.trainer.run_files import (
     check_run_name,
     check_writable,
     discard_unbegun_run,
+    has_begun,
     is_out_of_space,
     next_version,
     out_of_space,
@@ -46,6 +47,7 @@ from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import is_quiet
 
 _MOST_STEPS = 10**9  # a century of training
+_REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)  # what Lightning refuses options with
 
 
 class Progress(RichProgressBar):
@@ -92,12 +94,7 @@ class TrainingCLI(LightningCLI):
             self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
         try:
             trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
-        except (
-            MisconfigurationException,
-            ValueError,
-            TypeError,
-            ImportError,
-        ) as error:  # Lightning's ways to refuse an option
+        except _REFUSALS as error:
             raise _refused(error) from error
         if not trainer.loggers:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, LearningRateMonitor)]
@@ -249,6 +246,11 @@ def _fitted(cli: TrainingCLI) -> TrainingCLI:
         discard_unbegun_run(cli.trainer)
         if isinstance(error, MisconfigurationException):
             raise _refused(error) from error
+        if cli.config.ckpt_path and not isinstance(error, FastNSTError) and not has_begun(cli.trainer):
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            raise ConfigError(
+                f"the checkpoint {cli.config.ckpt_path} is not one of this training, or it is damaged ({reason})."
+            ) from error
         raise
     return cli
 

@@ -74,6 +74,12 @@ class LatestCheckpoints(ModelCheckpoint):
             save_top_k=2,
             save_last=True,
         )
+        self.has_begun = False  # whether everything is restored and the first step comes
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember it."""
+        super().on_train_start(trainer, pl_module)
+        self.has_begun = True
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -109,6 +115,11 @@ def discard_unbegun_run(trainer: pl.Trainer) -> None:
             path.rmdir()
         except OSError:  # others' runs lie there
             return
+
+
+def has_begun(trainer: pl.Trainer) -> bool:
+    """Whether a training got as far as its first step, with whatever it resumed from restored."""
+    return any(one.has_begun for one in trainer.checkpoint_callbacks if isinstance(one, LatestCheckpoints))
 
 
 def is_out_of_space(error: BaseException | None) -> bool:

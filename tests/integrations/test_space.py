@@ -16,7 +16,7 @@ import fastnst
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "integrations" / "space" / "app.py"
-PYTHON = os.environ.get("FASTNST_SPACE_PYTHON")
+PYTHON = os.path.abspath(os.environ["FASTNST_SPACE_PYTHON"]) if "FASTNST_SPACE_PYTHON" in os.environ else None
 _PATIENCE = 60.0  # seconds until the page answers
 
 

@@ -177,3 +177,25 @@ def test_a_training_that_cannot_begin_leaves_nothing(
     ):
         assert message in refused(capsys, *given, option, value)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no checkpoint",
+        {"state_dict": {}},
+        {"state_dict": [], "callbacks": 3, "pytorch-lightning_version": "2.6.0"},
+    ],
+)
+def test_a_checkpoint_that_is_none(
+    materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | dict[str, Any]
+) -> None:
+    path = tmp_path / "a.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    given = arguments(materials, tmp_path / "runs", "resumed", 1, "--ckpt_path", str(path))
+    assert f"the checkpoint {path} is not one of this training" in refused(capsys, *given)
+    assert not (tmp_path / "runs").exists()
