@@ -27,7 +27,7 @@ FLOORS = [
     ["runtime.stylizer"],
     ["runtime"],  # its __init__, which names what the rooms above use
     ["runtime.video", "sharing", "scale", "web", "reference", "training", "matting"],
-    ["runtime.camera", "distillation"],
+    ["runtime.camera", "distillation", "start"],
     ["commands.options"],
     ["commands"],
     ["api"],

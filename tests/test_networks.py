@@ -80,10 +80,12 @@ def test_instance_norm_is_the_formula() -> None:
         ("jonson", {}, "Did you mean 'johnson'"),
         ("johnson", {"width": -3}, "must be a whole number of at least 1, not -3"),
         ("johnson", {"depth": 3}, "has no option 'depth'"),
+        ("johnson", {"width": 2.5}, "must be a whole number of at least 1, not 2.5"),
+        ("johnson", {"width": True}, "must be a whole number of at least 1, not True"),
         ("swift", {"width": 48}, "multiple of 32"),
         ("cyclegan", {"blocks": 7}, "6 or 9 blocks"),
     ],
 )
-def test_unknown_networks_and_options_are_refused(name: str, options: dict[str, int], message: str) -> None:
+def test_unknown_networks_and_options_are_refused(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_network(name, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
@@ -12,10 +13,12 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from fastnst.errors import ConfigError
 from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.progress_lines import ProgressLines
 from fastnst.trainer.training_parser import ALL_HELP_FLAG
 from fastnst.trainer.trusted_names import TRUST_FLAG
 from fastnst.training.data import PhotoData
 from fastnst.training.divergence_guard import Guards
+from fastnst.training.first_picture import FirstPicture
 from fastnst.training.module import StyleTraining
 from fastnst.training.previews import Finish, Previews, Throughput
 
@@ -40,9 +43,12 @@ class StyleCLI(TrainingCLI):
             "--photos",
             type=str,
             default="detection-datasets/coco",
-            help="training photos: a folder, a .parquet file or folder, or a dataset of the hub",
+            help="training photos: a folder, a .parquet file or folder, a dataset of the hub, or `sample`: ten that ship",
         )
-        parser.add_argument("--name", type=str, default="mine", help="name of the style")
+        parser.add_argument("--name", type=str, default="", help="name of the style (default: the painting's file)")
+        parser.add_argument(
+            "--export", type=bool, default=False, help="at the end, write the style model file and a restyled photo"
+        )
         parser.add_argument("--perceptual", type=str, default="vgg19", help="the perceptual network")
         parser.add_argument("--perceptual-weights", type=str | None, default=None, help="a local weights file for it")
         parser.add_argument("--steps", type=int, default=10000, help="training steps")
@@ -50,9 +56,18 @@ class StyleCLI(TrainingCLI):
         parser.add_lightning_class_args(Guards, "guards")
         super().add_arguments_to_parser(parser)
 
+    def before_instantiate_classes(self) -> None:
+        """Name a style after its painting where no name was given."""
+        config = self.config
+        if not config.name:
+            config.name = config.model.name = style_name(config.painting)
+        super().before_instantiate_classes()
+
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
         """Guards come after the previews, which show what they judge, and before the checkpoints."""
         trainer: Any = super().instantiate_trainer(**options)
+        if self.config.export:
+            trainer.callbacks.append(FirstPicture())
         trainer.callbacks.sort(key=lambda one: (isinstance(one, Checkpoint), isinstance(one, Guards)))
         return cast(pl.Trainer, trainer)
 
@@ -61,6 +76,7 @@ def watchers() -> list[pl.Callback]:
     """What watches every training of a style."""
     return [
         Progress(leave=True),
+        ProgressLines(),
         LearningRateMonitor("step"),
         Throughput(),
         Previews(),
@@ -70,11 +86,13 @@ def watchers() -> list[pl.Callback]:
 
 SUMMARY = (
     "Train a style: a small network learns to restyle photos in the manner of one painting (or of several, as one"
-    " style). A recipe sets the rest: quickstart takes minutes and downloads nothing, style is the one of the styles"
-    " that ship. The run's folder, runs/NAME/version_0, holds previews, checkpoints to go on from with --ckpt_path, and"
+    " style). A recipe sets the rest: quickstart, which is taken where a painting stands alone, takes minutes and"
+    " downloads nothing; style is the one of the styles that ship. The run's folder, runs/NAME/version_0, holds previews, checkpoints to go on from with --ckpt_path, and"
     " the trained NAME.safetensors, which fastnst export turns into a style model file."
 )
-_USAGE = "fastnst train PAINTING [PAINTING ...] --photos DIR [--config RECIPE] [--name NAME] [options]"
+_USAGE = "fastnst train PAINTING [PAINTING ...] [--photos DIR] [--config RECIPE] [--name NAME] [options]"
+# With no more than these the quick start is meant.
+_SAID_WITH_THE_QUICK_START = {"--painting", "--photos", "--name", "--steps", "--trainer.default_root_dir"}
 _WITHOUT_VALUE = {"-h", "--help", ALL_HELP_FLAG, TRUST_FLAG, "--print_config"}
 
 
@@ -85,8 +103,20 @@ def command() -> TrainingCommand:
 
 def main(argv: list[str], prog: str = "fastnst train") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
-    run_training(command(), with_paintings(argv), prog)
+    run_training(command(), with_recipe(with_paintings(argv)), prog)
     return 0
+
+
+def with_recipe(argv: Sequence[str]) -> list[str]:
+    """The command line with the quick start's recipe where it has none, and says nothing but what to paint like."""
+    says_more = any(one.startswith("-") and one.split("=")[0] not in _SAID_WITH_THE_QUICK_START for one in argv)
+    return [*argv] if says_more or "--painting" not in argv else ["--config", "quickstart", *argv]
+
+
+def style_name(paintings: Sequence[str]) -> str:
+    """A style's name from its paintings' files: `van-gogh_olive-grove.jpg` is `van_gogh_olive_grove`."""
+    found = re.sub(r"[^a-z0-9]+", "_", Path(paintings[0]).stem.lower()).strip("_")[:60] if paintings else ""
+    return found or "mine"
 
 
 def with_paintings(argv: Sequence[str]) -> list[str]:

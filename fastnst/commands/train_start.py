@@ -44,7 +44,7 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
     resumes = chosen.pop("resume")
     chosen.pop("base")
     chosen.pop("config")
-    config = StartConfig(**vars(parser.instantiate_classes(chosen)))
+    config = StartConfig(**vars(parser.instantiate(chosen)))
     training = StartTraining(config)
     if resumes:
         training.resume()

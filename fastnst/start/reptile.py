@@ -218,7 +218,9 @@ class StartTraining:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             self.start.load_state_dict(tensors)
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self.state_file} is not the state of this network's start, or it is damaged.") from error
+            raise ModelError(
+                f"{self.state_file} is not the state of such a start, or it is damaged."
+            ) from error
         self.done, self.seconds = int(state["done"]), float(state["seconds"])
 
     def metadata(self) -> StyleMetadata:

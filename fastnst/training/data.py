@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
 from fastnst.trainer.photo_tables import TableSource
+from fastnst.sample import SAMPLE_PHOTOS, sample_photos
 from fastnst.trainer.photos import (
     Crops,
     PhotoSource,
@@ -123,7 +124,8 @@ class PhotoData(pl.LightningDataModule):
             raise ConfigError("held-out portraits need both data.val_photos and data.val_mattes.")
         if mattes is not None and streaming:
             raise ConfigError("portraits with mattes are read from folders: they cannot be streamed.")
-        self.photos, self.val_photos = photos, val_photos
+        self.photos = str(sample_photos()) if photos == SAMPLE_PHOTOS else photos
+        self.val_photos = val_photos
         self.mattes, self.val_mattes = mattes, val_mattes
         self.image_size, self.batch_size = image_size, batch_size
         self.streaming, self.split, self.val_limit = streaming, split, val_limit

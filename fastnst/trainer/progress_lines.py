@@ -1,0 +1,54 @@
+"""Progress where there is no terminal to draw a bar on: a line every few seconds, with the time that is left."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 5.0  # between two lines at first; a long training gets fewer
+_MOST_LINES = 100
+
+
+class ProgressLines(pl.Callback):
+    """Log `step 120/800, 25 s left` where standard error is no terminal.
+
+    Args:
+        seconds: between two lines, at least; more where a training takes longer than a hundred of them.
+    """
+
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        self.seconds = seconds
+        self._begun = self._told = 0.0
+        self._first = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._begun = self._told = time.monotonic()
+        self._first = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell where the training is, once in a while."""
+        now, done = time.monotonic(), trainer.global_step - self._first
+        if sys.stderr.isatty() or not trainer.is_global_zero or done < 1 or trainer.max_steps < 1:
+            return
+        whole = (now - self._begun) / done * (trainer.max_steps - self._first)
+        if now - self._told >= max(self.seconds, whole / _MOST_LINES):
+            self._told = now
+            left = whole - (now - self._begun)
+            log.info("step %d/%d, %s left", trainer.global_step, trainer.max_steps, duration(left))
+
+
+def duration(seconds: float) -> str:
+    """`50 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

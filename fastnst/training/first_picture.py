@@ -1,0 +1,45 @@
+"""The end of a quick start: the style model file, and the sample photo restyled by it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import cast
+
+import pytorch_lightning as pl
+
+from fastnst.checkpoints import load_network
+from fastnst.export import export_style_model
+from fastnst.images.decode import open_image
+from fastnst.images.encode import save_image
+from fastnst.runtime.stylizer import Stylizer
+from fastnst.sample import sample_photo
+from fastnst.trainer.run_files import run_folder
+from fastnst.training.module import StyleTraining
+
+log = logging.getLogger(__name__)
+
+
+class FirstPicture(pl.Callback):
+    """Export the trained network into the run's folder as `NAME.onnx`, and restyle the sample photo as `NAME.jpg`.
+
+    It comes after `Finish`, whose file it exports.
+    """
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """On the first rank, of what was trained."""
+        folder = run_folder(trainer)
+        trained = folder / f"{cast(StyleTraining, pl_module).style_name}.safetensors"
+        if not trainer.is_global_zero or not trained.is_file():
+            return
+        model, picture = trained.with_suffix(".onnx"), trained.with_suffix(".jpg")
+        make(trained, model, picture)
+        log.info("The style model file: %s\nThe sample photo: %s", model, picture)
+
+
+def make(trained: Path, model: Path, picture: Path) -> None:
+    """Write the style model file of a trained network, and the sample photo as it restyles it."""
+    network, metadata = load_network(trained)
+    export_style_model(network, metadata, model, overwrite=True)
+    restyled = Stylizer(model)(open_image(sample_photo()))
+    save_image(restyled, picture, overwrite=True)
