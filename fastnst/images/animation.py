@@ -1,4 +1,4 @@
-"""How many frames an animation has, and how many pages a document."""
+"""Numbers of an animation's frames and of a document's pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_ANOTHER_PAGE = 1 | 4
 
 
 def is_animation(path: str | Path) -> bool:
-    """Whether a file is an animated GIF, WebP, PNG or AVIF, by its content.
+    """True if a file is an animated GIF, WebP, PNG or AVIF, by its content.
 
     False for still pictures, for folders, and for what is no picture or cannot be opened: this is a question, and
     whoever opens the file tells what is wrong with it.

@@ -31,7 +31,7 @@ Block = dict[int, Any]
 
 
 def orientation(image: Image.Image) -> int:
-    """How a picture has to be turned, 1 … 8; 1 if that is not said, or said wrongly."""
+    """The turn that a picture needs, 1 … 8; 1 if that is not said, or said wrongly."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # whatever Pillow makes of damaged blocks
@@ -95,7 +95,7 @@ def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:
 
 
 def _is_writable(tag: int, value: Any) -> bool:
-    """Whether Pillow writes a value; raises whatever it stumbles over if not."""
+    """True if Pillow writes a value; raises whatever it stumbles over if not."""
     if isinstance(value, dict):  # blocks of camera makers that Pillow takes apart, and cannot put together
         return False
     if tag == Base.ImageDescription and str(value).lstrip().startswith(_OF_PROGRAMS):

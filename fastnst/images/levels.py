@@ -13,7 +13,7 @@ _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "I;12", "F")
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a grey picture holds more than 8 bits, in a mode that Pillow would clip on the way to RGB."""
+    """True if a grey picture holds more than 8 bits, in a mode that Pillow would clip on the way to RGB."""
     return image.mode in _DEEP_MODES
 
 

@@ -1,4 +1,4 @@
-"""What a picture's file says beside its pixels, and how each format says it."""
+"""Metadata of a picture's file, and the way each format holds it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STRUCTURAL_TEXTS = ("Raw profile", "XML:com.adobe.xmp", "date:", "exif:", "icc:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file carried.
+    """The metadata of a file.
 
     Attributes:
         icc: its colour profile, if that is one for RGB; the working pixels are in sRGB whatever it says.
@@ -51,7 +51,7 @@ class Metadata:
 
 
 def read_metadata(image: Image.Image) -> Metadata:
-    """What an open and loaded picture carries; what is damaged is left out."""
+    """The metadata of an open and loaded picture; what is damaged is left out."""
     texts = _texts(image)
     profile = image.info.get("icc_profile")
     comment = image.info.get("comment") or texts.pop("Comment", None)
