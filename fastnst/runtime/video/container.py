@@ -36,7 +36,7 @@ def open_clip(path: Path) -> Any:
 
 
 def times_may_jump(container: Any) -> bool:
-    """Whether a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
+    """True if a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
     return bool(int(container.format.flags) & _TIMES_JUMP)
 
 

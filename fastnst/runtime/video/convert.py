@@ -39,7 +39,7 @@ Report = Callable[[int, float], None]
 
 @dataclass
 class Result:
-    """What was made: new frames, frames of earlier runs, times, and sentences worth showing."""
+    """The result of a conversion: new frames, frames of earlier runs, times, and sentences worth showing."""
 
     run: Run
     earlier: int
@@ -194,7 +194,7 @@ def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Re
 
 
 def _fingerprint(source: Source, target: Target, encoder: Encoder) -> Settings:
-    """What the encoded pictures depend on, as JSON gives it back."""
+    """The settings that the encoded pictures depend on, as JSON gives them back."""
     av = import_av()
     own = {
         **target.settings,

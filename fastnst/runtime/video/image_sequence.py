@@ -151,7 +151,7 @@ def frame_name(number: int) -> str:
 
 
 def finished_frames(folder: Path, suffix: str, names: list[str] | None, settings: Settings) -> int:
-    """How many frames from the beginning an earlier run with the same settings made.
+    """Number of frames from the beginning that an earlier run with the same settings made.
 
     Args:
         folder: where frames go.

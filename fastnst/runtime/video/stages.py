@@ -25,7 +25,7 @@ _MATTES_LAST = 20
 
 
 class FrameStylist:
-    """What is done to every frame of a clip that is restyled.
+    """The stages of a clip that is restyled.
 
     Args:
         stylizer: an open style.
@@ -47,7 +47,7 @@ class FrameStylist:
 
     @property
     def warm_up(self) -> int:
-        """How many frames before one its picture depends on."""
+        """Number of frames before one that its picture depends on."""
         if self._finisher.options.smooth:
             return _SMOOTHING_LASTS
         return 0 if self._finisher.portrait is None else _MATTES_LAST

@@ -1,4 +1,4 @@
-"""What passes between the parts of the pipeline: frames with their times, and the description of a clip."""
+"""Types that pass between the parts of the pipeline: frames with their times, and the description of a clip."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ClipInfo:
 
 
 class Source(Protocol):
-    """Where frames come from."""
+    """A source of frames."""
 
     name: str
     info: ClipInfo
@@ -109,7 +109,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where frames go to. `close` must be called in the end, also after a failure."""
+    """A target of frames. `close` must be called in the end, also after a failure."""
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""
