@@ -1,4 +1,4 @@
-"""What is kept of a live session: snapshots and recordings. Nothing here makes the picture wait."""
+"""Snapshots and recordings of a live session. Nothing here makes the picture wait."""
 
 from __future__ import annotations
 

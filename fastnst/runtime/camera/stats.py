@@ -1,4 +1,4 @@
-"""What a live session measured: rate, latency from capture to screen, dropped pictures, memory."""
+"""Measures of a live session: rate, latency from capture to screen, dropped pictures, memory."""
 
 from __future__ import annotations
 
