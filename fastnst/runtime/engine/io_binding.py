@@ -34,7 +34,7 @@ _Key = tuple[int, tuple[int, ...]]  # the thread and the shape
 
 @dataclass
 class _Buffers:
-    """What one shape needs: input and output on the device, their binding, its graph's id, and its frames so far."""
+    """The state of one shape: input and output on the device, their binding, its graph's id, and its frames so far."""
 
     input: Any
     output: Any

@@ -69,7 +69,7 @@ class OpenVINOSession:
             self._request, self._sizes = self._compile().create_infer_request(), {shape}
 
     def get_providers(self) -> list[str]:
-        """What runs the model, as onnxruntime's sessions say it."""
+        """The engine that runs the model, as onnxruntime's sessions say it."""
         return ["OpenVINO"]
 
 
@@ -123,7 +123,7 @@ def _version(package: str) -> str | None:
 
 
 def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], Session]]:
-    """Whether the CPU computes in bfloat16, and what opens the model in a precision."""
+    """Find whether the CPU computes in bfloat16, and the function that opens the model in a precision."""
     try:
         with quiet():
             import openvino

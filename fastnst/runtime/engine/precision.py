@@ -27,7 +27,7 @@ LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could 
 
 
 def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, takes_planes: bool = False) -> bool:
-    """Whether an engine stays within 40 dB of float32; the verdict is kept in the user's cache.
+    """True if an engine stays within 40 dB of float32; the verdict is kept in the user's cache.
 
     Args:
         paths: the files that are compared (the model, and a copy of it if that is what runs). Their contents, `engine`

@@ -37,7 +37,7 @@ class Reference:
             return self.contract.checked(run_once(self.session, images), images, self.path)
 
     def judges(self, paths: Sequence[Path], engine: str, session: Session) -> bool:
-        """Whether another session is precise enough; see `is_precise`.
+        """True if another session is precise enough; see `is_precise`.
 
         Engines are built, and libraries found missing, when a picture comes. Raises `UnavailableError` if the other
         session fails then, and `ModelError` if the model itself does.

@@ -1,4 +1,4 @@
-"""What all execution providers need to open a session: quiet options, one kind of refusal, one line for the user."""
+"""Shared parts of all execution providers' sessions: quiet options, one kind of refusal, one line for the user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ORT_NAMES = {
 
 
 class TensorInfo(Protocol):
-    """What a session says of an input or output; free extents are names or None."""
+    """Description of a session's input or output; free extents are names or None."""
 
     @property
     def name(self) -> str: ...
@@ -49,15 +49,15 @@ class Session(Protocol):
         ...
 
     def get_inputs(self) -> Sequence[TensorInfo]:
-        """What it takes."""
+        """Descriptions of its inputs."""
         ...
 
     def get_outputs(self) -> Sequence[TensorInfo]:
-        """What it gives."""
+        """Descriptions of its outputs."""
         ...
 
     def get_providers(self) -> Sequence[str]:
-        """What runs it, the most important first, in onnxruntime's names."""
+        """The providers that run it, the most important first, in onnxruntime's names."""
         ...
 
 
@@ -80,7 +80,7 @@ def warn_once(message: str) -> None:
 
 
 def is_engine_error(error: BaseException) -> bool:
-    """Whether an engine raised it; onnxruntime's exceptions share no base below Exception."""
+    """True if an engine raised it; onnxruntime's exceptions share no base below Exception."""
     return isinstance(error, EngineFailure) or type(error).__module__.startswith("onnxruntime")
 
 

@@ -1,4 +1,4 @@
-"""What a style model file says about itself."""
+"""Metadata of a style model file."""
 
 from __future__ import annotations
 

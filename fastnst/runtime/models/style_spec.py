@@ -1,4 +1,4 @@
-"""What `--style` and `--movement` ask for: one style, or several with weights."""
+"""Values of `--style` and `--movement`: one style, or several with weights."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def mix_of(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Sty
 
 
 def _is_single(text: str) -> bool:
-    """Whether a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
+    """True if a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
     return not re.search("[,:]", text.removeprefix("hf:")) or text in available_styles() or is_file(text)
 
 

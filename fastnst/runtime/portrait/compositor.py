@@ -41,7 +41,7 @@ class NoPersonError(ImageError):
 
 @dataclass(frozen=True)
 class PortraitOptions:
-    """How a portrait is composed.
+    """Options of a portrait's composition.
 
     Attributes:
         mode: `person` restyles people and keeps the real background, `background` the reverse; `cutout` restyles people
@@ -153,7 +153,7 @@ class Portrait:
         self._smoothing.reset()
 
     def _restyle_whole(self, alpha: FloatArray) -> bool:
-        """Whether a picture without people is restyled whole; raises `NoPersonError` if it may not be."""
+        """True if a picture without people is restyled whole; raises `NoPersonError` if it may not be."""
         if self.options.mode == "auto":
             if not self.video:
                 log.warning("no person was found: the whole picture is restyled.")
