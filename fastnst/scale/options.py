@@ -1,4 +1,4 @@
-"""What a batch is asked for, and what came of it."""
+"""Options of a batch, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is made of every picture of a batch.
+    """The restyling of every picture of a batch.
 
     Attributes:
         style: a style's name, a file, a mix or a hub's address; workers get this text, not an open model.
@@ -72,7 +72,7 @@ class BatchOptions:
         choose(self.style)
 
     def fingerprint(self) -> str:
-        """What the results depend on, as JSON: the styles' files by content, and every option that changes pixels."""
+        """The settings that results depend on, as JSON: the styles' content, and every option that changes pixels."""
         spec = choose(self.style)
         files = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in spec.paths]
         values = {
@@ -87,7 +87,7 @@ class BatchOptions:
 
 @dataclass
 class Summary:
-    """What a run did.
+    """The outcome of a run.
 
     Attributes:
         made: pictures of this run.

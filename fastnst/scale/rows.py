@@ -1,4 +1,4 @@
-"""Where pictures come from: folders, addresses, list files, parquet, WebDataset shards. Rows are names and bytes.
+"""Sources of pictures: folders, addresses, list files, parquet, WebDataset shards. Rows are names and bytes.
 
 No pixels travel: a row has the encoded picture, or only where it lies, and the worker decodes it.
 """
