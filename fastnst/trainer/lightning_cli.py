@@ -1,4 +1,4 @@
-"""What every training command shares: LightningCLI with one-sentence errors, run folders and checkpoints."""
+"""Shared parts of the training commands: LightningCLI with one-sentence errors, run folders and checkpoints."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def default_precision() -> str:
 
 @dataclass(frozen=True)
 class TrainingCommand:
-    """What tells one training command from another.
+    """The differences between one training command and another.
 
     Attributes:
         cli: its command line.

@@ -50,7 +50,7 @@ def open_cell(cell: Any) -> Image.Image:
 
 
 def is_saved_dataset(folder: Path) -> bool:
-    """Whether a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
+    """True if a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
     return any(os.path.isfile(folder / name) for name in _SAVED)
 
 
@@ -167,7 +167,7 @@ def _holds_pictures(file: Path) -> bool:
 
 @contextmanager
 def _damage_told(place: Path) -> Iterator[None]:
-    """What `datasets` and pyarrow raise for damaged files, in one sentence."""
+    """One sentence for the errors that `datasets` and pyarrow raise for damaged files."""
     try:
         yield
     except Exception as error:  # errors of pyarrow, JSON, the file system and their wrappers

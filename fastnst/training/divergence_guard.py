@@ -78,7 +78,7 @@ class Guards(pl.Callback):
         self._looker: Looker | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to know."""
+        """The state that a resumed run needs."""
         return {
             "returned": self.returned,
             "looked_at": self._looked_at,

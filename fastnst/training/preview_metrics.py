@@ -18,7 +18,7 @@ from fastnst.training.module import StyleTraining
 
 @dataclass
 class Limits:
-    """How bad the previews may look; see `fastnst/metrics/artifacts.py` for the measures.
+    """Limits of the preview metrics; see `fastnst/metrics/artifacts.py` for the measures.
 
     The photos' own measures, or the paintings' where these are larger, are what the limits are relative to: an
     engraving may have lines. Of starry_night, in which a weave can be seen at 200 %, the grid is 3.3, the border 0.8.
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Look:
-    """What the previews measure, relative to the photos and paintings as `Limits` says.
+    """Measures of the previews, relative to the photos and paintings as `Limits` says.
 
     Attributes:
         grid, border: multiples, 1 is no artifact at all.

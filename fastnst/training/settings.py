@@ -62,7 +62,7 @@ class WarmupPerceptual:
 
 @dataclass
 class StyleCredits:
-    """What the model file says of its painting. All free text."""
+    """The painting's description in the model file. All free text."""
 
     title: str = ""
     artist: str = ""
