@@ -11,7 +11,7 @@ _REPEATS = 8  # of the period in one window
 
 
 def periodicity(images: Tensor, period: int) -> Tensor:
-    """How much repeats with a period, window by window: the energy of each window's mean cell.
+    """Strength of what repeats with a period, window by window: the energy of each window's mean cell.
 
     A window of 8 × 8 cells of `period` × `period` pixels is averaged over its cells, after all that is wider than two
     cells was taken away. What is left of textures and noise is a 64th of their energy; a weave stays whole. Without
@@ -34,7 +34,7 @@ def periodicity(images: Tensor, period: int) -> Tensor:
 
 
 class PeriodicityTerm(LossTerm):
-    """What repeats with the stride of the network that made the pictures (`periodicity`)."""
+    """The term against what repeats with the stride of the network that made the pictures (`periodicity`)."""
 
     name = "periodicity"
     label = "periodicity"
