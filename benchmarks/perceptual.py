@@ -1,4 +1,4 @@
-"""What the bundled perceptual network is worth: pictures optimized with it, measured by its teacher, in one run.
+"""The bundled perceptual network's worth: pictures optimized with it, measured by its teacher, in one run.
 
     python benchmarks/perceptual.py PHOTOS PAINTINGS --perceptual-weights FILE [--count 8] [--size 256] [--steps 100]
 

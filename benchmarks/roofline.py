@@ -1,4 +1,4 @@
-"""How near styles come to what the machine could do: the roofline (Williams, Waterman and Patterson 2009).
+"""Compares styles with what the machine could do: the roofline (Williams, Waterman and Patterson 2009).
 
     python benchmarks/roofline.py [starry_night] [--size 1080p] [--provider auto cpu] [--json FILE]
 
@@ -44,7 +44,7 @@ _TYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "
 
 @dataclass
 class Work:
-    """What a picture costs: multiply-accumulates, and elements that convolutions read and write."""
+    """The costs of a picture: multiply-accumulates, and elements that convolutions read and write."""
 
     macs: float
     elements: float

@@ -1,4 +1,4 @@
-"""What a style has to reach to ship with `make zoo`."""
+"""Gates that a style has to pass to ship with `make zoo`."""
 
 from __future__ import annotations
 

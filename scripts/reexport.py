@@ -87,7 +87,7 @@ def pictures(sizes: tuple[tuple[int, int], ...]) -> Iterator[NDArray[np.uint8]]:
 
 
 def is_matting(path: Path) -> bool:
-    """Whether a model file finds people."""
+    """True if a model file finds people."""
     return read_properties(path).get("fastnst.kind") == "matting"
 
 

@@ -113,7 +113,7 @@ class Style:
                 shutil.copyfile(path, partial)
 
     def _check_recipe(self, settings: dict[str, Any]) -> None:
-        """What the folder holds must come from this recipe, these paintings and photos, and this perceptual network."""
+        """Check that the folder holds what this recipe, these paintings, photos and perceptual network made."""
         init = settings.get("init")
         inputs = {
             "recipe": settings,
@@ -171,7 +171,7 @@ class Style:
 
 
 def generation(name: str, recipes: dict[str, Path]) -> int:
-    """How many of these recipes a style goes back to, one after the other."""
+    """Number of these recipes that a style goes back to, one after the other."""
     ancestors: list[str] = []
     while name in recipes and name not in ancestors:
         ancestors.append(name)
