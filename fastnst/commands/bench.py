@@ -145,7 +145,7 @@ def fresh_process(path: Path, provider: str, threads: int | None, size: tuple[in
 
 
 def first_frame() -> None:
-    """What the child runs on its arguments: writes `[milliseconds, MB]` as JSON to stdout."""
+    """Run in the child on its arguments: writes `[milliseconds, MB]` as JSON to stdout."""
     path, values = sys.argv[1:]
     provider, threads, *size = json.loads(values)
     picture = test_picture(*size)

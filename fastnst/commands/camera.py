@@ -61,7 +61,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """What `fastnst camera` was asked for.
+    """The options of `fastnst camera`.
 
     Attributes:
         camera: a device number, an address or a file; None is the first camera.

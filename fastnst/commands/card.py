@@ -132,7 +132,7 @@ def _painting(metadata: StyleMetadata) -> str:
 
 
 def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
-    """What the model file says of itself, by label."""
+    """The statements of the model file, by label."""
     weights = metadata.loss_weights
     layers = {kind: ", ".join(weights.get(f"{kind}_layers", [])) for kind in ("content", "style")}
     rows = {
@@ -187,7 +187,7 @@ def _training(metadata: StyleMetadata) -> str:
 
 
 def _measured(report: ComparisonReport) -> dict[str, str]:
-    """What the comparison measured, by label."""
+    """The measures of the comparison, by label."""
     measures = report["measures"]
     counted = f"({report['photos']} held-out photos, {max(report['pixels'][0])} px)"
     rows = {

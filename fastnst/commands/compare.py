@@ -43,7 +43,7 @@ _SECOND_LAYERS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be compared.
+    """The options of `fastnst compare`.
 
     Attributes:
         model: name of a style, or a style model file (.onnx).

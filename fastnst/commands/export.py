@@ -73,7 +73,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         path: the model file.

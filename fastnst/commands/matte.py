@@ -41,7 +41,7 @@ KINDS = ("alpha", "cutout", "composite")
 
 @dataclass(frozen=True)
 class MatteOptions:
-    """What `fastnst matte` was asked for.
+    """The options of `fastnst matte`.
 
     Attributes:
         photos: what goes in and where results go.

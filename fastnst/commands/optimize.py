@@ -53,7 +53,7 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command is asked for, but the settings that may be swept."""
+    """The options of the command, but the settings that may be swept."""
 
     photo: Path
     style: tuple[Path, ...]
@@ -130,7 +130,7 @@ def read_request(options: argparse.Namespace) -> tuple[Request, list[Variant]]:
 
 
 def _check(request: Request, variants: list[Variant]) -> list[Path]:
-    """Where each variant's picture goes; raises for whatever would fail after the work is done."""
+    """The path of each variant's picture; raises for whatever would fail after the work is done."""
     own, output = request.recipe, request.output
     if own.every is not None and own.every < 1:
         raise ConfigError(f"--every must be at least 1, not {own.every}.")

@@ -86,7 +86,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
 
 @dataclass(frozen=True)
 class _Seen:
-    """How a training sees its paintings."""
+    """The paintings as a training sees them."""
 
     style_size: int = 512
     style_trim: float = 0.0

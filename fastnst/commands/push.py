@@ -20,7 +20,7 @@ from fastnst.sample import sample_photo
 
 @dataclass(frozen=True)
 class PushOptions:
-    """What `fastnst push` was asked for.
+    """The options of `fastnst push`.
 
     Attributes:
         source: a training's folder, a .safetensors, .ckpt or .onnx, or the name of a style.

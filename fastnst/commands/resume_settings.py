@@ -1,4 +1,4 @@
-"""What the pictures of a clip depend on: work that was begun with other settings is not gone on with."""
+"""Settings that the pictures of a clip depend on: work that was begun with other settings is not gone on with."""
 
 from __future__ import annotations
 

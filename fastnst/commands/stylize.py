@@ -52,7 +52,7 @@ from fastnst.runtime.tiling import parse_tile
 
 @dataclass(frozen=True)
 class StylizeOptions:
-    """What `fastnst stylize` was asked for.
+    """The options of `fastnst stylize`.
 
     Attributes:
         photos: what goes in and where results go.

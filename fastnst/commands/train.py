@@ -58,7 +58,7 @@ class StyleCLI(TrainingCLI):
 
 
 def watchers() -> list[pl.Callback]:
-    """What watches every training of a style."""
+    """The callbacks that watch every training of a style."""
     return [
         Progress(leave=True),
         LearningRateMonitor("step"),

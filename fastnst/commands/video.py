@@ -189,7 +189,7 @@ def check_paths(job: ClipJob) -> None:
 
 
 def open_target(job: ClipJob) -> tuple[Target, str]:
-    """Where the clip goes, checked, without its settings; and whether that is a `video`, `animation` or `folder`."""
+    """The checked path of the clip, without its settings; and which it is: `video`, `animation` or `folder`."""
     from fastnst.runtime.video.target import Target, check_target
 
     target = Target(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What runs the models.
+    """The engine that runs the models.
 
     Attributes:
         provider: `auto`, `cpu`, `openvino`, `cuda` or `tensorrt`.

@@ -13,7 +13,7 @@ from fastnst.runtime.stylizer import check_max_size
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """What goes in and where results go.
+    """The input photos and the place of the results.
 
     Attributes:
         inputs: photos, folders of photos, or one clip.

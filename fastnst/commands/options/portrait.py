@@ -24,7 +24,7 @@ Look = Callable[[], RestyleOptions]  # how pictures look at the moment, which th
 
 @dataclass(frozen=True)
 class MattingOptions:
-    """How people are found.
+    """The options that say how people are found.
 
     Attributes:
         matte: this file instead of finding people, or a folder with each photo's matte (`matte_files`).
@@ -106,12 +106,12 @@ def add_matting_options(group: argparse._ActionsContainer) -> None:
 
 
 def read_matting_options(given: argparse.Namespace) -> MattingOptions:
-    """How people are found; nothing is opened yet."""
+    """Read how people are found; nothing is opened yet."""
     return MattingOptions(given.matte, given.matting, given.matting_model)
 
 
 def read_portrait_options(given: argparse.Namespace) -> PortraitOptions | None:
-    """What `--portrait` and its companions ask for; None without it. Raises `ConfigError` for what means nothing."""
+    """Read `--portrait` and its companions; None without it. Raises `ConfigError` for what means nothing."""
     if given.portrait is None:
         names = ("background", "fg_color", "texture_factor", "matte", "matting_model")
         alone = [name for name in names if getattr(given, name) is not None]

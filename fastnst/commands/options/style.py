@@ -74,7 +74,7 @@ def read_style_request(given: argparse.Namespace) -> StyleRequest:
 
 
 def read_restyle_options(given: argparse.Namespace) -> RestyleOptions:
-    """How pictures look; raises `ConfigError` for numbers out of range."""
+    """Read how pictures look; raises `ConfigError` for numbers out of range."""
     options = RestyleOptions(given.strength, given.preserve_color, given.stroke, given.smooth)
     options.validate()
     return options

@@ -31,7 +31,7 @@ _OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """What concerns clips only; everything is None or False unless it was given.
+    """Options of clips only; everything is None or False unless it was given.
 
     Attributes:
         codec, crf, encoder: see `fastnst.runtime.video.encoders.choose_encoder`.
@@ -94,7 +94,7 @@ def read_clip_options(given: argparse.Namespace) -> ClipOptions:
 
 
 def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
-    """Whether inputs and output make a clip; raises `ConfigError` if options of clips are given for photos.
+    """True if inputs and output make a clip; raises `ConfigError` if options of clips are given for photos.
 
     One animated picture makes an animated picture.
     """
