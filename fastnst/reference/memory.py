@@ -1,4 +1,4 @@
-"""How much memory an optimization will need, and how much there is."""
+"""Memory that an optimization will need, and memory that there is."""
 
 from __future__ import annotations
 
