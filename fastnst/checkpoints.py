@@ -99,7 +99,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadat
 
 
 def unpickled(path: Path) -> Any:
-    """What a .ckpt or .pth holds, tensors and plain values only: nothing in it can run code, nor print."""
+    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch tells of odd pickles, line by line
         return torch.load(path, map_location="cpu", weights_only=True)

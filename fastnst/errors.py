@@ -1,4 +1,4 @@
-"""What a user can get wrong. Each error is one sentence that names the thing, the actual value and the remedy."""
+"""Errors that a user can cause. Each is one sentence that names the thing, the actual value and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to an ONNX graph before it is written: cleaning, naming, describing, checking."""
+"""Steps on an ONNX graph before it is written: cleaning, naming, describing, checking."""
 
 from __future__ import annotations
 

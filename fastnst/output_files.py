@@ -142,7 +142,7 @@ def _acquire(path: Path) -> tuple[int, Path] | None:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Whether the lock was taken; raises BlockingIOError if another has it, False where there are none."""
+    """True if the lock was taken; raises BlockingIOError if another has it, False where there are none."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -196,7 +196,7 @@ def _new_file_beside(path: Path) -> Path:
 
 
 def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:
-    """Whether an error tells of the output, and not of another file that was read while it was written."""
+    """True if an error concerns the output, and not another file that was read while it was written."""
     if partial is None:  # nothing but making the place was tried
         return True
     if error.errno not in _OF_THE_PLACE:

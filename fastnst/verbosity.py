@@ -1,4 +1,4 @@
-"""How much is said: `--quiet` and `--verbose`, the same for every command."""
+"""Amount of output: `--quiet` and `--verbose`, the same for every command."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _state = {"quiet": False, "verbose": False}
 
 
 def is_quiet() -> bool:
-    """Whether progress and remarks are left out; errors and what was asked for are still written."""
+    """True if progress and remarks are left out; errors and what was asked for are still written."""
     return _state["quiet"]
 
 
 def is_verbose() -> bool:
-    """Whether details are logged, and errors come with where they come from."""
+    """True if details are logged, and errors come with where they come from."""
     return _state["verbose"]
 
 
