@@ -51,7 +51,7 @@ class StyleCLI(TrainingCLI):
         super().add_arguments_to_parser(parser)
 
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
-        """Guards come after the previews, which show what they judge, and before the checkpoints."""
+        """Guards come after the previews, which show what they measure, and before the checkpoints."""
         trainer: Any = super().instantiate_trainer(**options)
         trainer.callbacks.sort(key=lambda one: (isinstance(one, Checkpoint), isinstance(one, Guards)))
         return cast(pl.Trainer, trainer)
