@@ -195,8 +195,8 @@ def interleaved(contenders: list[Contender], rounds: int) -> list[list[float]]:
         counts.append(max(1, min(_MOST_A_TURN, round(_TURN / timed(one.run, frames[one.size])))))
         times.append([])
     for _ in range(rounds):
-        for one, count, taken in zip(contenders, counts, times, strict=True):
-            taken += [timed(one.run, frames[one.size]) for _ in range(count)]
+        for one, count, seconds in zip(contenders, counts, times, strict=True):
+            seconds += [timed(one.run, frames[one.size]) for _ in range(count)]
     return times
 
 
@@ -229,13 +229,15 @@ def summarize(
     contenders: list[Contender], times: list[list[float]], judged: dict[Key, dict[str, float]]
 ) -> list[Result]:
     """The figures of each, the first being what the others are compared with."""
-    rates = [one.size[0] * one.size[1] / statistics.median(taken) for one, taken in zip(contenders, times, strict=True)]
+    rates = [
+        one.size[0] * one.size[1] / statistics.median(seconds) for one, seconds in zip(contenders, times, strict=True)
+    ]
     return [
         Result(
-            one.label, one.style, one.runs_on, f"{one.size[1]}x{one.size[0]}", 1e3 * statistics.median(taken),
-            1 / statistics.median(taken), rate / rates[0], len(taken), judged.get((one.label, one.style)),
+            one.label, one.style, one.runs_on, f"{one.size[1]}x{one.size[0]}", 1e3 * statistics.median(seconds),
+            1 / statistics.median(seconds), rate / rates[0], len(seconds), judged.get((one.label, one.style)),
         )
-        for one, taken, rate in zip(contenders, times, rates, strict=True)
+        for one, seconds, rate in zip(contenders, times, rates, strict=True)
     ]  # fmt: skip
 
 

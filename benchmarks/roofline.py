@@ -126,8 +126,8 @@ def time_engines(models: list[StyleModel], frame: np.ndarray, rounds: int) -> li
     runs = [(model.resident(frame), lambda one=model: one(frame)) for model in models]
     times: list[tuple[list[float], list[float]]] = [([], []) for _ in models]
     for turn in range(rounds + 1):
-        for pair, taken in zip(runs, times, strict=True):
-            for run, seconds in zip(pair, taken, strict=True):
+        for pair, durations in zip(runs, times, strict=True):
+            for run, seconds in zip(pair, durations, strict=True):
                 started = time.perf_counter()
                 run()
                 if turn:  # the first warms up

@@ -61,7 +61,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
 
 
 def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise `OutputError` if `path` is no place for a file, one of the inputs, or taken and may not be overwritten."""
+    """Raise `OutputError` if `path` cannot hold a new file: a folder, one of the inputs, or there and not to be replaced."""
     path = Path(path)
     try:
         found = path.stat()
@@ -128,11 +128,11 @@ def _acquire(path: Path) -> tuple[int, Path] | None:
         except OSError:
             return None
         try:
-            taken = _try_lock(descriptor)
+            locked = _try_lock(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise OutputError(f"{path} is being written by another run: wait for it, or name another output.") from None
-        if taken is False:
+        if locked is False:
             os.close(descriptor)
             return None
         with contextlib.suppress(OSError):

@@ -84,9 +84,9 @@ class Style:
         if not self.model.is_file():
             self._run("export", self.network, "-o", self.model)
         if not self.report.is_file():
-            given = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
+            arguments = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
             self._run(
-                "compare", self.model, *given, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
+                "compare", self.model, *arguments, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
             )
         notes = self.recipe.with_suffix(".md")
         strip = ["--photo", self.options.photo or sample_photo(), "--painting", paintings[0]]
@@ -137,11 +137,11 @@ class Style:
 
     def _train(self, paintings: list[str]) -> None:
         runs = self.folder / "runs"
-        given = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
-        given += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
+        arguments = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
+        arguments += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
         latest = newest(runs, "checkpoints/last.ckpt")
         resume = ["--ckpt_path", latest] if latest else []
-        self._run("train", "fit", *given, *shlex.split(self.options.train), *resume)
+        self._run("train", "fit", *arguments, *shlex.split(self.options.train), *resume)
         trained = newest(runs, f"{self.name}.safetensors")
         if trained is None:
             raise RefusedError("its training left no network")

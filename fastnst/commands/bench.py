@@ -82,9 +82,9 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     }
     times = interleaved(models, sizes, options.seconds)
     results = []
-    for (style, provider, size), taken in times.items():
+    for (style, provider, size), durations in times.items():
         first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
-        results.append(summarize(style, size, models[style, provider], taken, sizes[size], first, peak))
+        results.append(summarize(style, size, models[style, provider], durations, sizes[size], first, peak))
     sys.stdout.write(table(results))
     if options.json:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
@@ -172,22 +172,22 @@ def peak_memory() -> float:
 
 
 def summarize(
-    style: str, size: str, model: StyleModel, taken: list[float], pixels: tuple[int, int], first: float, peak: float
+    style: str, size: str, model: StyleModel, durations: list[float], pixels: tuple[int, int], first: float, peak: float
 ) -> Measured:
     """The figures of one style at one size."""
-    median = statistics.median(taken)
+    median = statistics.median(durations)
     return Measured(
         style=style,
         size=size,
         provider=model.provider,
         precision=model.precision,
         median_ms=1e3 * median,
-        p95_ms=1e3 * float(np.percentile(taken, 95)),
+        p95_ms=1e3 * float(np.percentile(durations, 95)),
         fps=1 / median,
         megapixels_per_second=pixels[0] * pixels[1] / median / 1e6,
         first_frame_ms=first,
         peak_memory_mb=peak,
-        repeats=len(taken),
+        repeats=len(durations),
     )
 
 

@@ -84,30 +84,30 @@ class CameraOptions:
     stats: bool = False
 
 
-def read_options(given: argparse.Namespace) -> CameraOptions:
+def read_options(arguments: argparse.Namespace) -> CameraOptions:
     """The parsed options, checked as far as that needs no camera; raises `ConfigError`."""
-    look = read_restyle_options(given)
-    if given.frames is not None and given.frames < 1:
-        raise ConfigError(f"frames must be at least 1, not {given.frames}.")
-    if os.path.isfile(given.folder):
-        raise ConfigError(f"{given.folder} is a file: --folder names a folder.")
+    look = read_restyle_options(arguments)
+    if arguments.frames is not None and arguments.frames < 1:
+        raise ConfigError(f"frames must be at least 1, not {arguments.frames}.")
+    if os.path.isfile(arguments.folder):
+        raise ConfigError(f"{arguments.folder} is a file: --folder names a folder.")
     return CameraOptions(
-        given.camera,
-        read_style_request(given),
-        LiveOptions(check_max_size(given.max_size), given.frames, given.folder, look.stroke, look.smooth),
+        arguments.camera,
+        read_style_request(arguments),
+        LiveOptions(check_max_size(arguments.max_size), arguments.frames, arguments.folder, look.stroke, look.smooth),
         Controls(
             strength=look.strength,
             preserve_color=look.preserve_color,
-            mirror=given.mirror,
-            information=not (given.no_overlay or given.headless),
-            recording=given.record,
+            mirror=arguments.mirror,
+            information=not (arguments.no_overlay or arguments.headless),
+            recording=arguments.record,
         ),
-        read_engine_options(given),
-        read_portrait_options(given),
-        read_matting_options(given),
-        given.headless,
-        given.virtual_camera,
-        given.stats,
+        read_engine_options(arguments),
+        read_portrait_options(arguments),
+        read_matting_options(arguments),
+        arguments.headless,
+        arguments.virtual_camera,
+        arguments.stats,
     )
 
 

@@ -98,7 +98,7 @@ class Checkup:
     cores: int
     gpus: list[str]
     engines: list[EngineCheck]
-    taken: str
+    default_engine: str
     extras: list[Extra]
     styles: int
     recipes: int
@@ -120,9 +120,11 @@ def main(argv: list[str], prog: str = "fastnst doctor") -> int:
 def check_up() -> Checkup:
     """Look at everything, and try every engine on a picture."""
     styles = available_styles()
-    engines, taken = check_engines(next(iter(styles.values()), None))
+    engines, default_engine = check_engines(next(iter(styles.values()), None))
     problems = (
-        [] if taken else [f"nothing can be restyled: {engines[0].reason if engines else 'no style is installed'}"]
+        []
+        if default_engine
+        else [f"nothing can be restyled: {engines[0].reason if engines else 'no style is installed'}"]
     )
     problems += [f"the folder {path} cannot be written to" for path in (cache_path(),) if not _is_writable(path)]
     config = config_file()
@@ -134,7 +136,7 @@ def check_up() -> Checkup:
         cores=usable_cores(),
         gpus=nvidia_gpus(),
         engines=engines,
-        taken=taken,
+        default_engine=default_engine,
         extras=[_extra(name, *of) for name, of in _EXTRAS.items()],
         styles=len(styles),
         recipes=len(available_recipes()),
@@ -161,10 +163,10 @@ def check_engines(style: Path | None) -> tuple[list[EngineCheck], str]:
             exact = made if name == "cpu" else exact
             checks.append(check)
     try:
-        taken = StyleModel(style).provider
+        default_engine = StyleModel(style).provider
     except FastNSTError:
-        taken = ""
-    return checks, taken
+        default_engine = ""
+    return checks, default_engine
 
 
 def _check_engine(
@@ -213,7 +215,7 @@ def report(found: Checkup) -> str:
         f"Engines (one picture of {_SIZE[0]}×{_SIZE[1]}; picture checked against the plain CPU's)",
     ]
     for engine in found.engines:
-        mark = "→" if engine.name == found.taken else " "
+        mark = "→" if engine.name == found.default_engine else " "
         told = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
         if engine.psnr is not None and not engine.reason:
             told += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"

@@ -48,17 +48,17 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(argv: list[str], prog: str = "fastnst export") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
-    given = build_parser(prog).parse_args(argv)
-    size = parse_size(given.size, {}) if given.size else None
+    arguments = build_parser(prog).parse_args(argv)
+    size = parse_size(arguments.size, {}) if arguments.size else None
     made = export(
-        given.checkpoint,
-        given.output,
-        given.precision,
-        given.name,
+        arguments.checkpoint,
+        arguments.output,
+        arguments.precision,
+        arguments.name,
         size=size,
-        weights_licence=given.weights_licence,
-        report=given.report,
-        overwrite=given.overwrite,
+        weights_licence=arguments.weights_licence,
+        report=arguments.report,
+        overwrite=arguments.overwrite,
     )
     shape = f", {size[1]}×{size[0]} only" if size else ""
     agreed = (

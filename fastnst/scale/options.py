@@ -106,7 +106,7 @@ class Summary:
 
 def as_inputs(inputs: str | Path | Sequence[str | Path]) -> list[str]:
     """One or several inputs as a list of texts; raises `ConfigError` for none."""
-    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    if not given:
+    names = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if not names:
         raise ConfigError("no input was given: name a folder, an address, a .parquet, a .tar or a list file (.txt).")
-    return [str(one) for one in given]
+    return [str(one) for one in names]

@@ -59,11 +59,11 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.removeprefix("fastnst ")
         if command in COMMANDS:
             repeated = self._set_user_defaults(user_defaults(command, list(COMMANDS)))
-        given = super().parse_args(args, namespace)
+        arguments = super().parse_args(args, namespace)
         for name, value in repeated.items():
-            if getattr(given, name) is None:
-                setattr(given, name, value)
-        return given
+            if getattr(arguments, name) is None:
+                setattr(arguments, name, value)
+        return arguments
 
     def _set_user_defaults(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """Take these defaults; those of options that may be repeated come back, as argparse would add to them."""

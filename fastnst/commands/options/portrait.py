@@ -105,20 +105,22 @@ def add_matting_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--matting-model", type=Path, metavar="FILE", help="take this matting model (.onnx)")
 
 
-def read_matting_options(given: argparse.Namespace) -> MattingOptions:
+def read_matting_options(arguments: argparse.Namespace) -> MattingOptions:
     """Read how people are found; nothing is opened yet."""
-    return MattingOptions(given.matte, given.matting, given.matting_model)
+    return MattingOptions(arguments.matte, arguments.matting, arguments.matting_model)
 
 
-def read_portrait_options(given: argparse.Namespace) -> PortraitOptions | None:
+def read_portrait_options(arguments: argparse.Namespace) -> PortraitOptions | None:
     """Read `--portrait` and its companions; None without it. Raises `ConfigError` for what means nothing."""
-    if given.portrait is None:
+    if arguments.portrait is None:
         names = ("background", "fg_color", "texture_factor", "matte", "matting_model")
-        alone = [name for name in names if getattr(given, name) is not None]
+        alone = [name for name in names if getattr(arguments, name) is not None]
         if alone:
             raise ConfigError(f"--{alone[0].replace('_', '-')} needs --portrait MODE: one of {', '.join(MODES)}.")
         return None
-    options = PortraitOptions(given.portrait, given.background, given.fg_color, given.fg_factor, given.texture_factor)
+    options = PortraitOptions(
+        arguments.portrait, arguments.background, arguments.fg_color, arguments.fg_factor, arguments.texture_factor
+    )
     options.validate()
     return options
 
