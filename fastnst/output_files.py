@@ -61,7 +61,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
 
 
 def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise `OutputError` if `path` cannot hold a new file: a folder, one of the inputs, or there and not to be replaced."""
+    """Raise `OutputError` if `path` cannot take a new file: a folder, one of the inputs, or there and to be kept."""
     path = Path(path)
     try:
         found = path.stat()
