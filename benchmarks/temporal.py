@@ -11,7 +11,7 @@ restyled frame moved along the flow, where the flow is valid:
 - `sequence`: a folder with frames and the precomputed flow of artistic-videos (`frame_01.ppm`,
   `deepflow/backward_2_1.flo`, `deepflow/reliable_2_1.pgm`: the flow from frame 2 to frame 1 and where to trust it).
 
-With a painting, the objective of both on the photos tells what steadiness costs. Prints a JSON.
+With a painting, the objective of both on the photos shows what steadiness costs. Prints a JSON.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
         raise _unwritable(path, error) from error
     finally:
         if partial is not None:
-            with contextlib.suppress(OSError):  # the failure that brought us here is the one to tell
+            with contextlib.suppress(OSError):  # the failure that brought us here is the one to report
                 partial.unlink(missing_ok=True)
 
 

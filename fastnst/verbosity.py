@@ -37,7 +37,7 @@ def verbosity(*, quiet: bool, verbose: bool, results: bool) -> Iterator[None]:
     Args:
         quiet: no progress and no remarks.
         verbose: details, in the log.
-        results: keep standard output even if quiet: what a command was asked to tell, not that it is done.
+        results: keep standard output even if quiet: what a command was asked to report, not that it is done.
     """
     logger = logging.getLogger("fastnst")
     before, level = dict(_state), logger.level

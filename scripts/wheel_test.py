@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def light(wheel: Path, folder: Path) -> None:
-    """Restyle, list, and be told what training needs, in a fresh environment."""
+    """Restyle, list, and be shown what training needs, in a fresh environment."""
     venv.create(folder / "env", with_pip=True)
     bin_folder = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     python, fastnst = bin_folder / "python", bin_folder / "fastnst"

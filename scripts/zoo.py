@@ -24,7 +24,7 @@ import yaml
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
 from fastnst.runtime import StyleModel, resolve_style
@@ -160,7 +160,7 @@ class Style:
     def _figures(self) -> dict[str, str]:
         report = json.loads(self.report.read_text())
         measures, photo = report["measures"]["network"], report["measures"]["photo"]
-        equivalents = {f"N_eq from {start}": shown for start, shown in told_equivalents(report).items()}
+        equivalents = {f"N_eq from {start}": shown for start, shown in equivalents_in_words(report).items()}
         return equivalents | {
             "time ratio": f"{report['time_ratio']:.0f}",
             "grid": f"{measures['grid'] / photo['grid']:.2f}",
@@ -231,7 +231,7 @@ def run_command(arguments: list[str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue  # it was told too, and ends when it has kept what it has
+            continue  # it got the signal too, and ends when it has kept what it has
 
 
 def table(made: list[Made]) -> str:

@@ -100,7 +100,7 @@ def interleaved(
     jobs = [(*key, name) for name in sizes for key in models]
     times: dict[tuple[str, str, str], list[float]] = {}
     counts = {}
-    for style, provider, name in jobs:  # the warm-up, which also tells how many repeats fit
+    for style, provider, name in jobs:  # the warm-up, which also shows how many repeats fit
         run = models[style, provider]
         run(pictures[name])
         started = time.perf_counter()
@@ -158,7 +158,7 @@ def first_frame() -> None:
 
 
 def peak_memory() -> float:
-    """The most memory that this process had, in MB; NaN where the system does not tell."""
+    """The most memory that this process had, in MB; NaN where the system does not report it."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux, where a child's ru_maxrss would begin with its parent's
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

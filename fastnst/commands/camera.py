@@ -53,7 +53,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=Path(), help="for snapshots and recordings (default: here)")
     parser.add_argument("--headless", action="store_true", help="no window")
     parser.add_argument("--frames", type=int, metavar="N", help="end after N pictures")
-    parser.add_argument("--stats", action="store_true", help="tell fps, latency and drops every 10 s and at the end")
+    parser.add_argument("--stats", action="store_true", help="report fps, latency and drops every 10 s and at the end")
     add_engine_options(parser)
     add_portrait_options(parser)
     return parser
@@ -69,7 +69,7 @@ class CameraOptions:
         controls: what the keys change, as it is at first.
         headless: show no window.
         virtual: send the picture to other programs.
-        stats: tell rates and latencies.
+        stats: report rates and latencies.
     """
 
     camera: str | None

@@ -17,7 +17,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.input_files import read_text
 from fastnst.metrics.comparison_report import ComparisonReport, read_report
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
@@ -192,7 +192,7 @@ def _measured(report: ComparisonReport) -> dict[str, str]:
     counted = f"({report['photos']} held-out photos, {max(report['pixels'][0])} px)"
     rows = {
         f"N_eq from {start}": f"{shown} iterations of L-BFGS reach the same objective {counted}"
-        for start, shown in told_equivalents(report).items()
+        for start, shown in equivalents_in_words(report).items()
     }
     rows |= {
         "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",

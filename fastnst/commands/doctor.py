@@ -37,7 +37,7 @@ from fastnst.user_config import config_file
 _SIZE = (640, 360)  # pixels that engines are timed at
 _REPEATS = 5
 _EQUAL = 100.0  # dB: pictures that differ in nothing
-# What each extra brings, by the package that tells whether it is there.
+# What each extra brings, by the package whose presence shows it.
 _EXTRAS = {
     "heic": (("pillow-heif",), "photos of phones (HEIC)"),
     "video": (("av",), "videos and GIFs"),
@@ -89,7 +89,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Checkup:
-    """All that the command tells."""
+    """Everything that the command reports."""
 
     fastnst: str
     python: str
@@ -193,7 +193,7 @@ def _check_engine(
 
 
 def nvidia_gpus() -> list[str]:
-    """Names and memory of the NVIDIA GPUs, as the driver's own tool tells them."""
+    """Names and memory of the NVIDIA GPUs, as the driver's own tool reports them."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -210,20 +210,20 @@ def report(found: Checkup) -> str:
     lines = [
         f"fastnst {found.fastnst}   Python {found.python}",
         f"{found.system}   {found.cpu}, {found.cores} core{'s' if found.cores > 1 else ''}",
-        f"GPUs: {'; '.join(found.gpus) or 'no NVIDIA GPU that its driver tells of'}",
+        f"GPUs: {'; '.join(found.gpus) or 'no NVIDIA GPU that its driver reports'}",
         "",
         f"Engines (one picture of {_SIZE[0]}×{_SIZE[1]}; picture checked against the plain CPU's)",
     ]
     for engine in found.engines:
         mark = "→" if engine.name == found.default_engine else " "
-        told = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
+        text = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
         if engine.psnr is not None and not engine.reason:
-            told += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"
-        lines.append(f" {mark} {engine.name:9} {engine.version or '-':10} {told}")
+            text += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"
+        lines.append(f" {mark} {engine.name:9} {engine.version or '-':10} {text}")
     lines += ["", "Extras"]
     for extra in found.extras:
-        told = extra.brings if extra.version else f"{extra.brings}: {extra.install}"
-        lines.append(f"   {extra.name:10} {extra.version or '-':10} {told}")
+        text = extra.brings if extra.version else f"{extra.brings}: {extra.install}"
+        lines.append(f"   {extra.name:10} {extra.version or '-':10} {text}")
     lines += ["", f"{found.styles} styles, {found.recipes} recipes"]
     lines += [f"{name}: {place}" for name, place in found.folders.items()]
     lines += ["", *(f"Problem: {problem}." for problem in found.problems)] if found.problems else ["", "All is well."]

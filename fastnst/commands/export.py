@@ -40,7 +40,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         "--report",
         type=Path,
         metavar="JSON",
-        help="the report.json of fastnst compare, whose N_eq from noise the file will tell",
+        help="the report.json of fastnst compare, whose N_eq from noise the file will hold",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser
@@ -112,7 +112,7 @@ def export(
         name: of the style or model; None takes the trained one.
         size: height and width, for a style that takes pictures of this size alone.
         weights_licence: of the trained weights; None keeps what is said of them.
-        report: the report.json of `fastnst compare`, whose N_eq from noise a style's file will tell.
+        report: the report.json of `fastnst compare`, whose N_eq from noise a style's file will hold.
     """
     check_output(output, overwrite=overwrite)
     if not _is_matting(checkpoint):

@@ -27,7 +27,7 @@ from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
 from fastnst.reference.inputs import named_colour, open_mask, open_tensor
-from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
+from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import Variant, read_variants
 from fastnst.runtime.imaging.color import transfer_luminance
 
@@ -107,7 +107,7 @@ def main(argv: list[str], prog: str = "fastnst optimize") -> int:
             break
         entries.append(entry)
         last = entry.run.history[-1]
-        sys.stdout.write(f"{output}: {last.number} steps in {last.seconds:.1f} s, {told_terms(last)}\n")
+        sys.stdout.write(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
         if entry.run.interrupted:
             break
     if not entries:
@@ -168,7 +168,7 @@ def _run(variant: Variant, request: Request, output: Path) -> Entry:
     with film or contextlib.nullcontext(), progress(variant.label or "optimizing", total) as bar:
 
         def watch(step: Step, image: Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
             _keep_step(step, image, request, film, output)
 
         watcher: Watcher = watch

@@ -21,7 +21,7 @@ from fastnst.output_files import FullDiskError, check_output
 from fastnst.printable import printable
 from fastnst.progress import track
 
-_MOST_SHOWN = 40  # failures that are told each
+_MOST_SHOWN = 40  # failures that are reported one by one
 
 log = logging.getLogger(__name__)
 Variant = TypeVar("Variant")

@@ -47,5 +47,5 @@ def _style_content(style: StyleChoice) -> str:
 
 
 def _content(file: Path) -> str:
-    """A file's name and what tells its content from others'."""
+    """A file's name and a digest of its content."""
     return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"

@@ -42,7 +42,7 @@ def main(argv: list[str], prog: str = "fastnst triton") -> int:
     files = [resolve_style(style) for style in arguments.styles]
     styles = {file.stem: file for file in files}
     if len(styles) < len(files):
-        raise ConfigError("two of the styles have one name: a server's models are told apart by it.")
+        raise ConfigError("two of the styles have one name: a server's models are distinguished by it.")
     made = write_repository(styles, arguments.output, options, overwrite=arguments.overwrite)
     count = "1 model" if len(made) == 1 else f"{len(made)} models"
     sys.stdout.write(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")

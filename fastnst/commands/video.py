@@ -59,7 +59,7 @@ class Conversion:
 
     Attributes:
         source, work, target: what `fastnst.runtime.video.convert.convert_clip` takes.
-        portrait: what tells people from the background, if anything does.
+        portrait: what separates people from the background, if anything does.
         engine: what computes, to be shown.
     """
 

@@ -22,7 +22,7 @@ _DESCRIPTIVE = frozenset(
 _OF_THE_OLD_FILE = frozenset(
     {Base.ColorSpace, Base.ExifImageWidth, Base.ExifImageHeight, Base.ExifInteroperabilityOffset}
 )
-# Descriptions that tell programs how the old file's pixels lie: tifffile, ImageJ, OME.
+# Descriptions by which programs know how the old file's pixels lie: tifffile, ImageJ, OME.
 _OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
 _MOST_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
-_MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is no description
+_MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is not a description
 _MOST_SEGMENT = 65_000  # bytes that a segment of a JPEG holds, about
 _XMP_CHUNK = "XML:com.adobe.xmp"
 _IPTC_TAG, _XMP_TAG, _PHOTOSHOP_TAG = 33723, 700, 34377

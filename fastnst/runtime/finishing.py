@@ -87,6 +87,6 @@ class Finisher:
         return picture if self.portrait is None else self.portrait(photo, picture, matte)
 
     def reset(self) -> None:
-        """Forget the last picture: the next one is no continuation of it."""
+        """Forget the last picture: the next one does not continue it."""
         if self._smoother is not None:
             self._smoother = Smoother()

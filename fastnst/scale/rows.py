@@ -151,7 +151,7 @@ def _record(
     if not isinstance(value, bytes) or not value:
         return Unreadable(where, "this row holds no picture.")
     base = posixpath.basename(str(own).replace("\\", "/")) if own else ""
-    # The row's number keeps names apart, and tells where a result came from.
+    # The row's number keeps names apart, and shows where a result came from.
     return Row(where, f"{stem}/{number:08d}" + (f"_{base}" if base else _suffix(value)), value)
 
 

@@ -271,7 +271,7 @@ def _quiet() -> None:
         ".*smaller than the logging interval",
         "LightningCLI's args parameter",  # it is ours to pass
         ".*LeafSpec.*",  # between Lightning and torch
-        ".*in eval mode at the start of training",  # the judge, on purpose
+        ".*in eval mode at the start of training",  # the perceptual network, on purpose
         ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
         ".*does not have many workers",
         ".*`IterableDataset` has `__len__`",

@@ -107,7 +107,7 @@ class Guards(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Go back at once if the loss or the network are no longer numbers."""
+        """Roll back at once if the loss or the network are no longer numbers."""
         module = cast(StyleTraining, pl_module)
         if isinstance(outputs, dict):
             outputs = outputs["loss"]
@@ -133,7 +133,7 @@ class Guards(pl.Callback):
         step = self._measured_step = trainer.global_step
         excesses = metrics.excesses(self.limits)
         if not metrics.finite:
-            self._roll_back(trainer, module, "the previews hold values that are no numbers")
+            self._roll_back(trainer, module, "the previews hold values that are not numbers")
             return
         if metrics.objective > self.limits.explosion * best:
             self._roll_back(trainer, module, f"the objective {metrics.objective:.3g} is far above its best, {best:.3g}")

@@ -50,7 +50,7 @@ class PreviewMetrics:
     """Measures of the previews, relative to the photos and paintings as `Limits` says.
 
     Attributes:
-        grid, border: multiples, 1 is no artifact at all.
+        grid, border: multiples, 1 is without artifacts.
         blobs: a share, 0 to 1.
         objective: its total on the previews, a mean.
         finite: whether all pixels and the objective are numbers; if not, the rest means nothing.

@@ -82,7 +82,7 @@ def check_at_least(values: dict[str, float], least: float, *, above: bool = Fals
 
 
 def check_shares(values: dict[str, float]) -> None:
-    """Raise `ConfigError` for the first of these options that is no share."""
+    """Raise `ConfigError` for the first of these options that is not a share."""
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} must be between 0 and 1, not {value}.")

@@ -201,5 +201,5 @@ def _fastnst(*arguments: str) -> None:
     """Run a command in a process of its own: ComfyUI computes without gradients, which a training needs."""
     done = subprocess.run([sys.executable, "-m", "fastnst", *arguments], stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason was told"]
+        lines = done.stderr.strip().splitlines() or ["no reason was given"]
         raise RuntimeError(lines[-1])

@@ -180,7 +180,7 @@ def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
     assert metadata.steps == (2 if often else 0)
 
 
-def test_limits_are_told_in_words() -> None:
+def test_limits_are_reported_in_words() -> None:
     limits = Limits()
     assert GOOD.excesses(limits) == []
     assert PreviewMetrics(grid=9.0, border=4.0, blobs=0.0, objective=1.0).excesses(limits) == [

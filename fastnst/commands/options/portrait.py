@@ -78,7 +78,7 @@ class MattingOptions:
 def add_portrait_options(parser: argparse.ArgumentParser) -> None:
     """Declare them in a group of their own."""
     group = parser.add_argument_group("portraits")
-    group.add_argument("--portrait", metavar="MODE", help=f"tell people from the background: {', '.join(MODES)}")
+    group.add_argument("--portrait", metavar="MODE", help=f"separate people from the background: {', '.join(MODES)}")
     add_background_options(group)
     group.add_argument("--fg-color", metavar="#RRGGBB", help="tint people with this colour")
     group.add_argument("--fg-factor", type=float, default=0.2, help="how much of that tint, 0 to 1 (default: 0.2)")
@@ -136,7 +136,7 @@ def open_portrait(
 ) -> Portrait | None:
     """The compositor that was asked for, its models open; None without options. `video`: for clips and the camera.
 
-    `look` tells a style of the background how pictures look. Raises `FastNSTError` for what does not go together.
+    `look` gives the restyling for a style of the background. Raises `FastNSTError` for what does not go together.
     """
     if options is None:
         return None

@@ -21,7 +21,7 @@ class Controls:
     Attributes:
         style: the number of the style in use, of `styles`.
         view: one of `VIEWS`.
-        portrait: whether people are told from the background; means nothing without portrait options.
+        portrait: whether people are separated from the background; means nothing without portrait options.
         snapshot: asked for by the last key.
         recording, quit: whether the picture is recorded, whether to end.
     """

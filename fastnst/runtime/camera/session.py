@@ -186,7 +186,7 @@ class Live:
         before = self.controls
         self.controls = before.press(key) if key else replace(before, snapshot=False)
         if self.controls.style != before.style or self.controls.mirror != before.mirror:
-            self._finisher.reset()  # the last picture is no measure for the next
+            self._finisher.reset()  # the last picture is not a measure for the next
         if self._people and _other_view(before, self.controls):
             self._people.portrait.reset()
         if self.controls.snapshot and picture is not None:

@@ -76,7 +76,7 @@ class Stats:
 
 
 def resident_mebibytes() -> float | None:
-    """Memory that this process holds, where the system tells (Linux)."""
+    """Memory that this process holds, where the system reports it (Linux)."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

@@ -14,7 +14,7 @@ _TEXT_LENGTH = 96
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor's name as far as the system tells it, without trademarks."""
+    """The processor's name as far as the system reports it, without trademarks."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

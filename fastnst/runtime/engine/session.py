@@ -65,7 +65,7 @@ class UnavailableError(Exception):
     """A provider does not start here; the text says why."""
 
 
-class EngineFailure(RuntimeError):  # noqa: N818 - told to users as ModelError or ImageError
+class EngineFailure(RuntimeError):  # noqa: N818 - reported to users as ModelError or ImageError
     """An engine failed while it ran."""
 
 
@@ -117,7 +117,7 @@ def engine_calls() -> Iterator[None]:
 
 
 @contextmanager
-def told_to_users(path: Path) -> Iterator[None]:
+def as_user_errors(path: Path) -> Iterator[None]:
     """Turn an engine's failures while it runs a model into `ModelMemoryError` and `ModelError`."""
     try:
         with engine_calls():
@@ -159,7 +159,7 @@ def open_session(
     """A session on the first of `providers`, the others and the CPU taking what it cannot do.
 
     onnxruntime's way of going on with the CPU, by itself and with a page of text, when a GPU fails is off: then the
-    CPU's results would be judged as the GPU's. Raises `UnavailableError`.
+    CPU's results would be taken for the GPU's. Raises `UnavailableError`.
     """
     wanted = [(ORT_NAMES[kind], options) for kind, options in providers]
     options = session_options(ort, threads)

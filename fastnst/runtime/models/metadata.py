@@ -201,7 +201,7 @@ def _fields_in(kind: type[StyleMetadata] | type[MattingMetadata], properties: Ma
 def _described(kind: type[Metadata], values: object) -> Metadata:
     """The metadata with these values. Raises `ModelError` with the reason, to be put after "is not a … model:"."""
     if not isinstance(values, Mapping):
-        raise ModelError("its description is damaged (it is no object)")
+        raise ModelError("its description is damaged (it is not an object)")
     try:
         fields = fields_of(kind, values)
     except DescriptionError as error:

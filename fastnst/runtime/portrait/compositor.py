@@ -90,7 +90,7 @@ class Portrait:
         options: how.
         matting: finds people; None if a matte is always given.
         restyle: makes the other style of `style:NAME` from a photo; needed for that only.
-        video: frames follow each other: mattes are smoothed over time, and a frame without a person is no error.
+        video: frames follow each other: mattes are smoothed over time, and a frame without a person is not an error.
 
     For photos one object may serve several threads; with `video` it remembers, so one belongs to one clip.
 

@@ -173,7 +173,7 @@ def paper_size(height: int, width: int, reference: int = _PAPER_SIZE) -> tuple[i
 def settled(alpha: FloatPlane) -> FloatPlane:
     """A matte stretched a little beyond 0 and 1, so that what is nearly there is there; no step arises.
 
-    Else two fifths of a picture can be "outline" whose colours must be told apart, with shades that nobody sees.
+    Else two fifths of a picture can be "outline" whose colours must be separated, with shades that nobody sees.
     """
     stretched: FloatPlane = ((alpha - _CERTAIN_MARGIN) / (1 - 2 * _CERTAIN_MARGIN)).clip(0, 1)
     return stretched

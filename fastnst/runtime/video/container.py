@@ -1,4 +1,4 @@
-"""Containers of clips: opened, their streams and packets; what is wrong with one is told in one sentence."""
+"""Containers of clips: opened, their streams and packets; what is wrong with one is reported in one sentence."""
 
 from __future__ import annotations
 

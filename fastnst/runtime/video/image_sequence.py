@@ -1,4 +1,4 @@
-"""Folders of frames, in and out. Each frame says what it was made with, so that `--resume` can tell its own."""
+"""Folders of frames, in and out. Each frame says what it was made with, so that `--resume` knows its own."""
 
 from __future__ import annotations
 

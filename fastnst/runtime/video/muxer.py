@@ -94,7 +94,7 @@ def _assemble(parts: list[tuple[Path, Fraction]], output: Path, others: Companio
 
 
 def _check_whole(output: Path, pictures: int) -> None:
-    """Raise `OutputError` unless all pictures can be read back: a disk that is full may tell nobody."""
+    """Raise `OutputError` unless all pictures can be read back: a disk that is full may report nothing."""
     with open_input(output) as container:
         found = sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
     if found != pictures:

@@ -31,7 +31,7 @@ class FrameStylist:
         stylizer: an open style.
         options: how pictures shall look; with `smooth` frames must come in order.
         batch: frames for one call of the engine; None chooses by the provider.
-        portrait: made for video, tells people from the background; None restyles the whole picture.
+        portrait: made for video, separates people from the background; None restyles the whole picture.
     """
 
     def __init__(

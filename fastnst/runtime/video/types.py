@@ -104,7 +104,7 @@ class Source(Protocol):
     def frames(self, after: int | None = None, warm_up: int = 0) -> Iterator[Frame]:
         """The frames in order of their times; only those later than `after` ticks, if given.
 
-        `warm_up` asks for about so many of the frames before, too, as far as there are any; their times tell them.
+        `warm_up` asks for about so many of the frames before, too, as far as there are any; their times identify them.
         """
 
 
