@@ -48,7 +48,7 @@ class Peer:
 
 
 class NotLoadableError(Exception):
-    """Why a file is not measured; the text is for the report."""
+    """Reason for which a file is not measured; the text is for the report."""
 
 
 def find_peers(folder: Path, threads: int) -> tuple[list[Peer], dict[str, str]]:

@@ -9,7 +9,7 @@ pytorch/examples network in eager float32 torch, (b) the same network in stock o
 --peers DIR. Every one has the same number of threads. A model of one fixed size runs at that; `ratio` compares pixels a
 second with (a).
 
-With --photos and --paintings the objective of the restyled photos is measured by one perceptual network. It says nothing
+With --photos and --paintings one perceptual network measures the objective of the restyled photos. It says nothing
 across paintings, so it is given where the model's own painting is, as NAME=FILE by the model's name. (a) has random
 weights, unless --johnson gives a trained `johnson` (.safetensors or .onnx); then --paintings takes `johnson=FILE` too.
 

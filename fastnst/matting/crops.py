@@ -1,4 +1,4 @@
-"""Which part of a portrait is shown: squares around the figure, the upper body, the head."""
+"""Crops of portraits: squares around the figure, the upper body, the head."""
 
 from __future__ import annotations
 

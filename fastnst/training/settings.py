@@ -14,7 +14,7 @@ from fastnst.perceptual import PerceptualConfig, build_perceptual
 
 @dataclass
 class NetworkConfig:
-    """Which style network learns.
+    """The choice of a style network.
 
     Attributes:
         name: of `networks.NETWORKS`, such as `swift` or `swift-s`.

@@ -1,4 +1,4 @@
-"""What the machine can do, told on one screen."""
+"""Report on one screen of what the machine can do."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def outcome(call: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
-    """What a call gives, or None and the sentence of its `ModelError`."""
+    """The result of a call, or None and the sentence of its `ModelError`."""
     try:
         return call(*arguments), ""
     except ModelError as error:

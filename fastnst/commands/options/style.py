@@ -16,7 +16,7 @@ _ALL = "all"
 
 @dataclass(frozen=True)
 class StyleRequest:
-    """Which styles are asked for: names, files and mixes as `--style` had them, or one movement."""
+    """The styles that are asked for: names, files and mixes as `--style` had them, or one movement."""
 
     names: tuple[str, ...] = ()
     movement: str | None = None
@@ -69,7 +69,7 @@ def add_smooth_option(parser: argparse._ActionsContainer) -> None:
 
 
 def read_style_request(arguments: argparse.Namespace) -> StyleRequest:
-    """Which styles; nothing is opened yet."""
+    """Read the styles; nothing is opened yet."""
     return StyleRequest(tuple(name for names in arguments.style or () for name in names), arguments.movement)
 
 

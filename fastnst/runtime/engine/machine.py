@@ -1,4 +1,4 @@
-"""Which processor and graphics card this is: what a verdict on precision, or a training's description, is true of."""
+"""Names of processor and graphics card, for which a verdict on precision or a training's description holds."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _precise_session(
 
 
 def openvino_version() -> str | None:
-    """Which OpenVINO is installed, package and version; None without one."""
+    """The installed OpenVINO, package and version; None without one."""
     found = {package: _version(package) for package in (_PACKAGE, PLUGIN)}
     return next((f"{package}-{version}" for package, version in found.items() if version is not None), None)
 

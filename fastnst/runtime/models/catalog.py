@@ -1,4 +1,4 @@
-"""Which styles there are: names to style model files, and which of them belong to a movement or an artist."""
+"""Catalog of styles: names to style model files, and which of them belong to a movement or an artist."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _pictures(parts: list[tuple[Path, Fraction]], stream: Any) -> Iterator[tuple
 
 
 def _ending(part: Path) -> tuple[int | None, int]:
-    """When the picture that is shown last begins, and how long it is shown; in ticks.
+    """Beginning and duration of the picture that is shown last; in ticks.
 
     MP4 keeps the distances of decoding times; where pictures are encoded ahead these are not how long each is shown.
     """

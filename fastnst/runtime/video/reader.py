@@ -206,7 +206,7 @@ class VideoSource:
                     self._warn(f"{self.name} is interlaced: its pictures were made whole (bwdif).")
 
     def _time_of(self, frame: Any) -> int | None:
-        """When a frame is shown, in ticks of the file; None if the file does not say."""
+        """Time at which a frame is shown, in ticks of the file; None if the file does not say."""
         if self._counted:
             return frame.dts - self._delay if frame.dts is not None else None
         time: int | None = frame.pts if frame.pts is not None else frame.dts

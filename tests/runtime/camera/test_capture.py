@@ -1,4 +1,4 @@
-"""What `--camera` takes: numbers, addresses, devices, and files, which are read as clips are."""
+"""Values of `--camera`: numbers, addresses, devices, and files, which are read as clips are."""
 
 from __future__ import annotations
 

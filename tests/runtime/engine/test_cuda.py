@@ -24,7 +24,7 @@ from tests.conftest import write_model
 
 
 class OrtError(Exception):
-    """What onnxruntime raises."""
+    """An error as onnxruntime raises it."""
 
 
 OrtError.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
