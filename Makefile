@@ -11,7 +11,7 @@ PAINTINGS ?=
 PHOTOS ?=
 STYLES ?=
 HELD_OUT ?=
-JUDGE ?=
+PERCEPTUAL_WEIGHTS ?=
 WORK ?= runs/zoo
 TRAIN ?=
 LEAST ?=
@@ -52,7 +52,7 @@ zoo: .venv/ready
 	.venv/bin/python scripts/zoo.py --work "$(WORK)" --train="$(TRAIN)" \
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
 		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
-		$(if $(JUDGE),--perceptual-weights "$(JUDGE)") $(if $(PHOTO),--photo "$(PHOTO)") \
+		$(if $(PERCEPTUAL_WEIGHTS),--perceptual-weights "$(PERCEPTUAL_WEIGHTS)") $(if $(PHOTO),--photo "$(PHOTO)") \
 		$(if $(LEAST),--least-equivalent $(LEAST)) $(if $(ZOO_SHARD),--shard "$(ZOO_SHARD)")
 
 # OpenVINO, which uses the bf16 units of recent CPUs, has no wheel for some machines: then go on without.

@@ -48,7 +48,7 @@ class Peer:
 
 
 class NotLoadableError(Exception):
-    """Why a file is not measured; the text is for the report."""
+    """Reason for which a file is not measured; the text is for the report."""
 
 
 def find_peers(folder: Path, threads: int) -> tuple[list[Peer], dict[str, str]]:
@@ -153,13 +153,13 @@ def _open_tflite(path: Path, threads: int) -> tuple[Callable[[np.ndarray], np.nd
         raise NotLoadableError("needs pip install ai-edge-litert") from None
     interpreter = Interpreter(str(path), num_threads=threads)
     interpreter.allocate_tensors()
-    taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    _, height, width, _ = taken["shape"].tolist()
+    model_input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    _, height, width, _ = model_input["shape"].tolist()
 
     def run(frame: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(taken["index"], frame[None].astype(np.float32))
+        interpreter.set_tensor(model_input["index"], frame[None].astype(np.float32))
         interpreter.invoke()
-        pixels: np.ndarray = interpreter.get_tensor(given["index"])[0].clip(0, 255).astype(np.uint8)
+        pixels: np.ndarray = interpreter.get_tensor(output["index"])[0].clip(0, 255).astype(np.uint8)
         return pixels
 
     return run, (height, width)

@@ -9,9 +9,9 @@ pytorch/examples network in eager float32 torch, (b) the same network in stock o
 --peers DIR. Every one has the same number of threads. A model of one fixed size runs at that; `ratio` compares pixels a
 second with (a).
 
-With --photos and --paintings the objective of the restyled photos is measured by one judge. It says nothing across
-paintings, so it is given where the model's own painting is, as NAME=FILE by the model's name. (a) has random weights,
-unless --johnson gives a trained `johnson` (.safetensors or .onnx); then --paintings takes `johnson=FILE` too.
+With --photos and --paintings one perceptual network measures the objective of the restyled photos. It says nothing
+across paintings, so it is given where the model's own painting is, as NAME=FILE by the model's name. (a) has random
+weights, unless --johnson gives a trained `johnson` (.safetensors or .onnx); then --paintings takes `johnson=FILE` too.
 
 `overhead` is the time of `Stylizer` above the bare session run of its engine, alternating, as the median over pairs.
 """
@@ -101,7 +101,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--paintings", nargs="+", default=[], metavar="NAME=FILE", help="the model's own painting")
     parser.add_argument("--count", type=int, default=10, help="photos (default: 10)")
     parser.add_argument("--photo-size", type=int, default=256, help="their long side (default: 256)")
-    parser.add_argument("--perceptual", default="vgg19", help="the judge (default: vgg19)")
+    parser.add_argument("--perceptual", default="vgg19", help="the perceptual network (default: vgg19)")
     parser.add_argument("--perceptual-weights", metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -109,7 +109,7 @@ def parse() -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Open, time, judge and report everything."""
+    """Open, time, measure and report everything."""
     size = parse_size(options.size)
     if size[0] % 4 or size[1] % 4:
         raise ConfigError(f"the size must be of multiples of 4, which these networks need, not {options.size}.")
@@ -133,14 +133,14 @@ def measure(options: argparse.Namespace) -> int:
     overheads = {
         name: overhead(stylizer, size, options.threads, options.rounds) for name, stylizer in stylizers.items()
     }
-    judged: dict[Key, dict[str, float]] = {}
+    measured: dict[Key, dict[str, float]] = {}
     if options.photos and paintings:
         weights = next(iter(stylizers.values())).metadata.loss_weights
         # Random weights are not worth judging.
         trained = [one for one in contenders if not one.fixed and (one.style != _JOHNSON or options.johnson)]
         pictures = [((one.label, one.style), one.run) for one in trained]
-        judged = objectives(pictures, weights, paintings, options)
-    results = summarize(contenders, times, judged)
+        measured = objectives(pictures, weights, paintings, options)
+    results = summarize(contenders, times, measured)
     report(results, overheads, left_out, options)
     return 0
 
@@ -153,7 +153,7 @@ def eager_network(trained: Path | None, size: tuple[int, int], threads: int) -> 
         own, metadata = load_network(trained)
         if metadata.network != _JOHNSON or own.options != {"width": 32, "blocks": 5}:
             raise ConfigError(
-                f"{trained} is no johnson of width 32 and 5 blocks, but {metadata.network} {own.options}."
+                f"{trained} is not a johnson of width 32 and 5 blocks, but {metadata.network} {own.options}."
             )
         network = PlainJohnson(head="tanh").take(own).eval()
     run = eager(lambda x: network(x / 255) * 255)
@@ -190,13 +190,13 @@ def interleaved(contenders: list[Contender], rounds: int) -> list[list[float]]:
     """Seconds of each run. All take turns, so that a slow minute of the machine hits all alike."""
     frames = {one.size: test_picture(*one.size)[0] for one in contenders}
     counts, times = [], []
-    for one in contenders:  # the warm-up, which also tells how many runs make a turn
+    for one in contenders:  # the warm-up, which also shows how many runs make a turn
         one.run(frames[one.size])
         counts.append(max(1, min(_MOST_A_TURN, round(_TURN / timed(one.run, frames[one.size])))))
         times.append([])
     for _ in range(rounds):
-        for one, count, taken in zip(contenders, counts, times, strict=True):
-            taken += [timed(one.run, frames[one.size]) for _ in range(count)]
+        for one, count, seconds in zip(contenders, counts, times, strict=True):
+            seconds += [timed(one.run, frames[one.size]) for _ in range(count)]
     return times
 
 
@@ -226,16 +226,18 @@ def overhead(stylizer: Stylizer, size: tuple[int, int], threads: int, rounds: in
 
 
 def summarize(
-    contenders: list[Contender], times: list[list[float]], judged: dict[Key, dict[str, float]]
+    contenders: list[Contender], times: list[list[float]], measured: dict[Key, dict[str, float]]
 ) -> list[Result]:
     """The figures of each, the first being what the others are compared with."""
-    rates = [one.size[0] * one.size[1] / statistics.median(taken) for one, taken in zip(contenders, times, strict=True)]
+    rates = [
+        one.size[0] * one.size[1] / statistics.median(seconds) for one, seconds in zip(contenders, times, strict=True)
+    ]
     return [
         Result(
-            one.label, one.style, one.runs_on, f"{one.size[1]}x{one.size[0]}", 1e3 * statistics.median(taken),
-            1 / statistics.median(taken), rate / rates[0], len(taken), judged.get((one.label, one.style)),
+            one.label, one.style, one.runs_on, f"{one.size[1]}x{one.size[0]}", 1e3 * statistics.median(seconds),
+            1 / statistics.median(seconds), rate / rates[0], len(seconds), measured.get((one.label, one.style)),
         )
-        for one, taken, rate in zip(contenders, times, rates, strict=True)
+        for one, seconds, rate in zip(contenders, times, rates, strict=True)
     ]  # fmt: skip
 
 
@@ -254,7 +256,7 @@ def report(
     figures = {
         "threads": options.threads, "rounds": options.rounds, "versions": versions,
         "results": [asdict(one) for one in results], "stylizer_overhead": overheads, "not_loadable": left_out,
-        "judge": options.perceptual, "photos": options.count, "photo_size": options.photo_size,
+        "perceptual_network": options.perceptual, "photos": options.count, "photo_size": options.photo_size,
     }  # fmt: skip
     with write_atomically(options.json, overwrite=options.overwrite) as partial:
         partial.write_text(json.dumps(figures, indent=2) + "\n")

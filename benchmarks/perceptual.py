@@ -1,4 +1,4 @@
-"""What the bundled perceptual network is worth: pictures optimized with it, measured by its teacher, in one run.
+"""The bundled perceptual network's worth: pictures optimized with it, measured by its teacher, in one run.
 
     python benchmarks/perceptual.py PHOTOS PAINTINGS --perceptual-weights FILE [--count 8] [--size 256] [--steps 100]
 
@@ -81,13 +81,13 @@ def seconds_a_step(objectives: list[Objective], photo: Tensor, repeats: int = 15
     targets = [objective.content_target(photo) for objective in objectives]
     times: list[list[float]] = [[] for _ in objectives]
     for repeat in range(repeats + 2):
-        for objective, target, taken in zip(objectives, targets, times, strict=True):
+        for objective, target, seconds in zip(objectives, targets, times, strict=True):
             seen = photo.clone().requires_grad_()
             started = time.perf_counter()
             objective(seen, target).total.sum().backward()
             if repeat >= 2:
-                taken.append(time.perf_counter() - started)
-    return [statistics.median(taken) for taken in times]
+                seconds.append(time.perf_counter() - started)
+    return [statistics.median(seconds) for seconds in times]
 
 
 def measure_pair(

@@ -1,4 +1,4 @@
-"""What a portrait style keeps of faces, and what it costs elsewhere: two models side by side on held-out portraits.
+"""Measures of a portrait style, on faces and elsewhere: two models side by side on held-out portraits.
 
     python benchmarks/portraits.py PLAIN PORTRAIT --portraits DIR --painting FILE [--perceptual-weights FILE] [-o DIR]
 

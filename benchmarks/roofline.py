@@ -1,4 +1,4 @@
-"""How near styles come to what the machine could do: the roofline (Williams, Waterman and Patterson 2009).
+"""Compares styles with what the machine could do: the roofline (Williams, Waterman and Patterson 2009).
 
     python benchmarks/roofline.py [starry_night] [--size 1080p] [--provider auto cpu] [--json FILE]
 
@@ -44,7 +44,7 @@ _TYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "
 
 @dataclass
 class Work:
-    """What a picture costs: multiply-accumulates, and elements that convolutions read and write."""
+    """The costs of a picture: multiply-accumulates, and elements that convolutions read and write."""
 
     macs: float
     elements: float
@@ -126,8 +126,8 @@ def time_engines(models: list[StyleModel], frame: np.ndarray, rounds: int) -> li
     runs = [(model.resident(frame), lambda one=model: one(frame)) for model in models]
     times: list[tuple[list[float], list[float]]] = [([], []) for _ in models]
     for turn in range(rounds + 1):
-        for pair, taken in zip(runs, times, strict=True):
-            for run, seconds in zip(pair, taken, strict=True):
+        for pair, durations in zip(runs, times, strict=True):
+            for run, seconds in zip(pair, durations, strict=True):
                 started = time.perf_counter()
                 run()
                 if turn:  # the first warms up

@@ -1,4 +1,4 @@
-"""How steady a style is from frame to frame: warping errors of two models side by side, in one run.
+"""Measures how steady styles are from frame to frame: warping errors of two models side by side, in one run.
 
     python benchmarks/temporal.py PLAIN.onnx STEADY.onnx --photos DIR [--sequence DIR]
         [--painting FILE --perceptual-weights FILE]
@@ -11,7 +11,7 @@ restyled frame moved along the flow, where the flow is valid:
 - `sequence`: a folder with frames and the precomputed flow of artistic-videos (`frame_01.ppm`,
   `deepflow/backward_2_1.flo`, `deepflow/reliable_2_1.pgm`: the flow from frame 2 to frame 1 and where to trust it).
 
-With a painting, the objective of both on the photos tells what steadiness costs. Prints a JSON.
+With a painting, the objective of both on the photos shows what steadiness costs. Prints a JSON.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Scene:
         self.noise = random
 
     def source(self, number: int, pixels: Tensor) -> Tensor:
-        """Where frame `number` shows the background from: photo coordinates."""
+        """The photo coordinates from which frame `number` shows the background."""
         centre = torch.tensor([self.width, self.height]) / 2
         scale, angle = self.zoom**number, self.turn * number
         turn = torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=torch.float32)
@@ -86,7 +86,7 @@ class Scene:
         return (photo - centre - torch.tensor(self.pan * number, dtype=torch.float32)) @ turn / scale + centre
 
     def disc(self, number: int, pixels: Tensor) -> Tensor:
-        """Whether frame `number` shows the disc at these pixels."""
+        """True if frame `number` shows the disc at these pixels."""
         centre = torch.tensor([self.width, self.height]) / 2 + torch.tensor(self.disc_pan * number)
         return (pixels - centre).square().sum(-1) < (min(self.height, self.width) / 5) ** 2
 

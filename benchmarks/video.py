@@ -66,7 +66,7 @@ def main() -> int:
             frames = stage()
             rates[name].append(frames / (time.perf_counter() - started))
             work[name].append((time.process_time() - busy) / frames)
-        tell(rates, work, stylizer, source, options)
+        report(rates, work, stylizer, source, options)
     return 0
 
 
@@ -138,7 +138,7 @@ def run_pipeline(source: VideoSource, stylist: FrameStylist, options: argparse.N
     return convert_clip(source, stylist, target).run.items
 
 
-def tell(
+def report(
     rates: dict[str, list[float]],
     work: dict[str, list[float]],
     stylizer: Stylizer,

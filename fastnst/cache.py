@@ -1,4 +1,4 @@
-"""Where downloads, verdicts and engines are kept between runs, what a user has installed, and the user's defaults.
+"""Folders of downloads, verdicts and engines between runs, of what a user has installed, and the user's defaults.
 
 The folders are the platform's own: on Linux below ~/.cache, ~/.local/share and ~/.config (or where the XDG variables
 point), on macOS below ~/Library, on Windows below %LOCALAPPDATA%.
@@ -15,7 +15,7 @@ _NAME = "fastnst"
 
 
 def cache_path() -> Path:
-    """Where downloads and verdicts are kept: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
+    """The folder of downloads and verdicts: $FASTNST_CACHE, else fastnst/ in the user's cache directory."""
     from platformdirs import user_cache_path
 
     own = os.environ.get("FASTNST_CACHE")
@@ -23,7 +23,7 @@ def cache_path() -> Path:
 
 
 def data_path() -> Path:
-    """Where what a user installs is kept: $FASTNST_DATA, else fastnst/ in the user's data directory."""
+    """The folder of what a user installs: $FASTNST_DATA, else fastnst/ in the user's data directory."""
     from platformdirs import user_data_path
 
     own = os.environ.get("FASTNST_DATA")

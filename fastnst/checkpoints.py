@@ -23,7 +23,7 @@ from fastnst.runtime.models.onnx_metadata import read_properties
 CHECKPOINT_KEY = "fastnst"
 _METADATA_KEY = "fastnst"
 _LARGEST_OPTION = 2048  # of a network in a file: channels, blocks
-# What reading a file that is no checkpoint, or a damaged one, ends in.
+# Errors of reading a file that is not a checkpoint, or a damaged one.
 UNREADABLE = (
     OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
     OverflowError, MemoryError, UnpicklingError,
@@ -99,9 +99,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadat
 
 
 def unpickled(path: Path) -> Any:
-    """What a .ckpt or .pth holds, tensors and plain values only: nothing in it can run code, nor print."""
+    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch tells of odd pickles, line by line
+        warnings.simplefilter("ignore")  # torch reports odd pickles, line by line
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from fastnst import __version__
-from fastnst.command_table import COMMANDS, TELLING
+from fastnst.command_table import COMMANDS, REPORTING
 from fastnst.errors import FastNSTError, suggest
 from fastnst.printable import harmless_record, printable
 from fastnst.verbosity import QUIET, VERBOSE, is_verbose, take_verbosity, verbosity
@@ -43,10 +43,10 @@ def run(module: str, argv: list[str], prog: str) -> int:
     """Run the `main` of a command's module; what a user can get wrong becomes one line on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is no reason to fail
+            stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is not a reason to fail
     logging.setLogRecordFactory(harmless_record)
     argv, quiet, verbose = take_verbosity(argv)
-    results = module.rpartition(".")[2] in TELLING or any(one in ("-h", "--help", "--help-all") for one in argv)
+    results = module.rpartition(".")[2] in REPORTING or any(one in ("-h", "--help", "--help-all") for one in argv)
     with verbosity(quiet=quiet, verbose=verbose, results=results):
         return _guarded(module, argv, prog)
 
@@ -86,7 +86,7 @@ def _help() -> str:
         "usage: fastnst COMMAND [options]\n\n"
         "Restyle photos in the manner of a painting, in real time, and train new styles.\n\n"
         + "\n".join(lines)
-        + "\n\nfastnst COMMAND --help tells a command's options; --quiet and --verbose go with each.\n"
+        + "\n\nfastnst COMMAND --help shows a command's options; --quiet and --verbose go with each.\n"
     )
 
 

@@ -8,7 +8,7 @@ COMMANDS = {
     "camera": ("fastnst.commands.camera", "restyle the camera, live"),
     "web": ("fastnst.commands.web", "open a page that restyles photos and the camera in the browser"),
     "styles": ("fastnst.commands.styles", "list the styles that are installed"),
-    "matte": ("fastnst.commands.matte", "tell people from the background: mattes, cut-outs, composites"),
+    "matte": ("fastnst.commands.matte", "separate people from the background: mattes, cut-outs, composites"),
     "train": ("fastnst.commands.train", "train a style from a painting and photos"),
     "train-start": ("fastnst.commands.train_start", "learn the network that every training begins from"),
     "train-matting": ("fastnst.commands.train_matting", "train the network that finds people"),
@@ -29,4 +29,4 @@ COMMANDS = {
     "completion": ("fastnst.commands.completion", "write the script that completes commands, options and styles"),
 }
 # Commands whose standard output is what they are asked for, so that --quiet leaves it.
-TELLING = {"styles", "bench", "doctor", "completion"}
+REPORTING = {"styles", "bench", "doctor", "completion"}

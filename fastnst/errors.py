@@ -1,4 +1,4 @@
-"""What a user can get wrong. Each error is one sentence that names the thing, the actual value and the remedy."""
+"""Errors that a user can cause. Each is one sentence that names the thing, the actual value and the remedy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DownloadError(FastNSTError):
     Args:
         fact: what went wrong.
         remedy: what its user can do; callers who know better take `fact` alone.
-        is_refusal: whether the other side said no, so that trying again or an older copy is no way out.
+        is_refusal: whether the other side said no, so that trying again or an older copy does not help.
     """
 
     def __init__(self, fact: str, remedy: str = "", *, is_refusal: bool = False) -> None:

@@ -36,7 +36,7 @@ _AGREEING_SHARE = 0.999
 
 
 class StyleModelGraph(nn.Module):
-    """What is exported: uint8 RGB `[N, H, W, 3]` → the same, any H and W ≥ 16.
+    """The exported graph: uint8 RGB `[N, H, W, 3]` → the same, any H and W ≥ 16.
 
     Scaling, reflection padding to the network's stride, cropping and rounding are inside. Pixels are turned and rounded
     as floats, by operators that WebGPU has as well.
@@ -100,7 +100,7 @@ def export_style_model(
 
 
 def _documentation(metadata: StyleMetadata, size: tuple[int, int] | None) -> str:
-    """What the file tells whoever opens it in a viewer."""
+    """The description that the file shows whoever opens it in a viewer."""
     shape = f"[1, {size[0]}, {size[1]}, 3]" if size else "[N, H, W, 3], H and W at least 16"
     painting = ", ".join(filter(None, (metadata.title, metadata.artist, metadata.year)))
     return (

@@ -1,4 +1,4 @@
-"""What this machine computes fastest: precision, threads, memory handling."""
+"""The fastest settings of this machine: precision, threads, memory handling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def default_device() -> torch.device:
 
 
 def bf16_is_fast(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions beat float32 on this device: GPUs from Ampere on, CPUs with AMX or AVX-512 BF16."""
+    """True if bfloat16 convolutions beat float32 on this device: GPUs from Ampere on, CPUs with AMX or AVX-512 BF16."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
@@ -32,7 +32,7 @@ def bf16_is_fast(device: torch.device) -> bool:
 
 
 def describe_hardware(device: torch.device, processes: int = 1) -> str:
-    """What a training runs on, for the model file: `GPU, NVIDIA H100` or `CPU, Intel Xeon, 2 threads`.
+    """The device of a training, for the model file: `GPU, NVIDIA H100` or `CPU, Intel Xeon, 2 threads`.
 
     With several processes, their number in front of the name.
     """

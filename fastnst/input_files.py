@@ -111,7 +111,7 @@ def _check_extent(events: Any, label: str, most_values: int) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    """What is wrong and where, of an error that may go on for a page."""
+    """The fault and its place, of an error that may go on for a page."""
     problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
     if problem:
         return f"{problem}, line {mark.line + 1}" if mark is not None else str(problem)

@@ -1,4 +1,4 @@
-"""What is done to an ONNX graph before it is written: cleaning, naming, describing, checking."""
+"""Steps on an ONNX graph before it is written: cleaning, naming, describing, checking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AXIS_KINDS = ("DATA_BATCH", "DATA_FEATURE", "DATA_FEATURE", "DATA_CHANNEL")
 def save_graph(model: Any, properties: Mapping[str, str], path: Path, *, doc: str = "") -> None:
     """Describe, check and write an ONNX model, readable for runtimes as old as its operators allow.
 
-    `properties` are its own metadata; `doc` tells a reader what it is. Both replace what was there.
+    `properties` are its own metadata; `doc` describes it to a reader. Both replace what was there.
     """
     import onnx
 

@@ -56,12 +56,12 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
         raise _unwritable(path, error) from error
     finally:
         if partial is not None:
-            with contextlib.suppress(OSError):  # the failure that brought us here is the one to tell
+            with contextlib.suppress(OSError):  # the failure that brought us here is the one to report
                 partial.unlink(missing_ok=True)
 
 
 def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise `OutputError` if `path` is no place for a file, one of the inputs, or taken and may not be overwritten."""
+    """Raise `OutputError` if `path` cannot take a new file: a folder, one of the inputs, or there and to be kept."""
     path = Path(path)
     try:
         found = path.stat()
@@ -128,11 +128,11 @@ def _acquire(path: Path) -> tuple[int, Path] | None:
         except OSError:
             return None
         try:
-            taken = _try_lock(descriptor)
+            locked = _try_lock(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise OutputError(f"{path} is being written by another run: wait for it, or name another output.") from None
-        if taken is False:
+        if locked is False:
             os.close(descriptor)
             return None
         with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ def _acquire(path: Path) -> tuple[int, Path] | None:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Whether the lock was taken; raises BlockingIOError if another has it, False where there are none."""
+    """True if the lock was taken; raises BlockingIOError if another has it, False where there are none."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -196,7 +196,7 @@ def _new_file_beside(path: Path) -> Path:
 
 
 def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:
-    """Whether an error tells of the output, and not of another file that was read while it was written."""
+    """True if an error concerns the output, and not another file that was read while it was written."""
     if partial is None:  # nothing but making the place was tried
         return True
     if error.errno not in _OF_THE_PLACE:

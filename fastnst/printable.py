@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-LONGEST = 500  # characters of a line that tells something to a user
+LONGEST = 500  # characters of a line for a user
 _JOINERS = "\u200c\u200d"  # zero-width, of emoji and of several scripts; they do nothing by themselves
 
 

@@ -17,7 +17,7 @@ _LINE_SECONDS = 5.0  # between two lines where there is no terminal
 
 
 class Progress(Protocol):
-    """What the code that works tells: how far it is, and a few words."""
+    """The interface by which working code reports: how far it is, and a few words."""
 
     def advance(self, amount: float = 1, text: str = "") -> None:
         """`amount` more is done."""

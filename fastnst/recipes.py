@@ -17,7 +17,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def recipe_folder() -> Path:
-    """Where the recipes that ship lie: in the installed package, or in a checkout beside it."""
+    """Folders of the recipes that ship: in the installed package, or in a checkout beside it."""
     installed = _PACKAGE / "configs"
     return installed if installed.is_dir() else _PACKAGE.parent / "configs"
 

@@ -40,7 +40,7 @@ def user_defaults(command: str, commands: list[str]) -> dict[str, Any]:
         command: such as `stylize`.
         commands: all that there are, to refuse a table of another name.
 
-    Raises `ConfigError` for a file that cannot be read, is not TOML, or has a table that is no command's.
+    Raises `ConfigError` for a file that cannot be read, is not TOML, or has a table that is not a command's.
     """
     path = config_file()
     if path is None or (not path.exists() and "FASTNST_CONFIG" not in os.environ):

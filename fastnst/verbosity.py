@@ -1,4 +1,4 @@
-"""How much is said: `--quiet` and `--verbose`, the same for every command."""
+"""Amount of output: `--quiet` and `--verbose`, the same for every command."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _state = {"quiet": False, "verbose": False}
 
 
 def is_quiet() -> bool:
-    """Whether progress and remarks are left out; errors and what was asked for are still written."""
+    """True if progress and remarks are left out; errors and what was asked for are still written."""
     return _state["quiet"]
 
 
 def is_verbose() -> bool:
-    """Whether details are logged, and errors come with where they come from."""
+    """True if details are logged, and errors come with where they come from."""
     return _state["verbose"]
 
 
@@ -37,7 +37,7 @@ def verbosity(*, quiet: bool, verbose: bool, results: bool) -> Iterator[None]:
     Args:
         quiet: no progress and no remarks.
         verbose: details, in the log.
-        results: keep standard output even if quiet: what a command was asked to tell, not that it is done.
+        results: keep standard output even if quiet: what a command was asked to report, not that it is done.
     """
     logger = logging.getLogger("fastnst")
     before, level = dict(_state), logger.level

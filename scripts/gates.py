@@ -1,4 +1,4 @@
-"""What a style has to reach to ship with `make zoo`."""
+"""Gates that a style has to pass to ship with `make zoo`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 EQUIVALENT_ON_CPU = 50  # iterations of L-BFGS from noise (N_eq); Johnson et al. (2016) report 50 to 100
 EQUIVALENT_ON_GPU = 100
-LARGEST_GRID = 4.0  # times the photos' own; at 3.2 a weave can be seen at 200 %, not at 100 %
+LARGEST_GRID = 4.0  # times the photos' own; at 3.2 a grid can be seen at 200 %, not at 100 %
 LARGEST_BORDER = 1.5  # times the photos' own
 MOST_BLOBS = 0.02  # of the pixels, beyond what the painting has of dark and light areas
 LARGEST_ZOO = 20e6  # bytes, of all style model files together

@@ -59,7 +59,7 @@ def reexport(source: Path, target: Path, licence: str) -> None:
 
 
 def equivalent_on_card(card: Path) -> float | None:
-    """N_eq from noise as a style's card tells it; None where it does not, or only says that it is more."""
+    """N_eq from noise as a style's card has it; None where it does not, or only says that it is more."""
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     found = re.search(r"^\| N_eq from noise \| (\d+) iterations", text, re.MULTILINE)
     return float(found[1]) if found else None
@@ -87,7 +87,7 @@ def pictures(sizes: tuple[tuple[int, int], ...]) -> Iterator[NDArray[np.uint8]]:
 
 
 def is_matting(path: Path) -> bool:
-    """Whether a model file finds people."""
+    """True if a model file finds people."""
     return read_properties(path).get("fastnst.kind") == "matting"
 
 
@@ -109,21 +109,21 @@ def renew(source: Path, target: Path, options: argparse.Namespace) -> str:
         levels = largest_difference(source, fresh)
         if levels > options.levels:
             raise ModelError(f"{source} gives other pictures: {levels:.1f} levels, {options.levels} are allowed.")
-        told = f"{levels:.2f} levels on the CPU"
+        report = f"{levels:.2f} levels on the CPU"
         if openvino_version() is not None and not is_matting(source):
             model = StyleModel(fresh, "openvino")  # which proves that it is within 40 dB of onnxruntime
             model(next(pictures(_SIZES)))
-            told += f", OpenVINO takes it in {model.precision}"
+            report += f", OpenVINO takes it in {model.precision}"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(fresh, target.with_name(f".{target.name}"))
         target.with_name(f".{target.name}").replace(target)
     if not is_matting(target) and StyleModel(target, "cpu").metadata.lbfgs_equivalent is None:
-        told += "; no N_eq on its card"
-    return told
+        report += "; no N_eq on its card"
+    return report
 
 
 def main(argv: list[str]) -> int:
-    """0, or 1 if a file was left as it is; the reason is told."""
+    """0, or 1 if a file was left as it is; the reason is printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=ROOT / "weights", help="the folder (default: weights)")
     parser.add_argument("--out", type=Path, help="write here (default: in place)")
@@ -137,11 +137,11 @@ def main(argv: list[str]) -> int:
             continue
         place = source.relative_to(options.weights)
         try:
-            told = renew(source, (options.out or options.weights) / place, options)
+            report = renew(source, (options.out or options.weights) / place, options)
         except FastNSTError as error:
             failures += 1
-            told = f"left as it is: {error}"
-        sys.stdout.write(f"{place}: {told}\n")
+            report = f"left as it is: {error}"
+        sys.stdout.write(f"{place}: {report}\n")
         sys.stdout.flush()
     return 1 if failures else 0
 

@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def light(wheel: Path, folder: Path) -> None:
-    """Restyle, list, and be told what training needs, in a fresh environment."""
+    """Restyle, list, and be shown what training needs, in a fresh environment."""
     venv.create(folder / "env", with_pip=True)
     bin_folder = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     python, fastnst = bin_folder / "python", bin_folder / "fastnst"
@@ -69,14 +69,25 @@ def training(wheel: Path, folder: Path) -> None:
         "photo.rotate(180).save('painting.jpg')"
     )
     run(folder, sys.executable, "-c", code, environment=environment)
-    given = ["painting.jpg", "--photos", "photos", "--config", "quickstart", "--steps", "2", "--name", "tiny", *_TINY]
-    run(folder, *fastnst, "train", *given, environment=environment)
+    arguments = [
+        "painting.jpg",
+        "--photos",
+        "photos",
+        "--config",
+        "quickstart",
+        "--steps",
+        "2",
+        "--name",
+        "tiny",
+        *_TINY,
+    ]
+    run(folder, *fastnst, "train", *arguments, environment=environment)
     network = "runs/tiny/version_0/tiny.safetensors"
     expect("agree in", run(folder, *fastnst, "export", network, "-o", "tiny.onnx", environment=environment))
     run(folder, *fastnst, "stylize", "photos/0.jpg", "--style", "tiny.onnx", "-o", "out.jpg", environment=environment)
-    given = ["photos/0.jpg", "--style", "painting.jpg", "-o", "slow.jpg", "--config", "reference/gatys_adam"]
-    given += ["--perceptual", "slim", "--steps", "2", "--size", "96"]
-    expect("2 steps", run(folder, *fastnst, "optimize", *given, environment=environment))
+    arguments = ["photos/0.jpg", "--style", "painting.jpg", "-o", "slow.jpg", "--config", "reference/gatys_adam"]
+    arguments += ["--perceptual", "slim", "--steps", "2", "--size", "96"]
+    expect("2 steps", run(folder, *fastnst, "optimize", *arguments, environment=environment))
 
 
 def outside(folder: Path, python: list[Path | str], place: Path, environment: dict[str, str] | None = None) -> None:

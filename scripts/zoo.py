@@ -24,7 +24,7 @@ import yaml
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
 from fastnst.runtime import StyleModel, resolve_style
@@ -84,9 +84,9 @@ class Style:
         if not self.model.is_file():
             self._run("export", self.network, "-o", self.model)
         if not self.report.is_file():
-            given = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
+            arguments = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
             self._run(
-                "compare", self.model, *given, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
+                "compare", self.model, *arguments, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
             )
         notes = self.recipe.with_suffix(".md")
         strip = ["--photo", self.options.photo or sample_photo(), "--painting", paintings[0]]
@@ -113,7 +113,7 @@ class Style:
                 shutil.copyfile(path, partial)
 
     def _check_recipe(self, settings: dict[str, Any]) -> None:
-        """What the folder holds must come from this recipe, these paintings and photos, and this perceptual network."""
+        """Check that the folder holds what this recipe, these paintings, photos and perceptual network made."""
         init = settings.get("init")
         inputs = {
             "recipe": settings,
@@ -137,11 +137,11 @@ class Style:
 
     def _train(self, paintings: list[str]) -> None:
         runs = self.folder / "runs"
-        given = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
-        given += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
+        arguments = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
+        arguments += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
         latest = newest(runs, "checkpoints/last.ckpt")
         resume = ["--ckpt_path", latest] if latest else []
-        self._run("train", "fit", *given, *shlex.split(self.options.train), *resume)
+        self._run("train", "fit", *arguments, *shlex.split(self.options.train), *resume)
         trained = newest(runs, f"{self.name}.safetensors")
         if trained is None:
             raise RefusedError("its training left no network")
@@ -160,7 +160,7 @@ class Style:
     def _figures(self) -> dict[str, str]:
         report = json.loads(self.report.read_text())
         measures, photo = report["measures"]["network"], report["measures"]["photo"]
-        equivalents = {f"N_eq from {start}": shown for start, shown in told_equivalents(report).items()}
+        equivalents = {f"N_eq from {start}": shown for start, shown in equivalents_in_words(report).items()}
         return equivalents | {
             "time ratio": f"{report['time_ratio']:.0f}",
             "grid": f"{measures['grid'] / photo['grid']:.2f}",
@@ -171,7 +171,7 @@ class Style:
 
 
 def generation(name: str, recipes: dict[str, Path]) -> int:
-    """How many of these recipes a style goes back to, one after the other."""
+    """Number of these recipes that a style goes back to, one after the other."""
     ancestors: list[str] = []
     while name in recipes and name not in ancestors:
         ancestors.append(name)
@@ -231,7 +231,7 @@ def run_command(arguments: list[str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue  # it was told too, and ends when it has kept what it has
+            continue  # it got the signal too, and ends when it has kept what it has
 
 
 def table(made: list[Made]) -> str:

@@ -1,4 +1,4 @@
-"""What a model file says of the machine that trained it."""
+"""The machine of a training, as a model file has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the package says of itself, in several places, is one thing."""
+"""Statements of the package on itself, which agree in all places."""
 
 from __future__ import annotations
 

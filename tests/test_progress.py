@@ -72,10 +72,10 @@ def test_a_terminal_has_a_bar_that_leaves_nothing(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress("[bold] is no markup", 4) as shown:
+    with progress("[bold] is not a markup", 4) as shown:
         shown.advance(2, "[red] neither")
         shown.reach(4)
     written = capsys.readouterr().err
-    assert "[bold] is no markup" in written
+    assert "[bold] is not a markup" in written
     assert "4 of 4" in written
     assert written.rstrip().endswith("\x1b[2K")  # the line is cleared

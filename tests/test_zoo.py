@@ -108,7 +108,7 @@ def test_an_interrupted_training_goes_on(
     assert StyleModel(tmp_path / "work" / "a" / "a.onnx", "cpu").metadata.steps == 2
 
 
-def test_what_cannot_be_made_is_told_and_the_rest_goes_on(
+def test_what_cannot_be_made_is_reported_and_the_rest_goes_on(
     zoo: Any, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(zoo, "run_command", lambda arguments: 2)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptimizedPicture:
-    """What `optimize` made.
+    """The result of `optimize`.
 
     Attributes:
         image: mode RGB, the photo reduced to the settings' `size`.

@@ -19,7 +19,7 @@ from fastnst.runtime.stylizer import check_max_size
 
 @dataclass(frozen=True)
 class RestyledVideo:
-    """What `restyle_video` made.
+    """The result of `restyle_video`.
 
     Attributes:
         path: the clip, or the folder of frames.

@@ -12,7 +12,7 @@ from fastnst.recipes import merged, read_recipe
 
 @dataclass(frozen=True)
 class TrainedStyle:
-    """What a training left.
+    """The result of a training.
 
     Attributes:
         network: the trained network (.safetensors), for `export` and for `init` of another training.

@@ -43,26 +43,28 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(argv: list[str], prog: str = "fastnst batch") -> int:
     """Run the command: 0, or 1 if some pictures could not be made; raises `FastNSTError` if nothing can be done."""
-    given = build_parser(prog).parse_args(argv)
+    arguments = build_parser(prog).parse_args(argv)
     options = BatchOptions(
-        given.style,
-        RestyleOptions(given.strength, given.preserve_color, given.stroke),
-        None if given.format is None else given.format.lower().lstrip("."),
-        given.quality,
-        given.max_size,
-        given.provider,
-        given.engine,
-        given.workers,
-        given.threads,
-        given.gpus,
-        given.image_column,
-        given.allow_huge,
+        arguments.style,
+        RestyleOptions(arguments.strength, arguments.preserve_color, arguments.stroke),
+        None if arguments.format is None else arguments.format.lower().lstrip("."),
+        arguments.quality,
+        arguments.max_size,
+        arguments.provider,
+        arguments.engine,
+        arguments.workers,
+        arguments.threads,
+        arguments.gpus,
+        arguments.image_column,
+        arguments.allow_huge,
     )
-    summary = stylize_dataset(given.inputs, given.output, options, overwrite=given.overwrite, watcher=_Reporter())
+    summary = stylize_dataset(
+        arguments.inputs, arguments.output, options, overwrite=arguments.overwrite, watcher=_Reporter()
+    )
     rate = summary.made / max(summary.seconds, 1e-9)
     kept = f", {summary.kept} were there already" if summary.kept else ""
     sys.stdout.write(
-        f"{given.output}: {summary.made} pictures made{kept}, {summary.failed} failed, {summary.seconds:.1f} s,"
+        f"{arguments.output}: {summary.made} pictures made{kept}, {summary.failed} failed, {summary.seconds:.1f} s,"
         f" {rate:.1f} a second; each is a line of {summary.manifest}\n"
     )
     return 1 if summary.failed else 0

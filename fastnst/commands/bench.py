@@ -82,9 +82,9 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     }
     times = interleaved(models, sizes, options.seconds)
     results = []
-    for (style, provider, size), taken in times.items():
+    for (style, provider, size), durations in times.items():
         first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
-        results.append(summarize(style, size, models[style, provider], taken, sizes[size], first, peak))
+        results.append(summarize(style, size, models[style, provider], durations, sizes[size], first, peak))
     sys.stdout.write(table(results))
     if options.json:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
@@ -100,7 +100,7 @@ def interleaved(
     jobs = [(*key, name) for name in sizes for key in models]
     times: dict[tuple[str, str, str], list[float]] = {}
     counts = {}
-    for style, provider, name in jobs:  # the warm-up, which also tells how many repeats fit
+    for style, provider, name in jobs:  # the warm-up, which also shows how many repeats fit
         run = models[style, provider]
         run(pictures[name])
         started = time.perf_counter()
@@ -145,7 +145,7 @@ def fresh_process(path: Path, provider: str, threads: int | None, size: tuple[in
 
 
 def first_frame() -> None:
-    """What the child runs on its arguments: writes `[milliseconds, MB]` as JSON to stdout."""
+    """Run in the child on its arguments: writes `[milliseconds, MB]` as JSON to stdout."""
     path, values = sys.argv[1:]
     provider, threads, *size = json.loads(values)
     picture = test_picture(*size)
@@ -158,7 +158,7 @@ def first_frame() -> None:
 
 
 def peak_memory() -> float:
-    """The most memory that this process had, in MB; NaN where the system does not tell."""
+    """The most memory that this process had, in MB; NaN where the system does not report it."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux, where a child's ru_maxrss would begin with its parent's
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -172,22 +172,22 @@ def peak_memory() -> float:
 
 
 def summarize(
-    style: str, size: str, model: StyleModel, taken: list[float], pixels: tuple[int, int], first: float, peak: float
+    style: str, size: str, model: StyleModel, durations: list[float], pixels: tuple[int, int], first: float, peak: float
 ) -> Measured:
     """The figures of one style at one size."""
-    median = statistics.median(taken)
+    median = statistics.median(durations)
     return Measured(
         style=style,
         size=size,
         provider=model.provider,
         precision=model.precision,
         median_ms=1e3 * median,
-        p95_ms=1e3 * float(np.percentile(taken, 95)),
+        p95_ms=1e3 * float(np.percentile(durations, 95)),
         fps=1 / median,
         megapixels_per_second=pixels[0] * pixels[1] / median / 1e6,
         first_frame_ms=first,
         peak_memory_mb=peak,
-        repeats=len(taken),
+        repeats=len(durations),
     )
 
 

@@ -53,7 +53,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=Path(), help="for snapshots and recordings (default: here)")
     parser.add_argument("--headless", action="store_true", help="no window")
     parser.add_argument("--frames", type=int, metavar="N", help="end after N pictures")
-    parser.add_argument("--stats", action="store_true", help="tell fps, latency and drops every 10 s and at the end")
+    parser.add_argument("--stats", action="store_true", help="report fps, latency and drops every 10 s and at the end")
     add_engine_options(parser)
     add_portrait_options(parser)
     return parser
@@ -61,7 +61,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """What `fastnst camera` was asked for.
+    """The options of `fastnst camera`.
 
     Attributes:
         camera: a device number, an address or a file; None is the first camera.
@@ -69,7 +69,7 @@ class CameraOptions:
         controls: what the keys change, as it is at first.
         headless: show no window.
         virtual: send the picture to other programs.
-        stats: tell rates and latencies.
+        stats: report rates and latencies.
     """
 
     camera: str | None
@@ -84,30 +84,30 @@ class CameraOptions:
     stats: bool = False
 
 
-def read_options(given: argparse.Namespace) -> CameraOptions:
+def read_options(arguments: argparse.Namespace) -> CameraOptions:
     """The parsed options, checked as far as that needs no camera; raises `ConfigError`."""
-    look = read_restyle_options(given)
-    if given.frames is not None and given.frames < 1:
-        raise ConfigError(f"frames must be at least 1, not {given.frames}.")
-    if os.path.isfile(given.folder):
-        raise ConfigError(f"{given.folder} is a file: --folder names a folder.")
+    look = read_restyle_options(arguments)
+    if arguments.frames is not None and arguments.frames < 1:
+        raise ConfigError(f"frames must be at least 1, not {arguments.frames}.")
+    if os.path.isfile(arguments.folder):
+        raise ConfigError(f"{arguments.folder} is a file: --folder names a folder.")
     return CameraOptions(
-        given.camera,
-        read_style_request(given),
-        LiveOptions(check_max_size(given.max_size), given.frames, given.folder, look.stroke, look.smooth),
+        arguments.camera,
+        read_style_request(arguments),
+        LiveOptions(check_max_size(arguments.max_size), arguments.frames, arguments.folder, look.stroke, look.smooth),
         Controls(
             strength=look.strength,
             preserve_color=look.preserve_color,
-            mirror=given.mirror,
-            information=not (given.no_overlay or given.headless),
-            recording=given.record,
+            mirror=arguments.mirror,
+            information=not (arguments.no_overlay or arguments.headless),
+            recording=arguments.record,
         ),
-        read_engine_options(given),
-        read_portrait_options(given),
-        read_matting_options(given),
-        given.headless,
-        given.virtual_camera,
-        given.stats,
+        read_engine_options(arguments),
+        read_portrait_options(arguments),
+        read_matting_options(arguments),
+        arguments.headless,
+        arguments.virtual_camera,
+        arguments.stats,
     )
 
 

@@ -17,7 +17,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.input_files import read_text
 from fastnst.metrics.comparison_report import ComparisonReport, read_report
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
@@ -132,7 +132,7 @@ def _painting(metadata: StyleMetadata) -> str:
 
 
 def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
-    """What the model file says of itself, by label."""
+    """The statements of the model file, by label."""
     weights = metadata.loss_weights
     layers = {kind: ", ".join(weights.get(f"{kind}_layers", [])) for kind in ("content", "style")}
     rows = {
@@ -187,12 +187,12 @@ def _training(metadata: StyleMetadata) -> str:
 
 
 def _measured(report: ComparisonReport) -> dict[str, str]:
-    """What the comparison measured, by label."""
+    """The measures of the comparison, by label."""
     measures = report["measures"]
     counted = f"({report['photos']} held-out photos, {max(report['pixels'][0])} px)"
     rows = {
         f"N_eq from {start}": f"{shown} iterations of L-BFGS reach the same objective {counted}"
-        for start, shown in told_equivalents(report).items()
+        for start, shown in equivalents_in_words(report).items()
     }
     rows |= {
         "time ratio": f"{report['time_ratio']:.0f} times faster than {report['iterations']} iterations",

@@ -21,13 +21,13 @@ from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.perceptual import PerceptualConfig
 from fastnst.progress import progress
 from fastnst.reference.compare import Compared, compare_photo, photo_list, summarize
 from fastnst.reference.config import Settings, prepare, trained_settings
-from fastnst.reference.optimize import OptimizeConfig, Step, optimize, told_terms
+from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.runtime.stylizer import Stylizer
 
@@ -43,7 +43,7 @@ _SECOND_LAYERS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be compared.
+    """The options of `fastnst compare`.
 
     Attributes:
         model: name of a style, or a style model file (.onnx).
@@ -132,7 +132,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     for path, text in ((page, html), (numbers, json.dumps(summary, indent=2) + "\n")):
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text)
-    shown = ", ".join(f"{count} from {start}" for start, count in told_equivalents(summary).items())
+    shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
     sys.stdout.write(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
@@ -158,7 +158,7 @@ def compare(request: Request) -> tuple[dict[str, Any], str]:
     with progress("comparing", _descents(request) * request.steps * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
 
         for name, photo in photos:
             compared.append(

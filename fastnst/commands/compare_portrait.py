@@ -25,7 +25,7 @@ from fastnst.progress import progress
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
 from fastnst.reference.inputs import named_colour
-from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
+from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
@@ -60,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
     with progress("comparing", 2 * settings.descent.steps * len(photos)) as bar:
 
         def watch(step: Step, _image: Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
 
         for (name, photo), matte in zip(photos, mattes, strict=True):
             removed = over(photo, matte, colour)

@@ -37,7 +37,7 @@ from fastnst.user_config import config_file
 _SIZE = (640, 360)  # pixels that engines are timed at
 _REPEATS = 5
 _EQUAL = 100.0  # dB: pictures that differ in nothing
-# What each extra brings, by the package that tells whether it is there.
+# What each extra brings, by the package whose presence shows it.
 _EXTRAS = {
     "heic": (("pillow-heif",), "photos of phones (HEIC)"),
     "video": (("av",), "videos and GIFs"),
@@ -89,7 +89,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Checkup:
-    """All that the command tells."""
+    """Everything that the command reports."""
 
     fastnst: str
     python: str
@@ -98,7 +98,7 @@ class Checkup:
     cores: int
     gpus: list[str]
     engines: list[EngineCheck]
-    taken: str
+    default_engine: str
     extras: list[Extra]
     styles: int
     recipes: int
@@ -120,9 +120,11 @@ def main(argv: list[str], prog: str = "fastnst doctor") -> int:
 def check_up() -> Checkup:
     """Look at everything, and try every engine on a picture."""
     styles = available_styles()
-    engines, taken = check_engines(next(iter(styles.values()), None))
+    engines, default_engine = check_engines(next(iter(styles.values()), None))
     problems = (
-        [] if taken else [f"nothing can be restyled: {engines[0].reason if engines else 'no style is installed'}"]
+        []
+        if default_engine
+        else [f"nothing can be restyled: {engines[0].reason if engines else 'no style is installed'}"]
     )
     problems += [f"the folder {path} cannot be written to" for path in (cache_path(),) if not _is_writable(path)]
     config = config_file()
@@ -134,7 +136,7 @@ def check_up() -> Checkup:
         cores=usable_cores(),
         gpus=nvidia_gpus(),
         engines=engines,
-        taken=taken,
+        default_engine=default_engine,
         extras=[_extra(name, *of) for name, of in _EXTRAS.items()],
         styles=len(styles),
         recipes=len(available_recipes()),
@@ -161,10 +163,10 @@ def check_engines(style: Path | None) -> tuple[list[EngineCheck], str]:
             exact = made if name == "cpu" else exact
             checks.append(check)
     try:
-        taken = StyleModel(style).provider
+        default_engine = StyleModel(style).provider
     except FastNSTError:
-        taken = ""
-    return checks, taken
+        default_engine = ""
+    return checks, default_engine
 
 
 def _check_engine(
@@ -191,7 +193,7 @@ def _check_engine(
 
 
 def nvidia_gpus() -> list[str]:
-    """Names and memory of the NVIDIA GPUs, as the driver's own tool tells them."""
+    """Names and memory of the NVIDIA GPUs, as the driver's own tool reports them."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -208,20 +210,20 @@ def report(found: Checkup) -> str:
     lines = [
         f"fastnst {found.fastnst}   Python {found.python}",
         f"{found.system}   {found.cpu}, {found.cores} core{'s' if found.cores > 1 else ''}",
-        f"GPUs: {'; '.join(found.gpus) or 'no NVIDIA GPU that its driver tells of'}",
+        f"GPUs: {'; '.join(found.gpus) or 'no NVIDIA GPU that its driver reports'}",
         "",
         f"Engines (one picture of {_SIZE[0]}×{_SIZE[1]}; picture checked against the plain CPU's)",
     ]
     for engine in found.engines:
-        mark = "→" if engine.name == found.taken else " "
-        told = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
+        mark = "→" if engine.name == found.default_engine else " "
+        text = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
         if engine.psnr is not None and not engine.reason:
-            told += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"
-        lines.append(f" {mark} {engine.name:9} {engine.version or '-':10} {told}")
+            text += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"
+        lines.append(f" {mark} {engine.name:9} {engine.version or '-':10} {text}")
     lines += ["", "Extras"]
     for extra in found.extras:
-        told = extra.brings if extra.version else f"{extra.brings}: {extra.install}"
-        lines.append(f"   {extra.name:10} {extra.version or '-':10} {told}")
+        text = extra.brings if extra.version else f"{extra.brings}: {extra.install}"
+        lines.append(f"   {extra.name:10} {extra.version or '-':10} {text}")
     lines += ["", f"{found.styles} styles, {found.recipes} recipes"]
     lines += [f"{name}: {place}" for name, place in found.folders.items()]
     lines += ["", *(f"Problem: {problem}." for problem in found.problems)] if found.problems else ["", "All is well."]

@@ -40,7 +40,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         "--report",
         type=Path,
         metavar="JSON",
-        help="the report.json of fastnst compare, whose N_eq from noise the file will tell",
+        help="the report.json of fastnst compare, whose N_eq from noise the file will hold",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser
@@ -48,17 +48,17 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(argv: list[str], prog: str = "fastnst export") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
-    given = build_parser(prog).parse_args(argv)
-    size = parse_size(given.size, {}) if given.size else None
+    arguments = build_parser(prog).parse_args(argv)
+    size = parse_size(arguments.size, {}) if arguments.size else None
     made = export(
-        given.checkpoint,
-        given.output,
-        given.precision,
-        given.name,
+        arguments.checkpoint,
+        arguments.output,
+        arguments.precision,
+        arguments.name,
         size=size,
-        weights_licence=given.weights_licence,
-        report=given.report,
-        overwrite=given.overwrite,
+        weights_licence=arguments.weights_licence,
+        report=arguments.report,
+        overwrite=arguments.overwrite,
     )
     shape = f", {size[1]}×{size[0]} only" if size else ""
     agreed = (
@@ -73,7 +73,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         path: the model file.
@@ -112,7 +112,7 @@ def export(
         name: of the style or model; None takes the trained one.
         size: height and width, for a style that takes pictures of this size alone.
         weights_licence: of the trained weights; None keeps what is said of them.
-        report: the report.json of `fastnst compare`, whose N_eq from noise a style's file will tell.
+        report: the report.json of `fastnst compare`, whose N_eq from noise a style's file will hold.
     """
     check_output(output, overwrite=overwrite)
     if not _is_matting(checkpoint):

@@ -41,7 +41,7 @@ KINDS = ("alpha", "cutout", "composite")
 
 @dataclass(frozen=True)
 class MatteOptions:
-    """What `fastnst matte` was asked for.
+    """The options of `fastnst matte`.
 
     Attributes:
         photos: what goes in and where results go.
@@ -72,19 +72,19 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read_options(given: argparse.Namespace) -> MatteOptions:
+def read_options(arguments: argparse.Namespace) -> MatteOptions:
     """The parsed options, checked as far as that needs no file; raises `ConfigError`."""
-    kind = _checked_kind(given.write, given.background, given.texture_factor)
+    kind = _checked_kind(arguments.write, arguments.background, arguments.texture_factor)
     return MatteOptions(
-        read_photo_options(given),
+        read_photo_options(arguments),
         kind,
         # Nothing is restyled here: `person` is the person as it is.
         PortraitOptions(
-            "cutout" if kind == "cutout" else "person", given.background, texture_factor=given.texture_factor
+            "cutout" if kind == "cutout" else "person", arguments.background, texture_factor=arguments.texture_factor
         ),
-        read_matting_options(given),
-        read_engine_options(given),
-        read_clip_options(given),
+        read_matting_options(arguments),
+        read_engine_options(arguments),
+        read_clip_options(arguments),
     )
 
 

@@ -27,7 +27,7 @@ from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
 from fastnst.reference.inputs import named_colour, open_mask, open_tensor
-from fastnst.reference.optimize import Step, Watcher, optimize, told_terms
+from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import Variant, read_variants
 from fastnst.runtime.imaging.color import transfer_luminance
 
@@ -53,7 +53,7 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command is asked for, but the settings that may be swept."""
+    """The options of the command, but the settings that may be swept."""
 
     photo: Path
     style: tuple[Path, ...]
@@ -107,7 +107,7 @@ def main(argv: list[str], prog: str = "fastnst optimize") -> int:
             break
         entries.append(entry)
         last = entry.run.history[-1]
-        sys.stdout.write(f"{output}: {last.number} steps in {last.seconds:.1f} s, {told_terms(last)}\n")
+        sys.stdout.write(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
         if entry.run.interrupted:
             break
     if not entries:
@@ -130,7 +130,7 @@ def read_request(options: argparse.Namespace) -> tuple[Request, list[Variant]]:
 
 
 def _check(request: Request, variants: list[Variant]) -> list[Path]:
-    """Where each variant's picture goes; raises for whatever would fail after the work is done."""
+    """The path of each variant's picture; raises for whatever would fail after the work is done."""
     own, output = request.recipe, request.output
     if own.every is not None and own.every < 1:
         raise ConfigError(f"--every must be at least 1, not {own.every}.")
@@ -168,7 +168,7 @@ def _run(variant: Variant, request: Request, output: Path) -> Entry:
     with film or contextlib.nullcontext(), progress(variant.label or "optimizing", total) as bar:
 
         def watch(step: Step, image: Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
             _keep_step(step, image, request, film, output)
 
         watcher: Watcher = watch

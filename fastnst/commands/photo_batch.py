@@ -21,7 +21,7 @@ from fastnst.output_files import FullDiskError, check_output
 from fastnst.printable import printable
 from fastnst.progress import track
 
-_MOST_SHOWN = 40  # failures that are told each
+_MOST_SHOWN = 40  # failures that are reported one by one
 
 log = logging.getLogger(__name__)
 Variant = TypeVar("Variant")
@@ -38,7 +38,7 @@ class Job(Generic[Variant]):
 
 @dataclass
 class Plan(Generic[Variant]):
-    """What a batch will do.
+    """The plan of a batch.
 
     Attributes:
         jobs: the pictures to make.
@@ -58,7 +58,7 @@ class Plan(Generic[Variant]):
 
 @dataclass
 class Outcome(Generic[Variant]):
-    """What a batch did: the jobs that failed and why, and remarks on photos with how many they concern."""
+    """The outcome of a batch: the jobs that failed and why, and remarks on photos with how many they concern."""
 
     failures: list[tuple[Job[Variant], str]] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
@@ -158,7 +158,7 @@ def report(plan: Plan[Variant], outcome: Outcome[Variant], options: PhotoOptions
 
 
 def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
-    """What of a photo's file the result does not hold; `pages` of it are restyled."""
+    """Remarks on what the result leaves out of a photo's file; `pages` of it are restyled."""
     metadata = picture.metadata
     remarks = [f"{note}, written with 8 bits" for note in metadata.notes]
     if metadata.pages > pages:

@@ -23,7 +23,7 @@ from fastnst.progress import progress
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
-from fastnst.reference.optimize import OptimizeConfig, Step, optimize, told_terms
+from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
 
 _FACTORS = (1 / 3, 1.0, 3.0)
@@ -62,7 +62,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
     with progress("previewing", options.steps * len(photos) * len(weights)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
 
         for name, photo in photos:
             row: list[Cell] = [(photo, name)]
@@ -86,7 +86,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
 
 @dataclass(frozen=True)
 class _Seen:
-    """How a training sees its paintings."""
+    """The paintings as a training sees them."""
 
     style_size: int = 512
     style_trim: float = 0.0

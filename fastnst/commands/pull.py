@@ -35,17 +35,17 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: list[str], prog: str = "fastnst pull") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong or cannot be had."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    given = build_parser(prog).parse_args(argv)
+    arguments = build_parser(prog).parse_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
-        if given.index is not None:
+        if arguments.index is not None:
             from fastnst.sharing.index import fetch_indexed
 
             file = Path(scratch) / "style.onnx"
-            name = fetch_indexed(given.index, given.style, file).name
+            name = fetch_indexed(arguments.index, arguments.style, file).name
         else:
-            address = parse_hub_address(given.style)
+            address = parse_hub_address(arguments.style)
             file, name = fetch_style(address), address.name
-        installed = install(file, given.name or name, overwrite=given.overwrite)
+        installed = install(file, arguments.name or name, overwrite=arguments.overwrite)
     sys.stdout.write(f"{installed}: use it with --style {installed.stem}\n")
     return 0
 
@@ -59,9 +59,11 @@ def install(file: Path, name: str, *, overwrite: bool = False) -> Path:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"'{name[:100]}' cannot be a style's name: take letters, digits, _, - and . (--as NAME).")
     target = own_style_folder() / f"{name}.onnx"
-    taken = available_styles().get(name)
-    if taken is not None and taken != target:
-        raise ConfigError(f"there is a style '{name}' already ({taken}): call this one something else with --as NAME.")
+    existing = available_styles().get(name)
+    if existing is not None and existing != target:
+        raise ConfigError(
+            f"there is a style '{name}' already ({existing}): call this one something else with --as NAME."
+        )
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists already: pass --overwrite to replace it, or --as NAME.")
     Stylizer(file, "cpu").restyle(np.zeros((32, 48, 3), np.uint8))

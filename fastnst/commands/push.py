@@ -20,7 +20,7 @@ from fastnst.sample import sample_photo
 
 @dataclass(frozen=True)
 class PushOptions:
-    """What `fastnst push` was asked for.
+    """The options of `fastnst push`.
 
     Attributes:
         source: a training's folder, a .safetensors, .ckpt or .onnx, or the name of a style.
@@ -61,19 +61,19 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: list[str], prog: str = "fastnst push") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong or the hub refuses."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
-    given = build_parser(prog).parse_args(argv)
+    arguments = build_parser(prog).parse_args(argv)
     options = PushOptions(
-        given.source,
-        parse_hub_address(given.to),
-        given.report,
-        given.photo,
-        given.base_model,
-        given.private,
-        given.message,
-        given.write,
+        arguments.source,
+        parse_hub_address(arguments.to),
+        arguments.report,
+        arguments.photo,
+        arguments.base_model,
+        arguments.private,
+        arguments.message,
+        arguments.write,
     )
     if options.to.is_pinned:
-        raise ConfigError(f"--to {given.to} names a commit, which nothing can be added to: name a branch.")
+        raise ConfigError(f"--to {arguments.to} names a commit, which nothing can be added to: name a branch.")
     if options.write is not None:
         _write(options, _new_folder(options.write))
         sys.stdout.write(f"{options.write}: the files of {options.to}; nothing was sent\n")

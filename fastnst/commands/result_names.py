@@ -18,23 +18,23 @@ class ResultNames:
     """
 
     def __init__(self) -> None:
-        self._taken: set[Path] = set()
+        self._used: set[Path] = set()
         self._numbers: dict[Path, int] = {}
 
     def name(self, folder: Path, photo: Path, label: str, suffix: str) -> Path:
         """The next free name for a result of `photo` in `folder`."""
         first = folder / fitted(photo.stem, label, suffix)
         for target in (first, folder / fitted(photo.name.replace(".", "_"), label, suffix)):
-            if target not in self._taken:
-                self._taken.add(target)
+            if target not in self._used:
+                self._used.add(target)
                 return target
         number = self._numbers.get(first, 1)
         while True:
             number += 1
             target = folder / fitted(photo.stem, f"{label}_{number}", suffix)
-            if target not in self._taken:
+            if target not in self._used:
                 self._numbers[first] = number
-                self._taken.add(target)
+                self._used.add(target)
                 return target
 
 

@@ -1,4 +1,4 @@
-"""What the pictures of a clip depend on: work that was begun with other settings is not gone on with."""
+"""Settings that the pictures of a clip depend on: work that was begun with other settings is not gone on with."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def _style_content(style: StyleChoice) -> str:
 
 
 def _content(file: Path) -> str:
-    """A file's name and what tells its content from others'."""
+    """A file's name and a digest of its content."""
     return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"

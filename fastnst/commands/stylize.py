@@ -52,7 +52,7 @@ from fastnst.runtime.tiling import parse_tile
 
 @dataclass(frozen=True)
 class StylizeOptions:
-    """What `fastnst stylize` was asked for.
+    """The options of `fastnst stylize`.
 
     Attributes:
         photos: what goes in and where results go.
@@ -117,20 +117,20 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read_options(given: argparse.Namespace) -> StylizeOptions:
+def read_options(arguments: argparse.Namespace) -> StylizeOptions:
     """The parsed options, checked as far as that needs no file; raises `ConfigError`."""
     return StylizeOptions(
-        read_photo_options(given),
-        read_style_request(given),
-        read_restyle_options(given),
-        read_engine_options(given),
-        read_portrait_options(given),
-        read_matting_options(given),
-        read_clip_options(given),
-        given.tile,
-        None if given.format is None else given.format.lower().lstrip("."),
-        given.quality,
-        given.sheet,
+        read_photo_options(arguments),
+        read_style_request(arguments),
+        read_restyle_options(arguments),
+        read_engine_options(arguments),
+        read_portrait_options(arguments),
+        read_matting_options(arguments),
+        read_clip_options(arguments),
+        arguments.tile,
+        None if arguments.format is None else arguments.format.lower().lstrip("."),
+        arguments.quality,
+        arguments.sheet,
     ).checked()
 
 

@@ -21,7 +21,7 @@ from fastnst.progress import progress
 from fastnst.reference.config import Settings, check_size, prepare
 from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
-from fastnst.reference.optimize import Step, optimize, told_terms
+from fastnst.reference.optimize import Step, optimize, terms_in_words
 from fastnst.reference.recipes import NoExtras, read_variants
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
@@ -91,7 +91,7 @@ def _one(base: Settings, term: str, layers: str, seed: int, picture: Path) -> En
     with progress(f"{layers} seed {seed}", settings.descent.steps * settings.descent.scales) as bar:
 
         def watch(step: Step, _image: Tensor) -> None:
-            bar.advance(text=told_terms(step))
+            bar.advance(text=terms_in_words(step))
 
         run = optimize(image, objective, settings.descent, watcher=watch)
     return Entry(f"{layers.replace(',', ' + ')}, seed {seed}", from_unit_floats(run.image[0].numpy()), run)

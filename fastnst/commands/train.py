@@ -64,7 +64,7 @@ class StyleCLI(TrainingCLI):
         super().before_instantiate_classes()
 
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
-        """Guards come after the previews, which show what they judge, and before the checkpoints."""
+        """Guards come after the previews, which show what they measure, and before the checkpoints."""
         trainer: Any = super().instantiate_trainer(**options)
         if self.config.export:
             trainer.callbacks.append(FirstPicture())
@@ -73,7 +73,7 @@ class StyleCLI(TrainingCLI):
 
 
 def watchers() -> list[pl.Callback]:
-    """What watches every training of a style."""
+    """The callbacks that watch every training of a style."""
     return [
         Progress(leave=True),
         ProgressLines(),

@@ -34,16 +34,18 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(argv: list[str], prog: str = "fastnst triton") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
-    given = build_parser(prog).parse_args(argv)
-    sizes = tuple(_size(text) for text in given.warm_up)
-    options = TritonOptions(given.max_batch, given.queue_delay, given.instances, given.device, sizes, given.tensorrt)
-    files = [resolve_style(style) for style in given.styles]
+    arguments = build_parser(prog).parse_args(argv)
+    sizes = tuple(_size(text) for text in arguments.warm_up)
+    options = TritonOptions(
+        arguments.max_batch, arguments.queue_delay, arguments.instances, arguments.device, sizes, arguments.tensorrt
+    )
+    files = [resolve_style(style) for style in arguments.styles]
     styles = {file.stem: file for file in files}
     if len(styles) < len(files):
-        raise ConfigError("two of the styles have one name: a server's models are told apart by it.")
-    made = write_repository(styles, given.output, options, overwrite=given.overwrite)
+        raise ConfigError("two of the styles have one name: a server's models are distinguished by it.")
+    made = write_repository(styles, arguments.output, options, overwrite=arguments.overwrite)
     count = "1 model" if len(made) == 1 else f"{len(made)} models"
-    sys.stdout.write(f"{given.output}: {count}; tritonserver --model-repository={given.output.resolve()}\n")
+    sys.stdout.write(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")
     return 0
 
 

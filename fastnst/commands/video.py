@@ -59,7 +59,7 @@ class Conversion:
 
     Attributes:
         source, work, target: what `fastnst.runtime.video.convert.convert_clip` takes.
-        portrait: what tells people from the background, if anything does.
+        portrait: what separates people from the background, if anything does.
         engine: what computes, to be shown.
     """
 
@@ -189,7 +189,7 @@ def check_paths(job: ClipJob) -> None:
 
 
 def open_target(job: ClipJob) -> tuple[Target, str]:
-    """Where the clip goes, checked, without its settings; and whether that is a `video`, `animation` or `folder`."""
+    """The checked path of the clip, without its settings; and which it is: `video`, `animation` or `folder`."""
     from fastnst.runtime.video.target import Target, check_target
 
     target = Target(

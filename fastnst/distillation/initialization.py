@@ -1,4 +1,4 @@
-"""A start for the student: the teacher's most telling channels, its weights fitted to reproduce them.
+"""A start for the student: the teacher's most informative channels, its weights fitted to reproduce them.
 
 Layer by layer, channels are chosen whose activations span those of all others best (pivoted Cholesky of their Gram
 matrix), and the student's convolution is the least-squares fit from its own, already narrow, input to the teacher's
@@ -73,7 +73,7 @@ def start_from_network(
 
 
 def telling_channels(activations: Tensor, count: int) -> Tensor:
-    """The indices of `count` channels of `[N, C, h, w]` that span the others best, most telling first."""
+    """The indices of `count` channels of `[N, C, h, w]` that span the others best, most informative first."""
     rows = _rows(activations).double()
     residual = rows.T @ rows / len(rows)
     chosen: list[int] = []

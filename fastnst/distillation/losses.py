@@ -1,4 +1,4 @@
-"""What a distillation compares: features, and the style transfer objective's values and gradients."""
+"""Losses of a distillation: features, and the style transfer objective's values and gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DENSE_SIDE = 48  # positions a side at which features are compared; large maps 
 
 @dataclass
 class Goal:
-    """What a batch of pictures is optimized for, as one network sees it.
+    """The targets that a batch of pictures is optimized for, as one network sees them.
 
     Attributes:
         content: features of the photos at the content tap, `[N, C, h, w]`.

@@ -55,8 +55,8 @@ class Distillation(pl.LightningModule):
         gram_weight: weight of the relative error of the Gram matrices.
         value_weight: weight of the squared log ratios of the objective's terms.
         gradient_weight: weight of 1 − cosine of the gradients.
-        start: `teacher` begins with the teacher's most telling channels (see `pruning`), `slim` with the network that
-            ships, `random` with random weights.
+        start: `teacher` begins with the teacher's most informative channels (see `initialization`), `slim` with the
+            network that ships, `random` with random weights.
         start_pictures: how many pictures the start is fitted to.
         seed: of the pool.
     """

@@ -35,7 +35,7 @@ class HubAddress:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is a commit."""
+        """True if the revision is a commit."""
         return _COMMIT.fullmatch(self.revision) is not None
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class HubAddress:
 
 
 def is_hub_address(text: str) -> bool:
-    """Whether a style is named by an address of the hub."""
+    """True if a style is named by an address of the hub."""
     return text.startswith(PREFIX)
 
 

@@ -73,7 +73,7 @@ def hub_token() -> str | None:
 
 
 def hub_endpoint() -> str:
-    """Where the hub is: $HF_ENDPOINT, else the public one."""
+    """The hub's address: $HF_ENDPOINT, else the public one."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
@@ -191,7 +191,7 @@ def _remember(folder: Path, address: HubAddress, commit: str) -> None:
 
 
 def _is_whole(path: Path, size: int) -> bool:
-    """Whether the cache has the file; its sum was checked before it got this name."""
+    """True if the cache has the file; its sum was checked before it got this name."""
     try:
         return path.stat().st_size == size
     except OSError:

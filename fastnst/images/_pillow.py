@@ -25,7 +25,7 @@ _IGNORED = {"action": "ignore", "module": r"PIL\."}
 def identify(file: BinaryIO, name: str = "") -> ImageFile.ImageFile:
     """The picture in a file, its header read; one of `OPENED`, whatever the name says.
 
-    `Image.open` judges sizes by a limit of the whole process, and may try formats that start another program. Raises
+    `Image.open` checks sizes by a limit of the whole process, and may try formats that start another program. Raises
     `UnidentifiedImageError` if it is in none of the formats, and whatever Pillow raises for a damaged header.
     """
     Image.preinit()

@@ -1,4 +1,4 @@
-"""How many frames an animation has, and how many pages a document."""
+"""Numbers of an animation's frames and of a document's pages."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _OF_ANOTHER_PAGE = 1 | 4
 
 
 def is_animation(path: str | Path) -> bool:
-    """Whether a file is an animated GIF, WebP, PNG or AVIF, by its content.
+    """True if a file is an animated GIF, WebP, PNG or AVIF, by its content.
 
-    False for still pictures, for folders, and for what is no picture or cannot be opened: this is a question, and
-    whoever opens the file tells what is wrong with it.
+    False for still pictures, for folders, and for what is not a picture or cannot be opened: this is a question, and
+    whoever opens the file reports what is wrong with it.
     """
     path = Path(path)
     if path.suffix.lower() not in ANIMATED_SUFFIXES or not os.path.isfile(path):
@@ -34,7 +34,7 @@ def is_animation(path: str | Path) -> bool:
 
 
 def frame_count(image: Image.Image) -> int:
-    """Frames of an open picture: 1 unless it is an animation. Exact but for GIF, where more than one are told as 2."""
+    """Frames of an open picture: 1 unless it is an animation. Exact but for GIF, where more than one count as 2."""
     if image.format not in _ANIMATED:
         return 1
     if image.format == "GIF":

@@ -44,7 +44,7 @@ def from_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 @functools.lru_cache(maxsize=64)
 def is_srgb(profile: bytes) -> bool:
-    """Whether an RGB profile leaves numbers as sRGB has them, by a grid of colours and the greys."""
+    """True if an RGB profile leaves numbers as sRGB has them, by a grid of colours and the greys."""
     parsed = _parsed(profile)
     if parsed is None or parsed.profile.xcolor_space.strip() != "RGB":
         return False

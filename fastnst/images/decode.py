@@ -43,7 +43,7 @@ def open_picture(source: Source, *, max_size: int | None = None, allow_huge: boo
         source: a path or a binary stream.
         max_size: reduce to this long side in pixels; smaller pictures stay as they are.
         allow_huge: take pictures above 179 megapixels, which are refused as decompression bombs otherwise.
-        page: of a file with several, counted from 0; `Picture.metadata.pages` tells how many there are.
+        page: of a file with several, counted from 0; `Picture.metadata.pages` says how many there are.
 
     Raises `ImageError`, in one sentence, for what is missing, empty, damaged, huge or not a picture.
     """

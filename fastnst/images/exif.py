@@ -22,7 +22,7 @@ _DESCRIPTIVE = frozenset(
 _OF_THE_OLD_FILE = frozenset(
     {Base.ColorSpace, Base.ExifImageWidth, Base.ExifImageHeight, Base.ExifInteroperabilityOffset}
 )
-# Descriptions that tell programs how the old file's pixels lie: tifffile, ImageJ, OME.
+# Descriptions by which programs know how the old file's pixels lie: tifffile, ImageJ, OME.
 _OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
 _MOST_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1
@@ -31,7 +31,7 @@ Block = dict[int, Any]
 
 
 def orientation(image: Image.Image) -> int:
-    """How a picture has to be turned, 1 … 8; 1 if that is not said, or said wrongly."""
+    """The turn that a picture needs, 1 … 8; 1 if that is not said, or said wrongly."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # whatever Pillow makes of damaged blocks
@@ -95,7 +95,7 @@ def _chosen(values: Mapping[int, Any], tags: Iterable[int]) -> Block:
 
 
 def _is_writable(tag: int, value: Any) -> bool:
-    """Whether Pillow writes a value; raises whatever it stumbles over if not."""
+    """True if Pillow writes a value; raises whatever it stumbles over if not."""
     if isinstance(value, dict):  # blocks of camera makers that Pillow takes apart, and cannot put together
         return False
     if tag == Base.ImageDescription and str(value).lstrip().startswith(_OF_PROGRAMS):

@@ -1,4 +1,4 @@
-"""Find the pictures in folders, and tell what was left out."""
+"""Find the pictures in folders, and report what was left out."""
 
 from __future__ import annotations
 

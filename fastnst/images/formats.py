@@ -79,7 +79,7 @@ OPENED = (
 
 
 def missing_reader(suffix: str) -> tuple[str, str] | None:
-    """Why pictures of a suffix cannot be read here: their kind, and the remedy; None if they can, or are no pictures.
+    """Reason why pictures of a suffix cannot be read here, with the remedy; None if they can, or are not pictures.
 
     >>> missing_reader(".jpg") is None
     True
@@ -103,7 +103,7 @@ def written_suffix(suffix: str) -> str:
 
 
 def size_problem(suffix: str, size: tuple[int, int]) -> str | None:
-    """Why a picture of this size (width, height) cannot be written with this suffix, or None."""
+    """Reason why a picture of this size (width, height) cannot be written with this suffix, or None."""
     limit = WRITABLE[suffix].longest_side
     if max(size) <= limit:
         return None

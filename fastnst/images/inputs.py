@@ -1,4 +1,4 @@
-"""What Python callers may pass where a photo is wanted."""
+"""Photos as Python callers may pass them."""
 
 from __future__ import annotations
 

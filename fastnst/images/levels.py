@@ -13,7 +13,7 @@ _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "I;12", "F")
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a grey picture holds more than 8 bits, in a mode that Pillow would clip on the way to RGB."""
+    """True if a grey picture holds more than 8 bits, in a mode that Pillow would clip on the way to RGB."""
     return image.mode in _DEEP_MODES
 
 
@@ -41,7 +41,7 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str]:
     """A deep grey picture in mode L, and in words how its values were scaled.
 
     The range comes from the type, so that dark pictures stay dark: 0 … 65,535 for 16 bits. For 32-bit integers and
-    floats, whose range no type tells: 0 … 1, 0 … 255 or 0 … 65,535, the least that holds them; anything else is
+    floats, whose range no type defines: 0 … 1, 0 … 255 or 0 … 65,535, the least that holds them; anything else is
     stretched from its darkest to its brightest value.
     """
     values = np.asarray(image)

@@ -1,4 +1,4 @@
-"""What a picture's file says beside its pixels, and how each format says it."""
+"""Metadata of a picture's file, and the way each format holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
-_MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is no description
+_MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is not a description
 _MOST_SEGMENT = 65_000  # bytes that a segment of a JPEG holds, about
 _XMP_CHUNK = "XML:com.adobe.xmp"
 _IPTC_TAG, _XMP_TAG, _PHOTOSHOP_TAG = 33723, 700, 34377
@@ -23,7 +23,7 @@ _STRUCTURAL_TEXTS = ("Raw profile", "XML:com.adobe.xmp", "date:", "exif:", "icc:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file carried.
+    """The metadata of a file.
 
     Attributes:
         icc: its colour profile, if that is one for RGB; the working pixels are in sRGB whatever it says.
@@ -51,7 +51,7 @@ class Metadata:
 
 
 def read_metadata(image: Image.Image) -> Metadata:
-    """What an open and loaded picture carries; what is damaged is left out."""
+    """The metadata of an open and loaded picture; what is damaged is left out."""
     texts = _texts(image)
     profile = image.info.get("icc_profile")
     comment = image.info.get("comment") or texts.pop("Comment", None)

@@ -27,7 +27,7 @@ _CANON = b"CR\x02"
 
 
 def is_raw(source: Path | BinaryIO) -> bool:
-    """Whether a file is a camera raw, by its suffix or its head: such files hold small previews that others open."""
+    """True if a file is a camera raw, by its suffix or its head: such files hold small previews that others open."""
     head = _head(source)
     if _looks_raw(head):
         return True

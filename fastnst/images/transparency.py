@@ -1,4 +1,4 @@
-"""What lies under transparency: nobody sees it, so it must not decide what is drawn beside it."""
+"""Pixels under transparency: nobody sees them, so they must not decide what is drawn beside them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ NORMALIZATIONS = ("relative", "gatys", "mean", "sum", "chw")
 @dataclass(frozen=True)
 @float_fields(lambda term: {weight_key(term.name): (term.default_weight, term.about)})
 class ObjectiveConfig:
-    """What is asked of a picture. The defaults need no tuning: relative terms make one style weight fit all.
+    """The settings of an objective. The defaults need no tuning: relative terms make one style weight fit all.
 
     Attributes:
         content_layers: layers whose features should stay the photo's.

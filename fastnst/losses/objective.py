@@ -139,13 +139,13 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def content_target(self, photos: Tensor) -> ContentTarget:
-        """What terms compare with: the photos `[N, 3, H, W]` in [0, 1], and their features."""
+        """The targets that terms compare with: the photos `[N, 3, H, W]` in [0, 1], and their features."""
         layers = [layer for term in self._terms() if term.compares for layer in term.layers()]
         with torch.autocast(photos.device.type, enabled=False):
             return ContentTarget(photos, self.perceptual.features(photos, layers))
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """What `measure` wants of images `[N, 3, H, W]` in [0, 1], of all the objective's layers or of some."""
+        """The inputs of `measure` of images `[N, 3, H, W]` in [0, 1], of all the objective's layers or of some."""
         return self.perceptual.features(images, self.layers if layers is None else layers, raw=self._raw)
 
     def forward(self, images: Tensor, target: ContentTarget, *, masks: Mapping[str, Tensor] | None = None) -> LossTerms:

@@ -1,4 +1,4 @@
-"""The periodicity term: the weave that a network's upsampling leaves in flat areas."""
+"""The periodicity term: the grid texture that a network's upsampling leaves in flat areas."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _REPEATS = 8  # of the period in one window
 
 
 def periodicity(images: Tensor, period: int) -> Tensor:
-    """How much repeats with a period, window by window: the energy of each window's mean cell.
+    """Strength of what repeats with a period, window by window: the energy of each window's mean cell.
 
     A window of 8 × 8 cells of `period` × `period` pixels is averaged over its cells, after all that is wider than two
-    cells was taken away. What is left of textures and noise is a 64th of their energy; a weave stays whole. Without
-    such a term networks weave: to the perceptual network it is texture.
+    cells was taken away. What is left of textures and noise is a 64th of their energy; a grid texture stays whole.
+    Without such a term networks make one: to the perceptual network it is texture.
 
     Args:
         images: float `[N, C, H, W]` in [0, 1], H and W at least 8 periods; what does not fill a window is left out.
         period: of the upsampling, in pixels: the network's stride.
 
-    Returns `[N]`: the mean square of the cells' deviations. Photos have about 5e-5, a weave that can be seen 2e-4.
+    Returns `[N]`: the mean square of the cells' deviations. Photos have about 5e-5, a grid that can be seen 2e-4.
     """
     reach = period  # a mean of an odd number of pixels leaves ramps as they are
     around = F.avg_pool2d(F.pad(images, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
@@ -34,7 +34,7 @@ def periodicity(images: Tensor, period: int) -> Tensor:
 
 
 class PeriodicityTerm(LossTerm):
-    """What repeats with the stride of the network that made the pictures (`periodicity`)."""
+    """The term against what repeats with the stride of the network that made the pictures (`periodicity`)."""
 
     name = "periodicity"
     label = "periodicity"

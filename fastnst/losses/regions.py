@@ -24,7 +24,7 @@ def _region_fields(term: type[LossTerm]) -> dict[str, tuple[float, str]]:
 @dataclass(frozen=True)
 @float_fields(_region_fields)
 class MatteWeights:
-    """How much each part of the objective counts inside (the person) and outside (the background) a matte.
+    """Weights of the parts of the objective inside (the person) and outside (the background) a matte.
 
     With all of them 1 the content term is that of a training without mattes, and the style is asked of both regions by
     themselves. Style statistics are taken over a region and divided by its area, so a small person counts like a large

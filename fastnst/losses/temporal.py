@@ -25,7 +25,7 @@ _NOISE = 0.02  # standard deviation, of 1
 
 
 class Motion(NamedTuple):
-    """Where each pixel comes from (`grid_sample`'s grid `[N, H, W, 2]`), and which of them were in the picture."""
+    """Sampling grid of each pixel's origin (`grid_sample`'s `[N, H, W, 2]`), and which of them were in the picture."""
 
     grid: Tensor
     visible: Tensor  # [N, 1, H, W], 0 or 1

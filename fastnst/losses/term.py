@@ -1,4 +1,4 @@
-"""What a loss term is: its name and weight, what it needs, and how it measures pictures."""
+"""The interface of a loss term: its name and weight, what it needs, and how it measures pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Need = Literal["features", "pixels", "stride", "pairs"]
 
 @dataclass(frozen=True)
 class ContentTarget:
-    """What pictures should keep of their photos.
+    """The targets: what pictures should keep of their photos.
 
     Attributes:
         photos: float RGB `[N, 3, H, W]` in [0, 1].
@@ -30,7 +30,7 @@ class ContentTarget:
 
 @dataclass(frozen=True)
 class NetworkPass:
-    """How a network made the pictures, for terms that look at the network itself.
+    """Facts on the network that made the pictures, for terms that look at the network itself.
 
     Attributes:
         restyle: the network, float RGB `[N, 3, H, W]` in [0, 1] in and out.
@@ -47,7 +47,7 @@ class NetworkPass:
 
 @dataclass(frozen=True)
 class TermInputs:
-    """What a term can measure. A term finds there what it declares in `needs`, and nothing else for sure.
+    """The inputs of terms. A term finds there what it declares in `needs`, and nothing else for sure.
 
     Attributes:
         images: the pictures, float RGB `[N, 3, H, W]` in [0, 1].
@@ -118,7 +118,7 @@ class LossTerm(nn.Module):
 
     @classmethod
     def needs_network(cls) -> bool:
-        """Whether it can be measured in a training only."""
+        """True if it can be measured in a training only."""
         return bool(cls.needs & {"stride", "pairs"})
 
     def layers(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Which part of a portrait is shown: squares around the figure, the upper body, the head."""
+"""Crops of portraits: squares around the figure, the upper body, the head."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Head(NamedTuple):
 
 
 def find_head(matte: UInt8Image) -> Head | None:
-    """The head of the person in a matte `[H, W]`, as far as an outline tells it; None where nobody is.
+    """The head of the person in a matte `[H, W]`, as far as an outline shows it; None where nobody is.
 
     From the top downwards until the outline widens into shoulders. Long hair and raised arms make it too large.
     """

@@ -27,7 +27,7 @@ _SMALLEST_CAST = 64  # values; smaller constants stay as they are
 
 
 class MattingGraph(nn.Module):
-    """What is exported: uint8 RGB `[N, H, W, 3]` → float alpha `[N, H, W, 1]` in [0, 1].
+    """The exported graph: uint8 RGB `[N, H, W, 3]` → float alpha `[N, H, W, 1]` in [0, 1].
 
     H and W are multiples of 32; bringing a photo to such a size, at best with a short side of `fastnst.reference_size`,
     is the caller's business.
@@ -72,7 +72,7 @@ def export_matting_model(
 
 
 def _documentation(metadata: MattingMetadata) -> str:
-    """What the file tells whoever opens it in a viewer."""
+    """The description that the file shows whoever opens it in a viewer."""
     return (
         f"Finds people. Input 'image': RGB bytes [N, H, W, 3], H and W multiples of {STRIDE}, at best with a short side"
         f" of {metadata.reference_size}. Output 'alpha': floats [N, H, W, 1], 1 where people are. Made by fastnst"

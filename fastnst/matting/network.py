@@ -47,7 +47,7 @@ PAPER = MattingOptions(width=1.0, top=1280, detail=32)
 
 
 class Mattes(NamedTuple):
-    """What the three branches say of `[N, 3, H, W]`, each in [0, 1].
+    """The outputs of the three branches for `[N, 3, H, W]`, each in [0, 1].
 
     Attributes:
         semantic: where people are, `[N, 1, H/16, W/16]`; None if not asked for.
@@ -131,7 +131,7 @@ class Backbone(nn.Module):
 
 
 class SemanticBranch(nn.Module):
-    """Where people are, at low resolution (the checkpoints' `lr_branch`)."""
+    """The coarse branch: people at low resolution (the checkpoints' `lr_branch`)."""
 
     def __init__(self, backbone: Backbone, channels: list[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a pair of photo and matte becomes a training sample.
+"""Training samples from pairs of photo and matte.
 
 Data sets for segmentation show full figures in front of their own background, with hard masks. Samples are made from
 them so that a network for portraits can learn: cropped to an upper body or a face, some of them lying on their side,
@@ -123,7 +123,7 @@ def make_sample(
 def _background(
     pairs: PortraitPairs, backgrounds: list[Path], size: int, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """What stands behind the person, float `[H, W, 3]`, and the alpha of who is in it."""
+    """The picture behind the person, float `[H, W, 3]`, and the alpha of who is in it."""
     if generator.random() < _SECOND_PERSON:
         image, matte = crop_pair(*pairs.open(int(generator.integers(len(pairs)))), size, generator)
         return light(np.asarray(image, np.float32), generator), soften(matte, generator, tighten=0)
@@ -159,7 +159,7 @@ def hang_clothes(photo: Image.Image, pairs: PortraitPairs, generator: np.random.
 
 
 def _garment(image: Image.Image, matte: Image.Image) -> tuple[Image.Image, Image.Image] | None:
-    """What a standing figure wears between its neck and its knees, and the shape of it; None for other figures."""
+    """The clothes of a standing figure between neck and knees, and the shape of it; None for other figures."""
     levels = np.asarray(matte)
     head = find_head(levels)
     rows, columns = (np.flatnonzero((levels > 127).any(axis=axis)) for axis in (1, 0))
@@ -171,7 +171,7 @@ def _garment(image: Image.Image, matte: Image.Image) -> tuple[Image.Image, Image
 
 
 def _photograph(pixels: FloatArray, generator: np.random.Generator) -> UInt8Image:
-    """What cameras do to a scene, uint8: blur, saturation, noise, JPEG."""
+    """Apply what cameras do to a scene, uint8: blur, saturation, noise, JPEG."""
     if generator.random() < 0.3:
         pixels = pixels + generator.normal(0, generator.uniform(1, 9), pixels.shape).astype(np.float32)
     photo = Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))

@@ -150,7 +150,7 @@ class MattingTraining(pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = dataclasses.asdict(self.metadata())
 
     def metadata(self) -> MattingMetadata:
-        """What the model file will say about this training, as of now."""
+        """The metadata of the model file about this training, as of now."""
         data = getattr(self.trainer, "datamodule", None)
         return MattingMetadata(
             name=self.matting_name,

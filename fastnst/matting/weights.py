@@ -83,7 +83,7 @@ def _empty_network(path: Path, metadata: MattingMetadata) -> MattingNetwork:
 
 
 def is_matting(path: Path) -> bool:
-    """Whether a file is a checkpoint of a matting network; whatever cannot be read is none."""
+    """True if a file is a checkpoint of a matting network; whatever cannot be read is none."""
     try:
         _read(path)
     except ModelError:

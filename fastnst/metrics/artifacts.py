@@ -8,7 +8,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def grid_energy(picture: np.ndarray, stride: int = 4) -> float:
-    """How much the spectrum sticks out at the frequencies of a network's stride; 1 is no grid at all.
+    """Grid measure: the spectrum's peaks at the frequencies of a network's stride; 1 is without a grid.
 
     Uneven upsampling repeats with the stride, so its energy sits in the spectrum's rows and columns at multiples of
     1/stride (Odena et al. 2016 show the pattern; Durall et al. 2020 measure spectra of upsampled pictures). Here: the
@@ -36,7 +36,7 @@ def _line_excess(luma: np.ndarray, stride: int) -> float:
 
 
 def border_energy(picture: np.ndarray, width: int = 8) -> float:
-    """How much a frame stands out: mean gradient within `width` pixels of the border over that of the rest.
+    """Border measure: mean gradient within `width` pixels of the border over that of the rest.
 
     About 1 for a picture without a border artifact; compare with the photo's own value.
     """
@@ -88,6 +88,6 @@ def _clipped(picture: np.ndarray, margin: int) -> np.ndarray:
 
 
 def _box_sums(mask: np.ndarray, side: int) -> np.ndarray:
-    """How many pixels are set in each `side` × `side` square: `[H - side + 1, W - side + 1]`."""
+    """Number of set pixels in each `side` × `side` square: `[H - side + 1, W - side + 1]`."""
     sums = np.pad(mask.astype(np.int64), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     return np.asarray(sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side])

@@ -19,7 +19,7 @@ class Measures(TypedDict, total=False):
 
 
 class ComparisonReport(TypedDict, total=False):
-    """What of a comparison other commands read; all but the last two are always there."""
+    """The part of a comparison that other commands read; all but the last two are always there."""
 
     style: str
     lbfgs_equivalent: float | None

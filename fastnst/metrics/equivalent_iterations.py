@@ -21,7 +21,7 @@ def equivalent_iterations(network_total: float, curve: Sequence[float]) -> float
     return None
 
 
-def told_equivalents(report: Mapping[str, Any]) -> dict[str, str]:
+def equivalents_in_words(report: Mapping[str, Any]) -> dict[str, str]:
     """N_eq of a report in words, by where L-BFGS started: `the photo`, `noise`, or both."""
     first = "noise" if report.get("start") == "noise" else "the photo"
     found = {first: report["lbfgs_equivalent"]}

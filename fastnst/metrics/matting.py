@@ -1,4 +1,4 @@
-"""How far a matte is from the true one, as the matting papers measure it. Plain numpy."""
+"""Errors of a matte against the true one, as the matting papers measure them. Plain numpy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def intersection_over_union(found: FloatArray, truth: FloatArray) -> float:
 
 
 def coverage(found: FloatArray, truth: FloatArray) -> float:
-    """How much of the true matte is found, 0 … 1; 1 if it is empty. What is found beside it does not count."""
+    """Share of the true matte that is found, 0 … 1; 1 if it is empty. What is found beside it does not count."""
     total = float(truth.sum())
     return float(np.minimum(found, truth).sum()) / total if total else 1.0
 

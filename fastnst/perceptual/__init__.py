@@ -20,7 +20,7 @@ from fastnst.perceptual.weight_sets import WEIGHT_SETS, WeightSet
 
 @dataclass(frozen=True)
 class PerceptualConfig:
-    """Which perceptual network measures.
+    """The choice of a perceptual network.
 
     Attributes:
         name: `vgg19`, `vgg16`, `alexnet`, or `slim`, the small one that needs no download.

@@ -26,7 +26,7 @@ class ConvSpec:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How RGB in [0, 1] becomes a network's input: `(x · scale − mean) / std`, channels reversed for BGR."""
+    """Conversion of RGB in [0, 1] to a network's input: `(x · scale − mean) / std`, channels reversed for BGR."""
 
     scale: float
     mean: tuple[float, float, float]

@@ -50,7 +50,7 @@ def save_slim(network: PerceptualNetwork, recipe: dict[str, Any], path: Path) ->
 
 
 def slim_recipe(path: Path = SLIM_FILE) -> dict[str, Any]:
-    """How the network in `path` was made."""
+    """Description of how the network in `path` was made."""
     with safe_open(path, framework="pt") as file:
         recipe: dict[str, Any] = json.loads((file.metadata() or {})[_METADATA_KEY])
         return recipe

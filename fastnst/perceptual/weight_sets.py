@@ -1,4 +1,4 @@
-"""Where the published weights of the perceptual networks are, and what their inputs look like."""
+"""Published weights of the perceptual networks: their addresses, and their inputs' normalization."""
 
 from __future__ import annotations
 

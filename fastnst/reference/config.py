@@ -1,4 +1,4 @@
-"""What decides a reference picture: its settings, and the objective that they prepare."""
+"""Settings of a reference picture, and the objective that they prepare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes out of reference runs: pictures, one labelled sheet, the terms as CSV, curves."""
+"""Results of reference runs: pictures, one labelled sheet, the terms as CSV, curves."""
 
 from __future__ import annotations
 

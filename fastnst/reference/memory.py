@@ -1,4 +1,4 @@
-"""How much memory an optimization will need, and how much there is."""
+"""Memory that an optimization will need, and memory that there is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def needed_bytes(
 
 
 def available_bytes(device: torch.device) -> int | None:
-    """Free memory of the device in bytes, or None where the system does not tell."""
+    """Free memory of the device in bytes, or None where the system does not report it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

@@ -25,7 +25,7 @@ STYLE_INIT = "style:"  # followed by a style: its network's picture
 
 @dataclass(frozen=True)
 class OptimizeConfig:
-    """How the pixels are moved.
+    """Settings of the descent.
 
     Attributes:
         optimizer: `lbfgs` or `adam`.
@@ -161,7 +161,7 @@ def _descend(result: Optimized, descent: Descent, steps: int, started: float, wa
 
 
 def initial_image(photo: Tensor, config: OptimizeConfig) -> Tensor:
-    """Where the optimization starts: the photo, noise, a mix, or what a style makes of it; float `[1, 3, H, W]`.
+    """The start of the optimization: the photo, noise, a mix, or what a style makes of it; float `[1, 3, H, W]`.
 
     The noise is normal around middle grey with the spread 0.15, on every machine the same for a seed.
     """
@@ -184,6 +184,6 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
-def told_terms(step: Step) -> str:
+def terms_in_words(step: Step) -> str:
     """The terms of a step in words, but for those that are 0."""
     return ", ".join(f"{name} {value:.4g}" for name, value in step.terms.items() if value)

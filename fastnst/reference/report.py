@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from fastnst.metrics.equivalent_iterations import told_equivalents
+from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.reference.compare import Compared
 
 _STYLE = """
@@ -36,7 +36,7 @@ _MEASURES = {
 def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared], painting: Image.Image) -> str:
     """The page: the figures that decide, the curve, the measures, and every photo side by side."""
     second = summary.get("second_perceptual") or "not measured"
-    equivalents = told_equivalents(summary)
+    equivalents = equivalents_in_words(summary)
     starts = " and from ".join(equivalents)
     caption = "L-BFGS iterations from {} reach the network's objective (N<sub>eq</sub>)"
     return f"""<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>
@@ -84,7 +84,7 @@ def _curve(summary: dict[str, Any]) -> str:
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    first, *_ = told_equivalents(summary)
+    first, *_ = equivalents_in_words(summary)
     axis.semilogy(range(1, len(summary["curve"]) + 1), summary["curve"], label=f"L-BFGS from {first}")
     if "noise_curve" in summary:
         axis.semilogy(range(1, len(summary["noise_curve"]) + 1), summary["noise_curve"], label="L-BFGS from noise")

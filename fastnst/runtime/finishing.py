@@ -19,7 +19,7 @@ from fastnst.runtime.temporal import Smoother
 
 @dataclass(frozen=True)
 class RestyleOptions:
-    """How a restyled picture looks beside its photo.
+    """Options of a restyled picture's look beside its photo.
 
     Attributes:
         strength: 0 leaves the photo, 1 is the full style.
@@ -61,7 +61,7 @@ class Finisher:
 
     @property
     def adjusts(self) -> bool:
-        """Whether `adjust` changes anything."""
+        """True if `adjust` changes anything."""
         return self.options.strength != 1 or self.options.preserve_color or self._smoother is not None
 
     def __call__(self, photo: UInt8Image, stylized: UInt8Image, matte: FloatPlane | None = None) -> UInt8Image:
@@ -87,6 +87,6 @@ class Finisher:
         return picture if self.portrait is None else self.portrait(photo, picture, matte)
 
     def reset(self) -> None:
-        """Forget the last picture: the next one is no continuation of it."""
+        """Forget the last picture: the next one does not continue it."""
         if self._smoother is not None:
             self._smoother = Smoother()

@@ -37,7 +37,7 @@ _ALIGNMENT = 8  # pixels; all networks' strides divide it, and their grids shoul
 
 @dataclass(frozen=True)
 class Tiles:
-    """How large runs are and how tiles meet.
+    """The sizes of runs and the way tiles meet.
 
     Attributes:
         pixels: of one run at most, all its tiles and their margins together.

@@ -82,7 +82,7 @@ def join(folder: str, name: str) -> str:
 
 
 def is_local(found: Any) -> bool:
-    """Whether a filesystem is this machine's own."""
+    """True if a filesystem is this machine's own."""
     protocol = found.protocol
     return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
 

@@ -106,7 +106,7 @@ class Manifest:
 
 
 def is_intact(result: Result) -> bool:
-    """Whether what the manifest says was made is still there, by its size."""
+    """True if what the manifest says was made is still there, by its size."""
     return not result.error and files.size(result.output) == result.size
 
 

@@ -1,4 +1,4 @@
-"""What a batch is asked for, and what came of it."""
+"""Options of a batch, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is made of every picture of a batch.
+    """The restyling of every picture of a batch.
 
     Attributes:
         style: a style's name, a file, a mix or a hub's address; workers get this text, not an open model.
@@ -72,7 +72,7 @@ class BatchOptions:
         choose(self.style)
 
     def fingerprint(self) -> str:
-        """What the results depend on, as JSON: the styles' files by content, and every option that changes pixels."""
+        """The settings that results depend on, as JSON: the styles' content, and every option that changes pixels."""
         spec = choose(self.style)
         files = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in spec.paths]
         values = {
@@ -87,7 +87,7 @@ class BatchOptions:
 
 @dataclass
 class Summary:
-    """What a run did.
+    """The outcome of a run.
 
     Attributes:
         made: pictures of this run.
@@ -106,7 +106,7 @@ class Summary:
 
 def as_inputs(inputs: str | Path | Sequence[str | Path]) -> list[str]:
     """One or several inputs as a list of texts; raises `ConfigError` for none."""
-    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    if not given:
+    names = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if not names:
         raise ConfigError("no input was given: name a folder, an address, a .parquet, a .tar or a list file (.txt).")
-    return [str(one) for one in given]
+    return [str(one) for one in names]

@@ -21,7 +21,7 @@ _CHUNK = 20_000  # rows that become one dataset: names of a million pictures nee
 
 
 class StyleActor:
-    """What Ray Data calls with batches: names and bytes in, results out."""
+    """The class that Ray Data calls with batches: names and bytes in, results out."""
 
     def __init__(self, options: BatchOptions, output: str, threads: int | None) -> None:
         self._worker = Worker(options, output, threads)

@@ -1,4 +1,4 @@
-"""Where pictures come from: folders, addresses, list files, parquet, WebDataset shards. Rows are names and bytes.
+"""Sources of pictures: folders, addresses, list files, parquet, WebDataset shards. Rows are names and bytes.
 
 No pixels travel: a row has the encoded picture, or only where it lies, and the worker decodes it.
 """
@@ -151,7 +151,7 @@ def _record(
     if not isinstance(value, bytes) or not value:
         return Unreadable(where, "this row holds no picture.")
     base = posixpath.basename(str(own).replace("\\", "/")) if own else ""
-    # The row's number keeps names apart, and tells where a result came from.
+    # The row's number keeps names apart, and shows where a result came from.
     return Row(where, f"{stem}/{number:08d}" + (f"_{base}" if base else _suffix(value)), value)
 
 

@@ -39,13 +39,13 @@ def stylize_dataset(
     """
     check_pyarrow()
     options.validate()
-    given, folder = as_inputs(inputs), str(output)
-    _check_apart(given, folder)
+    names, folder = as_inputs(inputs), str(output)
+    _check_apart(names, folder)
     started = time.monotonic()
     manifest = Manifest(folder, options.fingerprint(), overwrite=overwrite)
     summary = Summary(manifest=manifest.address)
     try:
-        todo = _todo(given, options, manifest, summary, overwrite=overwrite)
+        todo = _todo(names, options, manifest, summary, overwrite=overwrite)
         for result in _engine(options)(todo, options, folder):
             _note(result, manifest, summary)
             summary.seconds = time.monotonic() - started

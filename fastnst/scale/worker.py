@@ -29,7 +29,7 @@ _LONGEST_NAME = 200  # bytes of one part of a path
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one picture.
+    """The outcome of one picture.
 
     Attributes:
         path: of the input.
@@ -91,7 +91,7 @@ class Worker:
 
 
 def output_name(name: str, suffix: str | None) -> str:
-    """What a result is called below the output: the picture's own name, with its new suffix after the old one.
+    """The name of a result below the output: the picture's own, with its new suffix after the old one.
 
     So `a.png` becomes `a.png.jpg` as JPEG, and never takes the place of what `a.jpg` becomes. Parts of a path that lead
     out of the folder, or that no filesystem takes, are made harmless.

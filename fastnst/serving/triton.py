@@ -25,7 +25,7 @@ _VERSION = "1"
 
 @dataclass(frozen=True)
 class TritonOptions:
-    """How a server runs the models.
+    """Options of a server that runs the models.
 
     Attributes:
         max_batch: pictures of one size that go through the network together, 1 … 64.

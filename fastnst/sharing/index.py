@@ -73,7 +73,7 @@ def write_index(
 ) -> list[IndexedStyle]:
     """Copy styles into `folder` with a thumbnail of `photo` each, and write the index last.
 
-    Raises `ModelError` for a file that is no style, `OutputError` for what exists already or cannot be written.
+    Raises `ModelError` for a file that is not a style, `OutputError` for what exists already or cannot be written.
     """
     picture = open_image(photo, max_size=_THUMBNAIL_SIZE)
     indexed = []

@@ -26,7 +26,7 @@ _DATASET = re.compile(r"\b([\w.-]+/[\w.-]+)\b")
 
 @dataclass(frozen=True)
 class RepositoryFiles:
-    """What goes into the repository.
+    """The content of the repository.
 
     Attributes:
         model: the style model file.

@@ -1,4 +1,4 @@
-"""Send a folder to the hub with its own library, and tell its refusals in one sentence."""
+"""Send a folder to the hub with its own library, and report its refusals in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training command shares: LightningCLI with one-sentence errors, run folders and checkpoints."""
+"""Shared parts of the training commands: LightningCLI with one-sentence errors, run folders and checkpoints."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def default_precision() -> str:
 
 @dataclass(frozen=True)
 class TrainingCommand:
-    """What tells one training command from another.
+    """The differences between one training command and another.
 
     Attributes:
         cli: its command line.
@@ -273,7 +273,7 @@ def _quiet() -> None:
         ".*smaller than the logging interval",
         "LightningCLI's args parameter",  # it is ours to pass
         ".*LeafSpec.*",  # between Lightning and torch
-        ".*in eval mode at the start of training",  # the judge, on purpose
+        ".*in eval mode at the start of training",  # the perceptual network, on purpose
         ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
         ".*does not have many workers",
         ".*`IterableDataset` has `__len__`",

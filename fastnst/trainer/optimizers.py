@@ -1,4 +1,4 @@
-"""How the network's weights are moved: Adam as published, or Muon, which gets further in the same number of steps."""
+"""Optimizers of the network's weights: Adam as published, or Muon, which gets further in as many steps."""
 
 from __future__ import annotations
 

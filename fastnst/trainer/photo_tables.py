@@ -50,7 +50,7 @@ def open_cell(cell: Any) -> Image.Image:
 
 
 def is_saved_dataset(folder: Path) -> bool:
-    """Whether a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
+    """True if a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
     return any(os.path.isfile(folder / name) for name in _SAVED)
 
 
@@ -58,7 +58,7 @@ def saved_source(folder: Path, split: str, column: str | None) -> TableSource:
     """The photos of a `save_to_disk` folder; raises `ConfigError` without the split or an image column."""
     from datasets import DatasetDict, load_from_disk
 
-    with _damage_told(folder):
+    with _damage_as_user_error(folder):
         table = load_from_disk(str(folder))
     if isinstance(table, DatasetDict):
         if split not in table:
@@ -81,7 +81,7 @@ def parquet_source(files: list[Path], column: str | None) -> TableSource:
     """The photos of parquet files of one kind. Raises `ConfigError` for damaged ones, or without an image column."""
     from datasets import load_dataset
 
-    with _damage_told(files[0] if len(files) == 1 else files[0].parent):
+    with _damage_as_user_error(files[0] if len(files) == 1 else files[0].parent):
         table = load_dataset("parquet", data_files=[str(file) for file in files], split="train")
     return TableSource(*undecoded(table, column))
 
@@ -158,7 +158,7 @@ def _is_encoded(feature: Any) -> bool:
 def _holds_pictures(file: Path) -> bool:
     from pyarrow import parquet, types
 
-    with _damage_told(file):
+    with _damage_as_user_error(file):
         schema = parquet.read_schema(file)
     kinds = [field.type for field in schema]
     kinds += [part.type for kind in kinds if types.is_struct(kind) for part in kind]
@@ -166,8 +166,8 @@ def _holds_pictures(file: Path) -> bool:
 
 
 @contextmanager
-def _damage_told(place: Path) -> Iterator[None]:
-    """What `datasets` and pyarrow raise for damaged files, in one sentence."""
+def _damage_as_user_error(place: Path) -> Iterator[None]:
+    """One sentence for the errors that `datasets` and pyarrow raise for damaged files."""
     try:
         yield
     except Exception as error:  # errors of pyarrow, JSON, the file system and their wrappers

@@ -1,4 +1,4 @@
-"""Where training photos come from, and how a photo becomes a crop: folders, parquet files, the hub.
+"""Training photos and their crops: folders, parquet files, the hub.
 
 Sample number `i` of a run is the same crop whatever the workers, the ranks or an interruption did before: its photo and
 its crop are drawn from a generator seeded with (seed, i). That is what makes resuming exact.
@@ -121,7 +121,7 @@ class Crops(Dataset[Tensor]):
 
     @property
     def skipped(self) -> int:
-        """How often a photo was passed over because it could not be read or was too small."""
+        """Number of times a photo was passed over because it could not be read or was too small."""
         return int(self._skipped)
 
     def __getitem__(self, number: int) -> Tensor:

@@ -123,7 +123,7 @@ def has_begun(trainer: pl.Trainer) -> bool:
 
 
 def is_out_of_space(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, tells of a full disk; libraries hide it in errors of their own."""
+    """True if an error, or what it came from, is of a full disk; libraries hide it in errors of their own."""
     while error is not None:
         if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _FULL_TEXTS):
             return True

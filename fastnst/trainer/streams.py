@@ -98,16 +98,16 @@ class StreamedCrops(IterableDataset[Tensor]):
 
     @property
     def skipped(self) -> int:
-        """How often a photo was passed over because it could not be read or was too small."""
+        """Number of times a photo was passed over because it could not be read or was too small."""
         return int(self._skipped)
 
     @property
     def most_workers(self) -> int:
-        """How many workers have rows to read: they divide the rank's files among them."""
+        """Number of workers with rows to read: they divide the rank's files among them."""
         return int(self.table.num_shards)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where this worker's stream is, after the last crop that it gave."""
+        """The position of this worker's stream, after the last crop that it gave."""
         return dict(self._state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Which classes a configuration may name. A class path is code to run, so that recipes of strangers name ours only."""
+"""Classes that a configuration may name. A class path is code to run, so that recipes of strangers name ours only."""
 
 from __future__ import annotations
 

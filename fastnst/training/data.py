@@ -200,7 +200,7 @@ class PhotoData(pl.LightningDataModule):
         return self._loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the streams of all ranks are; photos by number need no state. All ranks must call it."""
+        """The positions of all ranks' streams; photos by number need no state. All ranks must call it."""
         trainer = self.trainer
         if self._loader is None or trainer is None:
             return {}

@@ -14,7 +14,7 @@ from fastnst.errors import ConfigError, FastNSTError
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
-from fastnst.training.preview_metrics import Limits, Look, Looker
+from fastnst.training.preview_metrics import Limits, PreviewEvaluator, PreviewMetrics
 
 log = logging.getLogger(__name__)
 
@@ -26,27 +26,27 @@ class TrainingDivergedError(FastNSTError):
 class Guards(pl.Callback):
     """Watch a training and bring it back when it goes bad.
 
-    At every step the loss and the network's parameters must be numbers. At every validation a look at the previews
-    measures grid, border, saturated blobs and the objective; they are logged as `guards/…`. A run is bad
+    At every step the loss and the network's parameters must be numbers. At every validation the preview
+    metrics are measured: grid, border, saturated blobs and the objective; they are logged as `guards/…`. A run is bad
 
     - at once, if a number is none, or if the objective exceeds `limits.explosion` times the best so far;
-    - if the same or other measures are above their limits in `patience` looks in a row, after the warm-up.
+    - if the same or other measures are above their limits at `patience` validations in a row, after the warm-up.
 
-    Then the network and its optimizer become again what they were at the last good look (or at the start), and the
-    learning rate is lowered by `rate_drop` from there on. The step count goes on, so that the photos that follow are
-    others and the schedule ends when it should; `StyleMetadata.steps` leaves out what was lost. After `returns`
+    Then the network and its optimizer become again what they were at the last good validation (or at the start), and
+    the learning rate is lowered by `rate_drop` from there on. The step count goes on, so that the photos that follow
+    are others and the schedule ends when it should; `StyleMetadata.steps` leaves out what was lost. After `returns`
     returns the run stops with the last good state in `checkpoints/good.ckpt`.
 
     The state (the last good network included) is part of every checkpoint: a resumed run decides as the uninterrupted
-    one would. With several processes the first one looks and all follow it.
+    one would. With several processes the first one measures and all follow it.
 
     Args:
-        enabled: False only watches for what is no number, and stops there.
+        enabled: False only watches for what is not a number, and stops there.
         returns: how often a run may return; 0 stops it when it goes bad for the first time.
         rate_drop: what the learning rate is multiplied with at a return.
-        patience: looks in a row with measures above their limits.
-        warmup: share of the steps before which looks are not judged: early pictures are never good.
-        photos: held-out photos to look at.
+        patience: validations in a row with measures above their limits.
+        warmup: share of the steps before which limits do not count: early pictures are never good.
+        photos: held-out photos that are measured.
         limits: of the measures.
     """
 
@@ -71,17 +71,17 @@ class Guards(pl.Callback):
         self.enabled, self.returns, self.rate_drop = enabled, returns, rate_drop
         self.patience, self.warmup, self.photos, self.limits = patience, warmup, photos, limits
         self.returned = 0
-        self._looked_at = 0  # the step of the latest look
-        self._suspect = 0  # looks above their limits, in a row
+        self._measured_step = 0  # the step of the latest measurement
+        self._suspect = 0  # validations above the limits, in a row
         self._best: float | None = None  # objective, on the previews
         self._good: dict[str, Any] | None = None
-        self._looker: Looker | None = None
+        self._evaluator: PreviewEvaluator | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to know."""
+        """The state that a resumed run needs."""
         return {
             "returned": self.returned,
-            "looked_at": self._looked_at,
+            "looked_at": self._measured_step,
             "suspect": self._suspect,
             "best": self._best,
             "good": self._good,
@@ -89,25 +89,25 @@ class Guards(pl.Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over `state_dict`."""
-        self.returned, self._looked_at, self._suspect = state["returned"], state["looked_at"], state["suspect"]
+        self.returned, self._measured_step, self._suspect = state["returned"], state["looked_at"], state["suspect"]
         self._best, self._good = state["best"], state["good"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember the start, and make up for a look that a resumed run owes."""
+        """Remember the start, and make up for a measurement that a resumed run owes."""
         module = cast(StyleTraining, pl_module)
-        self._looker = None
+        self._evaluator = None
         if self._good is None:
             self._good = _snapshot(trainer, module)
-        # Lightning saves before it validates and does not validate again: a checkpoint misses the look of its step.
+        # Lightning saves before it validates and does not validate again: a checkpoint misses its step's measurement.
         step, every = trainer.global_step, trainer.val_check_batch
         due = every and step > 0 and step * trainer.accumulate_grad_batches % every == 0
-        if due and self._looked_at < step:
-            self._judge(trainer, module)
+        if due and self._measured_step < step:
+            self._check(trainer, module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Go back at once if the loss or the network are no longer numbers."""
+        """Roll back at once if the loss or the network are no longer numbers."""
         module = cast(StyleTraining, pl_module)
         if isinstance(outputs, dict):
             outputs = outputs["loss"]
@@ -117,52 +117,52 @@ class Guards(pl.Callback):
         )
         is_number = bool(torch.isfinite(norm))
         if not trainer.strategy.reduce_boolean_decision(is_number, all=True):
-            self._go_back(trainer, module, "the objective became nan")
+            self._roll_back(trainer, module, "the objective became nan")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the previews."""
+        """Measure the previews and decide."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._judge(trainer, cast(StyleTraining, pl_module))
+            self._check(trainer, cast(StyleTraining, pl_module))
 
-    def _judge(self, trainer: pl.Trainer, module: StyleTraining) -> None:
-        """One look and what follows from it, the same on all ranks."""
+    def _check(self, trainer: pl.Trainer, module: StyleTraining) -> None:
+        """Measure, and roll back if that is bad; the same on all ranks."""
         if not self.enabled:
             return
-        seen = self._look(trainer, module) if trainer.is_global_zero else None
-        look, best = cast(tuple[Look, float], trainer.strategy.broadcast(seen))
-        step = self._looked_at = trainer.global_step
-        excesses = look.excesses(self.limits)
-        if not look.finite:
-            self._go_back(trainer, module, "the previews hold values that are no numbers")
+        measured = self._measure(trainer, module) if trainer.is_global_zero else None
+        metrics, best = cast(tuple[PreviewMetrics, float], trainer.strategy.broadcast(measured))
+        step = self._measured_step = trainer.global_step
+        excesses = metrics.excesses(self.limits)
+        if not metrics.finite:
+            self._roll_back(trainer, module, "the previews hold values that are not numbers")
             return
-        if look.objective > self.limits.explosion * best:
-            self._go_back(trainer, module, f"the objective {look.objective:.3g} is far above its best, {best:.3g}")
+        if metrics.objective > self.limits.explosion * best:
+            self._roll_back(trainer, module, f"the objective {metrics.objective:.3g} is far above its best, {best:.3g}")
             return
-        self._best = min(best, look.objective)
+        self._best = min(best, metrics.objective)
         if not excesses:
             self._suspect, self._good = 0, _snapshot(trainer, module)
         elif step >= self.warmup * trainer.max_steps:
             self._suspect += 1
             if self._suspect >= self.patience:
-                looks = f" at {self._suspect} looks in a row" if self._suspect > 1 else ""
-                self._go_back(trainer, module, f"{' and '.join(excesses)}{looks}")
+                often = f" at {self._suspect} validations in a row" if self._suspect > 1 else ""
+                self._roll_back(trainer, module, f"{' and '.join(excesses)}{often}")
 
-    def _look(self, trainer: pl.Trainer, module: StyleTraining) -> tuple[Look, float]:
-        """Look, on the first rank, and log what is seen; also the best objective so far."""
-        if self._looker is None:
+    def _measure(self, trainer: pl.Trainer, module: StyleTraining) -> tuple[PreviewMetrics, float]:
+        """Measure, on the first rank, and log the metrics; also the best objective so far."""
+        if self._evaluator is None:
             held_out = cast(PhotoData, cast(Any, trainer).datamodule).val_dataset
             photos = torch.stack([held_out[index][:3] for index in range(min(self.photos, len(held_out)))])
-            self._looker = Looker(module, photos)
-        look = self._looker.look()
-        if trainer.logger is not None and look.finite:
-            measures = {name: getattr(look, name) for name in ("grid", "border", "blobs", "objective")}
+            self._evaluator = PreviewEvaluator(module, photos)
+        metrics = self._evaluator.measure()
+        if trainer.logger is not None and metrics.finite:
+            measures = {name: getattr(metrics, name) for name in ("grid", "border", "blobs", "objective")}
             measures["returns"] = self.returned
             trainer.logger.log_metrics(
                 {f"guards/{name}": value for name, value in measures.items()}, trainer.global_step
             )
-        return look, self._looker.idle_objective if self._best is None else self._best
+        return metrics, self._evaluator.idle_objective if self._best is None else self._best
 
-    def _go_back(self, trainer: pl.Trainer, module: StyleTraining, reason: str) -> None:
+    def _roll_back(self, trainer: pl.Trainer, module: StyleTraining, reason: str) -> None:
         """Return to the last good state with a lower rate, or stop. Raises `TrainingDivergedError`."""
         assert self._good is not None
         step, good_step = trainer.global_step, self._good["step"]
@@ -171,7 +171,7 @@ class Guards(pl.Callback):
         if self.returned >= (self.returns if self.enabled else 0):
             path = run_folder(trainer) / "checkpoints" / "good.ckpt"
             trainer.save_checkpoint(path)
-            raise TrainingDivergedError(self._farewell(reason, step, good_step, path, module.learning_rate))
+            raise TrainingDivergedError(self._stop_message(reason, step, good_step, path, module.learning_rate))
         self.returned += 1
         rate = _lower_rate(trainer, self.rate_drop)
         if not trainer.is_global_zero:
@@ -181,7 +181,7 @@ class Guards(pl.Callback):
             *(step, reason, good_step, rate, self.returned, self.returns),
         )
 
-    def _farewell(self, reason: str, step: int, good_step: int, path: Path, rate: float) -> str:
+    def _stop_message(self, reason: str, step: int, good_step: int, path: Path, rate: float) -> str:
         """The sentence that a run stops with."""
         often = f" after {self.returned} return(s) to a lower learning rate" if self.returned else ""
         remedy = f"a --model.learning_rate below {rate * self.rate_drop**self.returned:.2g}"
@@ -204,7 +204,7 @@ def _snapshot(trainer: pl.Trainer, module: StyleTraining) -> dict[str, Any]:
 
 
 def _restore(good: dict[str, Any], trainer: pl.Trainer, module: StyleTraining) -> None:
-    """Become what `_snapshot` saw, but for the step count and the schedule, which go on."""
+    """Become what `_snapshot` kept, but for the step count and the schedule, which go on."""
     optimizer = trainer.optimizers[0]
     rates = [(group["lr"], group["initial_lr"]) for group in optimizer.param_groups]
     module.network.load_state_dict(good["network"])

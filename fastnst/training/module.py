@@ -193,7 +193,7 @@ class StyleTraining(pl.LightningModule):
         self.lost_steps, self.earlier_seconds = progress.get("lost_steps", 0), progress.get("seconds", 0.0)
 
     def metadata(self) -> StyleMetadata:
-        """What the model file will say about this training, as of now."""
+        """The metadata of the model file about this training, as of now."""
         config = self.objective.config
         data = getattr(self.trainer, "datamodule", None)
         return StyleMetadata(

@@ -20,7 +20,7 @@ def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
         size: long side in pixels.
         trim: share of its sides that is left off at each border first.
 
-    Raises `ConfigError` for a trim that leaves nothing, `ImageError` for a file that is no picture.
+    Raises `ConfigError` for a trim that leaves nothing, `ImageError` for a file that is not a picture.
     """
     return to_unit_floats(resize_long_side(trimmed(open_image(Path(path).expanduser()), trim), size))
 

@@ -1,4 +1,4 @@
-"""A look at a training: what its previews show, in numbers, and whether they are within their limits."""
+"""Preview metrics: grid, border, blobs and objective of a training's previews, and limits of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from fastnst.training.module import StyleTraining
 
 @dataclass
 class Limits:
-    """How bad the previews may look; see `fastnst/metrics/artifacts.py` for the measures.
+    """Limits of the preview metrics; see `fastnst/metrics/artifacts.py` for the measures.
 
     The photos' own measures, or the paintings' where these are larger, are what the limits are relative to: an
-    engraving may have lines. Of starry_night, in which a weave can be seen at 200 %, the grid is 3.3, the border 0.8.
+    engraving may have lines. Of starry_night, whose grid texture can be seen at 200 %, the grid is 3.3, the border 0.8.
 
     Attributes:
         grid: grid energy as a multiple of the photos' own.
@@ -46,11 +46,11 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the previews measure, relative to the photos and paintings as `Limits` says.
+class PreviewMetrics:
+    """Measures of the previews, relative to the photos and paintings as `Limits` says.
 
     Attributes:
-        grid, border: multiples, 1 is no artifact at all.
+        grid, border: multiples, 1 is without artifacts.
         blobs: a share, 0 to 1.
         objective: its total on the previews, a mean.
         finite: whether all pixels and the objective are numbers; if not, the rest means nothing.
@@ -63,7 +63,7 @@ class Look:
     finite: bool = True
 
     def excesses(self, limits: Limits) -> list[str]:
-        """Which measures are above their limits, in words."""
+        """Name the measures that are above their limits, in words."""
         allowed = asdict(limits)
         return [
             f"{label} {value:.3g} is above {allowed[name]:g}"
@@ -72,8 +72,8 @@ class Look:
         ]
 
 
-class Looker:
-    """Looks at a network through the same photos each time.
+class PreviewEvaluator:
+    """Measures what a network makes of the same photos each time.
 
     Args:
         module: a training whose style target is set.
@@ -93,7 +93,7 @@ class Looker:
         self.idle_objective = max(self._objective(unit), self._objective(torch.full_like(unit, 0.5)))
 
     @torch.no_grad()
-    def look(self) -> Look:
+    def measure(self) -> PreviewMetrics:
         """Restyle the photos and measure."""
         module = self.module
         was_training = module.network.training
@@ -101,11 +101,11 @@ class Looker:
         restyled = module(self.photos.to(module.device).float() / 255).float().cpu()
         module.network.train(was_training)
         if not bool(torch.isfinite(restyled).all()):
-            return Look(0.0, 0.0, 0.0, 0.0, finite=False)
+            return PreviewMetrics(0.0, 0.0, 0.0, 0.0, finite=False)
         pictures = [np.asarray(from_unit_floats(picture.numpy())) for picture in restyled]
         blobs = [blob_share(picture, photo) for picture, photo in zip(pictures, self._pixels, strict=True)]
         objective = self._objective(restyled)
-        return Look(
+        return PreviewMetrics(
             grid=_mean(grid_energy, pictures) / self._grid,
             border=_mean(border_energy, pictures) / self._border,
             blobs=max(0.0, float(np.mean(blobs)) - self._blobs),

@@ -14,7 +14,7 @@ from fastnst.perceptual import PerceptualConfig, build_perceptual
 
 @dataclass
 class NetworkConfig:
-    """Which style network learns.
+    """The choice of a style network.
 
     Attributes:
         name: of `networks.NETWORKS`, such as `swift` or `swift-s`.
@@ -62,7 +62,7 @@ class WarmupPerceptual:
 
 @dataclass
 class StyleCredits:
-    """What the model file says of its painting. All free text."""
+    """The painting's description in the model file. All free text."""
 
     title: str = ""
     artist: str = ""
@@ -82,7 +82,7 @@ def check_at_least(values: dict[str, float], least: float, *, above: bool = Fals
 
 
 def check_shares(values: dict[str, float]) -> None:
-    """Raise `ConfigError` for the first of these options that is no share."""
+    """Raise `ConfigError` for the first of these options that is not a share."""
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} must be between 0 and 1, not {value}.")

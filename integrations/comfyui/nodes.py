@@ -35,7 +35,7 @@ def stylizer(style: str) -> fastnst.Stylizer:
 
 @functools.lru_cache(maxsize=1)
 def matting() -> fastnst.Matting:
-    """What finds people, kept open between runs."""
+    """The network that finds people, kept open between runs."""
     return fastnst.Matting()
 
 
@@ -59,7 +59,7 @@ def restyled(image: Any, style: str, strength: float, preserve_color: bool, stro
 
 
 def look_inputs() -> list[Any]:
-    """What restyling nodes have in common."""
+    """The shared part of restyling nodes."""
     return [
         io.Float.Input("strength", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 leaves the photo"),
         io.Boolean.Input("preserve_color", default=False, tooltip="keep the photo's colours"),
@@ -201,5 +201,5 @@ def _fastnst(*arguments: str) -> None:
     """Run a command in a process of its own: ComfyUI computes without gradients, which a training needs."""
     done = subprocess.run([sys.executable, "-m", "fastnst", *arguments], stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason was told"]
+        lines = done.stderr.strip().splitlines() or ["no reason was given"]
         raise RuntimeError(lines[-1])

@@ -27,7 +27,7 @@ def matting() -> fastnst.Matting:
 def restyle(
     photo: Image.Image | None, first: str, second: str, strength: float, stroke: float, keep_colours: bool, part: str
 ) -> Image.Image:
-    """What the button does; what a visitor can get wrong becomes a message on the page."""
+    """The button's work; what a visitor can get wrong becomes a message on the page."""
     if photo is None:
         raise gr.Error("Choose a photo first.")
     style = first if second in (NONE, first) else f"{first}:0.5,{second}:0.5"

@@ -1,4 +1,4 @@
-"""What every command does alike: quiet and verbose, the user's own defaults, completion."""
+"""Conventions of every command: quiet and verbose, the user's own defaults, completion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_quiet_says_nothing_but_what_was_asked_for(
     assert run(capsys, *given, tmp_path / "a.png", "--quiet") == (0, "", "")
     assert run(capsys, "-q", *given, tmp_path / "b.png") == (0, "", "")
     assert (tmp_path / "b.png").is_file()
-    assert "b.png" in run(capsys, *given, tmp_path / "b.png", "--quiet")[2]  # errors are told
+    assert "b.png" in run(capsys, *given, tmp_path / "b.png", "--quiet")[2]  # errors are shown
     assert "--stroke" in run(capsys, "stylize", "--help", "--quiet")[1]
     assert "quickstart" in run(capsys, "completion", "bash", "--words", "recipes", "-q")[1]
 

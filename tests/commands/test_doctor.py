@@ -1,4 +1,4 @@
-"""What the machine can do, told on one screen."""
+"""Report on one screen of what the machine can do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_engines_are_tried_and_what_is_missing_is_named(
     assert engines["cpu"]["precision"] == "f32"
     assert engines["cpu"]["milliseconds"] > 0
     assert engines["cuda"]["reason"].startswith("cannot be used") or engines["cuda"]["psnr"] >= 40
-    assert found["taken"] in engines
+    assert found["default_engine"] in engines
     assert found["fastnst"] == fastnst.__version__
     assert {"train", "video"} <= {extra["name"] for extra in found["extras"] if extra["version"]}
     assert found["problems"] == []
@@ -39,7 +39,7 @@ def test_one_screen(monkeypatch: pytest.MonkeyPatch) -> None:
         cores=2,
         gpus=[],
         engines=[doctor.EngineCheck("cpu", "1.31", "f32", 10.4), doctor.EngineCheck("cuda", reason="no GPU.")],
-        taken="cpu",
+        default_engine="cpu",
         extras=[doctor.Extra("heic", "photos", "", 'pip install "fastnst[heic]"')],
         styles=10,
         recipes=3,

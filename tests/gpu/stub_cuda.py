@@ -63,7 +63,7 @@ class StubCuda:
         runtime.stub_count.restype = ctypes.c_long
 
     def count(self, name: str) -> int:
-        """How often `up`, `down`, `capture`, `replay`, … was called; see stub_runtime.c."""
+        """Number of calls of `up`, `down`, `capture`, `replay`, …; see stub_runtime.c."""
         return int(self._runtime.stub_count(name.encode()))
 
     def fail(self, name: str, after: int = 0) -> None:
@@ -72,7 +72,7 @@ class StubCuda:
 
 
 def missing() -> str | None:
-    """Why the stubs cannot be built here; None if they can."""
+    """Reason why the stubs cannot be built here; None if they can."""
     for tool in ("gcc", "nm"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"

@@ -1,4 +1,4 @@
-"""The CUDA provider as it really is, on stub libraries: what runs where, what is copied, what fails and how it is told.
+"""The CUDA provider as it really is, on stub libraries: what runs where, is copied, fails, and how it is reported.
 
 Kernels do nothing here, so precision is taken for granted and pictures are not looked at.
 """

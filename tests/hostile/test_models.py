@@ -58,7 +58,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def outcome(call: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
-    """What a call gives, or None and the sentence of its `ModelError`."""
+    """The result of a call, or None and the sentence of its `ModelError`."""
     try:
         return call(*arguments), ""
     except ModelError as error:
@@ -101,7 +101,7 @@ def test_every_way_to_run_a_model_checks_its_results(
 def test_mattes_are_checked_too(tmp_path: Path) -> None:
     from fastnst.runtime import MattingModel
 
-    model = MattingModel(write_ours(tmp_path / "m.onnx", white=0), "cpu")  # red / 0 is no number where red is 0
+    model = MattingModel(write_ours(tmp_path / "m.onnx", white=0), "cpu")  # red / 0 is not a number where red is 0
     with pytest.raises(ModelError, match="values that are not numbers"):
         model(np.zeros((64, 64, 3), np.uint8))
 

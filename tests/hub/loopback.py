@@ -36,7 +36,7 @@ class Repository:
 
 
 class Hub:
-    """What the server knows and what it was asked."""
+    """State of the server: its repositories, and the requests it got."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}

@@ -1,4 +1,4 @@
-"""Which part of a portrait is shown."""
+"""Crops of portraits."""
 
 from __future__ import annotations
 

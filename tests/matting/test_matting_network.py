@@ -157,7 +157,7 @@ def test_measures() -> None:
     assert found["mad"] == pytest.approx(truth.mean(), rel=1e-5)
     assert found["iou"] == 0
     assert measure(np.zeros((8, 8)), np.zeros((8, 8)))["iou"] == 1
-    assert gradient_error(truth, truth + 0.3) < 1e-9  # a level is no gradient
+    assert gradient_error(truth, truth + 0.3) < 1e-9  # a level is not a gradient
     # A ramp of slope s has the gradient s under a derivative filter of unit response.
     ramp = np.tile(np.arange(64) * 0.01, (64, 1))
     assert gradient_error(ramp[:, 20:40], np.zeros((64, 20))) == pytest.approx(1e-4, rel=0.3)

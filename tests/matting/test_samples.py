@@ -1,4 +1,4 @@
-"""How pairs become training samples."""
+"""Training samples from pairs."""
 
 from __future__ import annotations
 

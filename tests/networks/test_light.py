@@ -16,7 +16,7 @@ def scene(size: int = 64) -> Tensor:
 
 
 def strokes(size: int = 64, mean: float = 0.5) -> Tensor:
-    """What a network makes of any picture, however dark it is: strokes around a middle tone."""
+    """The output of a network for any picture, however dark it is: strokes around a middle tone."""
     y, x = np.mgrid[0:size, 0:size]
     light = mean + 0.2 * np.sin(0.9 * x + 0.5 * y)
     return torch.from_numpy(np.stack([light, light, light])[None].astype(np.float32))

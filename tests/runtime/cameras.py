@@ -47,7 +47,7 @@ class Stepped(Fake):
 
     @property
     def given(self) -> int:
-        """How many pictures were given so far."""
+        """Number of pictures given so far."""
         return self._number
 
     def hold(self) -> None:

@@ -66,7 +66,7 @@ def test_the_list_opens_no_model(capsys, gallery: Path, monkeypatch: pytest.Monk
     assert run(capsys)[0] == 0
 
 
-def test_a_file_that_is_no_style_is_told_and_left_out(capsys, caplog, gallery: Path) -> None:
+def test_a_file_that_is_no_style_is_reported_and_left_out(capsys, caplog, gallery: Path) -> None:
     (gallery / "broken.onnx").write_text("no model")
     code, out, _ = run(capsys)
     assert code == 0

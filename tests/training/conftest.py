@@ -1,4 +1,4 @@
-"""What trainings in tests learn from."""
+"""Photos and paintings of trainings in tests."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from fastnst import cli
 from fastnst.checkpoints import load_network
 from fastnst.training.divergence_guard import Guards
 from fastnst.training.module import StyleTraining
-from fastnst.training.preview_metrics import Limits, Look, Looker
+from fastnst.training.preview_metrics import Limits, PreviewEvaluator, PreviewMetrics
 from fastnst.training.previews import Previews
 from tests.training.runs import arguments, train
 
-GOOD = Look(grid=1.0, border=1.0, blobs=0.0, objective=5.0)
-BAD = Look(grid=1.0, border=1.0, blobs=0.4, objective=5.0)
+GOOD = PreviewMetrics(grid=1.0, border=1.0, blobs=0.0, objective=5.0)
+BAD = PreviewMetrics(grid=1.0, border=1.0, blobs=0.4, objective=5.0)
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
@@ -32,10 +32,12 @@ def poison(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
     monkeypatch.setattr(StyleTraining, "forward", poisoned)
 
 
-def seen(monkeypatch: pytest.MonkeyPatch, *looks: Look) -> None:
-    """Let the guards see these looks, one after the other, and then the last one for ever."""
-    remaining = list(looks)
-    monkeypatch.setattr(Looker, "look", lambda _self: remaining.pop(0) if len(remaining) > 1 else remaining[0])
+def seen(monkeypatch: pytest.MonkeyPatch, *metrics: PreviewMetrics) -> None:
+    """Let the guards see these metrics, one after the other, and then the last one for ever."""
+    remaining = list(metrics)
+    monkeypatch.setattr(
+        PreviewEvaluator, "measure", lambda _self: remaining.pop(0) if len(remaining) > 1 else remaining[0]
+    )
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -70,7 +72,7 @@ def test_a_poisoned_parameter_is_noticed_too(
 
     monkeypatch.setattr(StyleTraining, "optimizer_step", broken)
     run = train(materials, tmp_path, "broken", 3)
-    assert "back to step 0" in warnings_of(caplog)[0]  # no look was taken before
+    assert "back to step 0" in warnings_of(caplog)[0]  # nothing was measured before
     assert all(torch.isfinite(tensor).all() for tensor in load_file(run / "broken.safetensors").values())
 
 
@@ -95,17 +97,17 @@ def test_a_normal_training_is_left_alone(materials: Path, tmp_path: Path, caplog
     assert load_network(run / "normal.safetensors")[1].steps == 12
 
 
-def test_two_bad_looks_in_a_row_go_back_and_one_does_not(
+def test_two_bad_validations_in_a_row_roll_back_and_one_does_not(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen(monkeypatch, BAD, BAD, GOOD, BAD, GOOD, BAD, BAD, GOOD)
     options = ["--trainer.val_check_interval", "1", "--guards.warmup", "0.3"]  # the first two come too early to count
     train(materials, tmp_path, "looks", 8, *options)
     (message,) = warnings_of(caplog)
-    assert message.startswith("Step 7: the share of blobs 0.4 is above 0.05 at 2 looks in a row; back to step 5")
+    assert message.startswith("Step 7: the share of blobs 0.4 is above 0.05 at 2 validations in a row; back to step 5")
 
 
-def test_the_previews_show_what_the_guards_judge(
+def test_the_previews_show_what_the_guards_measure(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The picture of a step is that of the network that was bad, not of what the guards made of it."""
@@ -117,15 +119,15 @@ def test_the_previews_show_what_the_guards_judge(
         original(self, *given)
 
     monkeypatch.setattr(Previews, "on_validation_end", drawn)
-    monkeypatch.setattr(Looker, "look", lambda _self: order.append("look") or GOOD)
+    monkeypatch.setattr(PreviewEvaluator, "measure", lambda _self: order.append("metrics") or GOOD)
     train(materials, tmp_path, "order", 1, "--trainer.val_check_interval", "1")
-    assert order == ["previews", "look"]
+    assert order == ["previews", "metrics"]
 
 
 def test_an_exploding_objective_goes_back_at_once(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    exploded = Look(grid=1.0, border=1.0, blobs=0.0, objective=16.0)
+    exploded = PreviewMetrics(grid=1.0, border=1.0, blobs=0.0, objective=16.0)
     seen(monkeypatch, GOOD, exploded, GOOD)
     train(materials, tmp_path, "explosion", 3, "--trainer.val_check_interval", "1")
     (message,) = warnings_of(caplog)
@@ -136,7 +138,7 @@ def test_an_exploding_objective_goes_back_at_once(
 def test_a_resumed_run_remembers_its_return(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stop: int
 ) -> None:
-    """Also where the checkpoint was written at a validation, before the look."""
+    """Also where the checkpoint was written at a validation, before the metrics."""
     poison(monkeypatch, 2, 5)
     whole = train(materials, tmp_path, "whole", 8)
     assert "return 2 of 3" in warnings_of(caplog)[1]
@@ -178,10 +180,10 @@ def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
     assert metadata.steps == (2 if often else 0)
 
 
-def test_limits_are_told_in_words() -> None:
+def test_limits_are_reported_in_words() -> None:
     limits = Limits()
     assert GOOD.excesses(limits) == []
-    assert Look(grid=9.0, border=4.0, blobs=0.0, objective=1.0).excesses(limits) == [
+    assert PreviewMetrics(grid=9.0, border=4.0, blobs=0.0, objective=1.0).excesses(limits) == [
         "grid energy 9 is above 8",
         "border energy 4 is above 3",
     ]

@@ -88,7 +88,7 @@ def test_the_styles_that_ship_share_one_recipe() -> None:
         assert own["name"] == file.stem
         if file.stem != ROOT_STYLE:  # which starts from random weights, as none of the others does
             card = file.with_suffix(".md").read_text()
-            # What is not the same for all is told in the card.
+            # What is not the same for all is said in the card.
             assert own.keys() - {"init"} == {"base", "name", "painting", "model"}
             assert "init" not in own or f"goes on from {own['init']}" in card
             assert own["model"].keys() - {"objective", "style_trim"} == {"credits"}

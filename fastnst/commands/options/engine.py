@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What runs the models.
+    """The engine that runs the models.
 
     Attributes:
         provider: `auto`, `cpu`, `openvino`, `cuda` or `tensorrt`.
@@ -25,6 +25,6 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
 
 
-def read_engine_options(given: argparse.Namespace) -> EngineOptions:
+def read_engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """The parsed options; whether they can be had is seen when a model is opened."""
-    return EngineOptions(given.provider, given.threads)
+    return EngineOptions(arguments.provider, arguments.threads)

@@ -44,12 +44,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
         # Taken from the command line before it comes here; declared for the help and for completion.
         self.add_argument(*QUIET, action="store_true", help="no progress and no remarks", dest=argparse.SUPPRESS)
-        details = "tell details, and where errors come from"
+        details = "report details, and where errors come from"
         self.add_argument(*VERBOSE, action="store_true", help=details, dest=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` with the message and where to read on."""
-        raise ConfigError(f"{message}. {self.prog} --help tells the options.")
+        raise ConfigError(f"{message}. {self.prog} --help shows the options.")
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments, with the user's defaults for what is not given."""
@@ -59,11 +59,11 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.removeprefix("fastnst ")
         if command in COMMANDS:
             repeated = self._set_user_defaults(user_defaults(command, list(COMMANDS)))
-        given = super().parse_args(args, namespace)
+        arguments = super().parse_args(args, namespace)
         for name, value in repeated.items():
-            if getattr(given, name) is None:
-                setattr(given, name, value)
-        return given
+            if getattr(arguments, name) is None:
+                setattr(arguments, name, value)
+        return arguments
 
     def _set_user_defaults(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """Take these defaults; those of options that may be repeated come back, as argparse would add to them."""

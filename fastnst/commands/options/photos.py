@@ -13,7 +13,7 @@ from fastnst.runtime.stylizer import check_max_size
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """What goes in and where results go.
+    """The input photos and the place of the results.
 
     Attributes:
         inputs: photos, folders of photos, or one clip.
@@ -68,18 +68,18 @@ def add_photo_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_photo_options(given: argparse.Namespace) -> PhotoOptions:
+def read_photo_options(arguments: argparse.Namespace) -> PhotoOptions:
     """The parsed options; raises `ConfigError` for what means nothing."""
-    if given.overwrite and given.skip_existing:
+    if arguments.overwrite and arguments.skip_existing:
         raise ConfigError("--overwrite and --skip-existing say the opposite of existing pictures: give one of them.")
-    if given.color_profile not in PROFILES:
-        raise ConfigError(f"--color-profile must be srgb or photo, not '{given.color_profile}'.")
+    if arguments.color_profile not in PROFILES:
+        raise ConfigError(f"--color-profile must be srgb or photo, not '{arguments.color_profile}'.")
     return PhotoOptions(
-        tuple(given.photos),
-        given.output,
-        None if given.max_size is None else check_max_size(given.max_size),
-        given.overwrite,
-        given.skip_existing,
-        given.allow_huge,
-        given.color_profile,
+        tuple(arguments.photos),
+        arguments.output,
+        None if arguments.max_size is None else check_max_size(arguments.max_size),
+        arguments.overwrite,
+        arguments.skip_existing,
+        arguments.allow_huge,
+        arguments.color_profile,
     )

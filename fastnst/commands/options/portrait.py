@@ -24,7 +24,7 @@ Look = Callable[[], RestyleOptions]  # how pictures look at the moment, which th
 
 @dataclass(frozen=True)
 class MattingOptions:
-    """How people are found.
+    """The options that say how people are found.
 
     Attributes:
         matte: this file instead of finding people, or a folder with each photo's matte (`matte_files`).
@@ -78,7 +78,7 @@ class MattingOptions:
 def add_portrait_options(parser: argparse.ArgumentParser) -> None:
     """Declare them in a group of their own."""
     group = parser.add_argument_group("portraits")
-    group.add_argument("--portrait", metavar="MODE", help=f"tell people from the background: {', '.join(MODES)}")
+    group.add_argument("--portrait", metavar="MODE", help=f"separate people from the background: {', '.join(MODES)}")
     add_background_options(group)
     group.add_argument("--fg-color", metavar="#RRGGBB", help="tint people with this colour")
     group.add_argument("--fg-factor", type=float, default=0.2, help="how much of that tint, 0 to 1 (default: 0.2)")
@@ -105,20 +105,22 @@ def add_matting_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--matting-model", type=Path, metavar="FILE", help="take this matting model (.onnx)")
 
 
-def read_matting_options(given: argparse.Namespace) -> MattingOptions:
-    """How people are found; nothing is opened yet."""
-    return MattingOptions(given.matte, given.matting, given.matting_model)
+def read_matting_options(arguments: argparse.Namespace) -> MattingOptions:
+    """Read how people are found; nothing is opened yet."""
+    return MattingOptions(arguments.matte, arguments.matting, arguments.matting_model)
 
 
-def read_portrait_options(given: argparse.Namespace) -> PortraitOptions | None:
-    """What `--portrait` and its companions ask for; None without it. Raises `ConfigError` for what means nothing."""
-    if given.portrait is None:
+def read_portrait_options(arguments: argparse.Namespace) -> PortraitOptions | None:
+    """Read `--portrait` and its companions; None without it. Raises `ConfigError` for what means nothing."""
+    if arguments.portrait is None:
         names = ("background", "fg_color", "texture_factor", "matte", "matting_model")
-        alone = [name for name in names if getattr(given, name) is not None]
+        alone = [name for name in names if getattr(arguments, name) is not None]
         if alone:
             raise ConfigError(f"--{alone[0].replace('_', '-')} needs --portrait MODE: one of {', '.join(MODES)}.")
         return None
-    options = PortraitOptions(given.portrait, given.background, given.fg_color, given.fg_factor, given.texture_factor)
+    options = PortraitOptions(
+        arguments.portrait, arguments.background, arguments.fg_color, arguments.fg_factor, arguments.texture_factor
+    )
     options.validate()
     return options
 
@@ -134,7 +136,7 @@ def open_portrait(
 ) -> Portrait | None:
     """The compositor that was asked for, its models open; None without options. `video`: for clips and the camera.
 
-    `look` tells a style of the background how pictures look. Raises `FastNSTError` for what does not go together.
+    `look` gives the restyling for a style of the background. Raises `FastNSTError` for what does not go together.
     """
     if options is None:
         return None

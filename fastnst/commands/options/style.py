@@ -16,7 +16,7 @@ _ALL = "all"
 
 @dataclass(frozen=True)
 class StyleRequest:
-    """Which styles are asked for: names, files and mixes as `--style` had them, or one movement."""
+    """The styles that are asked for: names, files and mixes as `--style` had them, or one movement."""
 
     names: tuple[str, ...] = ()
     movement: str | None = None
@@ -68,13 +68,13 @@ def add_smooth_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--smooth", action="store_true", help="calm what flickers where nothing moves")
 
 
-def read_style_request(given: argparse.Namespace) -> StyleRequest:
-    """Which styles; nothing is opened yet."""
-    return StyleRequest(tuple(name for names in given.style or () for name in names), given.movement)
+def read_style_request(arguments: argparse.Namespace) -> StyleRequest:
+    """Read the styles; nothing is opened yet."""
+    return StyleRequest(tuple(name for names in arguments.style or () for name in names), arguments.movement)
 
 
-def read_restyle_options(given: argparse.Namespace) -> RestyleOptions:
-    """How pictures look; raises `ConfigError` for numbers out of range."""
-    options = RestyleOptions(given.strength, given.preserve_color, given.stroke, given.smooth)
+def read_restyle_options(arguments: argparse.Namespace) -> RestyleOptions:
+    """Read how pictures look; raises `ConfigError` for numbers out of range."""
+    options = RestyleOptions(arguments.strength, arguments.preserve_color, arguments.stroke, arguments.smooth)
     options.validate()
     return options

@@ -31,7 +31,7 @@ _OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """What concerns clips only; everything is None or False unless it was given.
+    """Options of clips only; everything is None or False unless it was given.
 
     Attributes:
         codec, crf, encoder: see `fastnst.runtime.video.encoders.choose_encoder`.
@@ -52,7 +52,7 @@ class ClipOptions:
     smooth: bool = False
     batch: int | None = None
 
-    def given(self) -> list[str]:
+    def names_set(self) -> list[str]:
         """The names of those that were given."""
         return [field.name for field in fields(self) if getattr(self, field.name) not in (None, False)]
 
@@ -75,26 +75,26 @@ def add_batch_option(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch", type=int, help="frames for one call of the engine (default: 4 on a GPU, else 1)")
 
 
-def read_clip_options(given: argparse.Namespace) -> ClipOptions:
+def read_clip_options(arguments: argparse.Namespace) -> ClipOptions:
     """The parsed options; raises `ConfigError` for times and rates that mean nothing."""
-    batch = getattr(given, "batch", None)
+    batch = getattr(arguments, "batch", None)
     if batch is not None and not 1 <= batch <= 64:
         raise ConfigError(f"batch must be between 1 and 64, not {batch}.")
     return ClipOptions(
-        given.codec,
-        given.crf,
-        given.encoder,
-        None if given.start is None else parse_time(given.start, "start"),
-        None if given.end is None else parse_time(given.end, "end"),
-        None if given.fps is None else _rate(given.fps),
-        given.resume,
-        getattr(given, "smooth", False),
+        arguments.codec,
+        arguments.crf,
+        arguments.encoder,
+        None if arguments.start is None else parse_time(arguments.start, "start"),
+        None if arguments.end is None else parse_time(arguments.end, "end"),
+        None if arguments.fps is None else _rate(arguments.fps),
+        arguments.resume,
+        getattr(arguments, "smooth", False),
         batch,
     )
 
 
 def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
-    """Whether inputs and output make a clip; raises `ConfigError` if options of clips are given for photos.
+    """True if inputs and output make a clip; raises `ConfigError` if options of clips are given for photos.
 
     One animated picture makes an animated picture.
     """
@@ -104,17 +104,17 @@ def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
     animated = suffix in _ALSO_ANIMATED or suffix not in SUFFIXES
     if animated and len(inputs) == 1 and is_animation(inputs[0]):
         return True
-    given = options.given()
+    names = options.names_set()
     if (
-        given
-        and set(given) <= set(_OF_FOLDERS)
+        names
+        and set(names) <= set(_OF_FOLDERS)
         and len(inputs) == 1
         and os.path.isdir(inputs[0])
         and suffix not in SUFFIXES
     ):
         return True
-    if given:
-        raise ConfigError(f"--{given[0]} is for clips: {inputs[0]} with the output {output} is not one.")
+    if names:
+        raise ConfigError(f"--{names[0]} is for clips: {inputs[0]} with the output {output} is not one.")
     return False
 
 

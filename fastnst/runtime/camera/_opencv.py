@@ -10,7 +10,7 @@ from fastnst.errors import MissingDependencyError
 
 def import_cv2() -> Any:
     """The module `cv2` with its own complaints silenced, or `MissingDependencyError` with the extra that brings it."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # lost streams are told in our words
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # lost streams are reported in our words
     try:
         import cv2
     except ImportError as error:

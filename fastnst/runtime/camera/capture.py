@@ -72,7 +72,7 @@ def find_camera(wanted: str | None, opener: Opener = open_capture) -> tuple[int 
 
 
 def is_file(wanted: str | None) -> bool:
-    """Whether a camera's name is that of a file to play."""
+    """True if a camera's name is that of a file to play."""
     if wanted is None or "://" in wanted or wanted.startswith("/dev/") or _is_number(wanted):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What the keys change: a state and a function from a key to the next state."""
+"""Keys of the camera: a state and a function from a key to the next state."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HELP = (
 
 @dataclass(frozen=True)
 class Controls:
-    """How the camera's pictures are shown.
+    """The state that keys change: how the camera's pictures are shown.
 
     Attributes:
         style: the number of the style in use, of `styles`.
         view: one of `VIEWS`.
-        portrait: whether people are told from the background; means nothing without portrait options.
+        portrait: whether people are separated from the background; means nothing without portrait options.
         snapshot: asked for by the last key.
         recording, quit: whether the picture is recorded, whether to end.
     """

@@ -33,7 +33,7 @@ class FileCapture:
         self._frames: Iterator[Frame] = iter(())
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """Whether it can be read."""
+        """True if it can be read."""
         return self._source is not None
 
     def get(self, _: int) -> float:

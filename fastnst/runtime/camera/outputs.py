@@ -1,4 +1,4 @@
-"""Where live pictures go: a window, nowhere, a virtual camera."""
+"""Outputs of live pictures: a window, nowhere, a virtual camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a live session: snapshots and recordings. Nothing here makes the picture wait."""
+"""Snapshots and recordings of a live session. Nothing here makes the picture wait."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ class Recording:
         return self.path if self.path.exists() else None
 
     def _guard(self) -> None:
-        """Whatever the encoder stumbles over is told by the session, not by a thread that nobody hears."""
+        """Whatever the encoder stumbles over is reported by the session, not by a thread that nobody hears."""
         try:
             self._work()
         except FastNSTError as error:
-            self._failure = self._told(error)
+            self._failure = self._with_part(error)
         except Exception as error:
-            self._failure = self._told(OutputError(f"the recording {self.path} failed ({reason(error)})."))
+            self._failure = self._with_part(OutputError(f"the recording {self.path} failed ({reason(error)})."))
 
-    def _told(self, error: FastNSTError) -> FastNSTError:
+    def _with_part(self, error: FastNSTError) -> FastNSTError:
         part = part_path(self.path)
         if not part.exists() or not any(True for _ in part_packets(part)):
             return error
@@ -123,7 +123,7 @@ class Recording:
                 writer.add(Frame(last, None, shot[1][:height, :width]))
                 shot = self._waiting.get()
         except BaseException:
-            with contextlib.suppress(FastNSTError):  # the first failure is the one to tell
+            with contextlib.suppress(FastNSTError):  # the first failure is the one to report
                 writer.close()
             raise
         writer.close()

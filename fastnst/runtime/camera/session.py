@@ -32,7 +32,7 @@ _REPORT = 10.0  # seconds between lines of --stats
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What does not change while the camera runs.
+    """Options that do not change while the camera runs.
 
     Attributes:
         max_size: long side in pixels that pictures are reduced to.
@@ -84,7 +84,7 @@ class Live:
 
     @property
     def look(self) -> RestyleOptions:
-        """How pictures look now: what was asked for, as the keys changed it."""
+        """The restyling now: what was asked for, as the keys changed it."""
         controls, options = self.controls, self._options
         return RestyleOptions(controls.strength, controls.preserve_color, options.stroke, options.smooth)
 
@@ -186,7 +186,7 @@ class Live:
         before = self.controls
         self.controls = before.press(key) if key else replace(before, snapshot=False)
         if self.controls.style != before.style or self.controls.mirror != before.mirror:
-            self._finisher.reset()  # the last picture is no measure for the next
+            self._finisher.reset()  # the last picture is not a measure for the next
         if self._people and _other_view(before, self.controls):
             self._people.portrait.reset()
         if self.controls.snapshot and picture is not None:
@@ -214,7 +214,7 @@ class Live:
 
 
 def _other_view(before: Controls, after: Controls) -> bool:
-    """Whether earlier mattes say nothing about the next picture: it is mirrored, or none were made meanwhile."""
+    """True if earlier mattes say nothing about the next picture: it is mirrored, or none were made meanwhile."""
     return (before.mirror, before.view, before.portrait) != (after.mirror, after.view, after.portrait)
 
 

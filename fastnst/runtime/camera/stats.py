@@ -1,4 +1,4 @@
-"""What a live session measured: rate, latency from capture to screen, dropped pictures, memory."""
+"""Measures of a live session: rate, latency from capture to screen, dropped pictures, memory."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Stats:
 
 
 def resident_mebibytes() -> float | None:
-    """Memory that this process holds, where the system tells (Linux)."""
+    """Memory that this process holds, where the system reports it (Linux)."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What a model's result has to be. Every result of every engine is checked against it, here and nowhere else."""
+"""The contract of a model's result. Every result of every engine is checked against it, here and nowhere else."""
 
 from __future__ import annotations
 

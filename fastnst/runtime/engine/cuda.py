@@ -60,7 +60,7 @@ def open_gpu(
         engine = f"{provider}, {way.precision}, onnxruntime {ort.__version__}, {gpu_name()}"
         try:
             session = open_session(ort, way.path, threads, provider, way.providers)
-            precise = reference.judges((path, way.path), engine, session)
+            precise = reference.accepts((path, way.path), engine, session)
         except UnavailableError as error:
             if way.path == path:
                 raise

@@ -34,7 +34,7 @@ _Key = tuple[int, tuple[int, ...]]  # the thread and the shape
 
 @dataclass
 class _Buffers:
-    """What one shape needs: input and output on the device, their binding, its graph's id, and its frames so far."""
+    """The state of one shape: input and output on the device, their binding, its graph's id, and its frames so far."""
 
     input: Any
     output: Any
@@ -146,11 +146,11 @@ class BoundSession:
             self._kept.popitem(last=False)
         create = self._ort.OrtValue.ortvalue_from_shape_and_type
         with engine_calls():
-            taken, given = (create(list(shape), np.uint8, self._device, 0) for _ in range(2))
+            model_input, output = (create(list(shape), np.uint8, self._device, 0) for _ in range(2))
             binding = self.session.io_binding()
-            binding.bind_ortvalue_input(self._names[0], taken)
-            binding.bind_ortvalue_output(self._names[1], given)
-        self._kept[key] = _Buffers(taken, given, binding, next(self._graphs))
+            binding.bind_ortvalue_input(self._names[0], model_input)
+            binding.bind_ortvalue_output(self._names[1], output)
+        self._kept[key] = _Buffers(model_input, output, binding, next(self._graphs))
         return self._kept[key]
 
     def _open_anew(self, *, with_graphs: bool) -> None:

@@ -1,4 +1,4 @@
-"""Which processor and graphics card this is: what a verdict on precision, or a training's description, is true of."""
+"""Names of processor and graphics card, for which a verdict on precision or a training's description holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT_LENGTH = 96
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor's name as far as the system tells it, without trademarks."""
+    """The processor's name as far as the system reports it, without trademarks."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -59,7 +59,7 @@ class OpenVINOSession:
                 self._forget_sizes(images.shape)
                 found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=False)
             except RuntimeError as error:
-                raise EngineFailure(told(error)) from error
+                raise EngineFailure(reason_of(error)) from error
             return [np.asarray(found[0])]
 
     def _forget_sizes(self, shape: tuple[int, ...]) -> None:
@@ -69,7 +69,7 @@ class OpenVINOSession:
             self._request, self._sizes = self._compile().create_infer_request(), {shape}
 
     def get_providers(self) -> list[str]:
-        """What runs the model, as onnxruntime's sessions say it."""
+        """The engine that runs the model, as onnxruntime's sessions say it."""
         return ["OpenVINO"]
 
 
@@ -100,17 +100,17 @@ def _precise_session(
     """
     if has_bf16:
         session = open_session("bf16")
-        if reference.judges((path,), f"{engine}, bf16, {cpu_name()}", session):
+        if reference.accepts((path,), f"{engine}, bf16, {cpu_name()}", session):
             return session, "bf16"
         warn_once(f"bf16 is not precise enough for {path.name}: f32 is used.")
     session = open_session("f32")
-    if not reference.judges((path,), f"{engine}, f32, {cpu_name()}", session):
+    if not reference.accepts((path,), f"{engine}, f32, {cpu_name()}", session):
         raise UnavailableError("its float32 is not that of onnxruntime")
     return session, "f32"
 
 
 def openvino_version() -> str | None:
-    """Which OpenVINO is installed, package and version; None without one."""
+    """The installed OpenVINO, package and version; None without one."""
     found = {package: _version(package) for package in (_PACKAGE, PLUGIN)}
     return next((f"{package}-{version}" for package, version in found.items() if version is not None), None)
 
@@ -123,7 +123,7 @@ def _version(package: str) -> str | None:
 
 
 def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], Session]]:
-    """Whether the CPU computes in bfloat16, and what opens the model in a precision."""
+    """Find whether the CPU computes in bfloat16, and the function that opens the model in a precision."""
     try:
         with quiet():
             import openvino
@@ -132,7 +132,7 @@ def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, C
             has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             model = core.read_model(str(path))
     except (ImportError, RuntimeError, OSError) as error:
-        raise UnavailableError(told(error)) from error
+        raise UnavailableError(reason_of(error)) from error
 
     def open_session(precision: str) -> Session:
         settings = {
@@ -144,13 +144,13 @@ def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, C
             with quiet():
                 return OpenVINOSession(lambda: core.compile_model(model, "CPU", settings), reference)
         except RuntimeError as error:
-            raise UnavailableError(told(error)) from error
+            raise UnavailableError(reason_of(error)) from error
 
     return has_bf16, open_session
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The line of OpenVINO's error that says what happened; those before it say where in its source."""
     lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return printable(telling[-1], _LONGEST_REASON).rstrip(" .:;") if telling else first_line(error)
+    meaningful = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return printable(meaningful[-1], _LONGEST_REASON).rstrip(" .:;") if meaningful else first_line(error)

@@ -24,7 +24,7 @@ _PLUGIN_NAME = "fastnst_openvino"
 
 
 def open_plugin(ort: ModuleType, path: Path, threads: int) -> tuple[bool, Callable[[str], Session]]:
-    """Whether its CPU device computes in bfloat16, and what opens the model in a precision, `bf16` or `f32`.
+    """Find whether its CPU device computes in bfloat16, and what opens the model in a precision, `bf16` or `f32`.
 
     Raises `UnavailableError`, both by itself and in what it returns.
     """

@@ -27,11 +27,11 @@ LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could 
 
 
 def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, takes_planes: bool = False) -> bool:
-    """Whether an engine stays within 40 dB of float32; the verdict is kept in the user's cache.
+    """True if an engine stays within 40 dB of float32; the verdict is kept in the user's cache.
 
     Args:
         paths: the files that are compared (the model, and a copy of it if that is what runs). Their contents, `engine`
-            and nothing else tell verdicts apart.
+            and nothing else distinguish verdicts.
         engine: provider, precision and version of what computes, and the model of the CPU or GPU that it runs on.
         run, reference: the model in reduced precision and in float32, from images to its result.
         takes_planes: whether images are float planes `[N, 3, H, W]` in [−1, 1], not bytes `[N, H, W, 3]`.
@@ -43,7 +43,7 @@ def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, 
         if isinstance(psnr, float):
             return psnr >= LEAST_PSNR
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not judged yet
+        pass  # not measured yet
     psnr = peak_signal_to_noise(run, reference, takes_planes=takes_planes)
     try:
         verdict.parent.mkdir(parents=True, exist_ok=True)

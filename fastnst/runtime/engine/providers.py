@@ -31,7 +31,7 @@ from fastnst.runtime.engine.session import (
     engine_calls,
     run_once,
     session_options,
-    told_to_users,
+    as_user_errors,
     warn_once,
 )
 
@@ -63,7 +63,7 @@ class Engine:
 
         Raises `ModelError` if the model fails or breaks its contract, `ModelMemoryError` if memory does not suffice.
         """
-        with told_to_users(self.path):
+        with as_user_errors(self.path):
             found = self.bound(images) if self.bound is not None else run_once(self.session, images)
             return self.contract.checked(found, images, self.path)
 
@@ -97,8 +97,8 @@ def open_engine(
         is_half: the model says that it is in half precision.
         unsuited: providers that `auto` leaves out.
 
-    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is no model, or
-    one that breaks its contract.
+    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is not a model,
+    or one that breaks its contract.
     """
     if provider not in PROVIDERS:
         raise ConfigError(
@@ -136,7 +136,7 @@ def open_engine(
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module, made quiet. Raises `MissingDependencyError`, naming the extras, without it."""
     try:
-        with quiet():  # it tells of graphics cards that it does not find
+        with quiet():  # it reports graphics cards that it does not find
             import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(

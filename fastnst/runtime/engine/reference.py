@@ -19,7 +19,7 @@ from fastnst.runtime.engine.session import (
     engine_calls,
     first_line,
     run_once,
-    told_to_users,
+    as_user_errors,
 )
 
 
@@ -33,11 +33,11 @@ class Reference:
 
     def run(self, images: NDArray[Any]) -> NDArray[Any]:
         """The model's result. Raises `ModelError` for a model that fails or breaks its contract."""
-        with told_to_users(self.path):
+        with as_user_errors(self.path):
             return self.contract.checked(run_once(self.session, images), images, self.path)
 
-    def judges(self, paths: Sequence[Path], engine: str, session: Session) -> bool:
-        """Whether another session is precise enough; see `is_precise`.
+    def accepts(self, paths: Sequence[Path], engine: str, session: Session) -> bool:
+        """True if another session is precise enough; see `is_precise`.
 
         Engines are built, and libraries found missing, when a picture comes. Raises `UnavailableError` if the other
         session fails then, and `ModelError` if the model itself does.

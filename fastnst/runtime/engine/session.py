@@ -1,4 +1,4 @@
-"""What all execution providers need to open a session: quiet options, one kind of refusal, one line for the user."""
+"""Shared parts of all execution providers' sessions: quiet options, one kind of refusal, one line for the user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ORT_NAMES = {
 
 
 class TensorInfo(Protocol):
-    """What a session says of an input or output; free extents are names or None."""
+    """Description of a session's input or output; free extents are names or None."""
 
     @property
     def name(self) -> str: ...
@@ -49,15 +49,15 @@ class Session(Protocol):
         ...
 
     def get_inputs(self) -> Sequence[TensorInfo]:
-        """What it takes."""
+        """Descriptions of its inputs."""
         ...
 
     def get_outputs(self) -> Sequence[TensorInfo]:
-        """What it gives."""
+        """Descriptions of its outputs."""
         ...
 
     def get_providers(self) -> Sequence[str]:
-        """What runs it, the most important first, in onnxruntime's names."""
+        """The providers that run it, the most important first, in onnxruntime's names."""
         ...
 
 
@@ -65,7 +65,7 @@ class UnavailableError(Exception):
     """A provider does not start here; the text says why."""
 
 
-class EngineFailure(RuntimeError):  # noqa: N818 - told to users as ModelError or ImageError
+class EngineFailure(RuntimeError):  # noqa: N818 - reported to users as ModelError or ImageError
     """An engine failed while it ran."""
 
 
@@ -80,7 +80,7 @@ def warn_once(message: str) -> None:
 
 
 def is_engine_error(error: BaseException) -> bool:
-    """Whether an engine raised it; onnxruntime's exceptions share no base below Exception."""
+    """True if an engine raised it; onnxruntime's exceptions share no base below Exception."""
     return isinstance(error, EngineFailure) or type(error).__module__.startswith("onnxruntime")
 
 
@@ -117,7 +117,7 @@ def engine_calls() -> Iterator[None]:
 
 
 @contextmanager
-def told_to_users(path: Path) -> Iterator[None]:
+def as_user_errors(path: Path) -> Iterator[None]:
     """Turn an engine's failures while it runs a model into `ModelMemoryError` and `ModelError`."""
     try:
         with engine_calls():
@@ -159,7 +159,7 @@ def open_session(
     """A session on the first of `providers`, the others and the CPU taking what it cannot do.
 
     onnxruntime's way of going on with the CPU, by itself and with a page of text, when a GPU fails is off: then the
-    CPU's results would be judged as the GPU's. Raises `UnavailableError`.
+    CPU's results would be taken for the GPU's. Raises `UnavailableError`.
     """
     wanted = [(ORT_NAMES[kind], options) for kind, options in providers]
     options = session_options(ort, threads)

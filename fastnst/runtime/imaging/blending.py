@@ -33,7 +33,7 @@ def mixed(pictures: Sequence[UInt8Image], weights: Sequence[float]) -> UInt8Imag
 
 
 def _contrast(picture: UInt8Image) -> FloatPlane:
-    """How far luma is from its surroundings around each pixel (root mean square), float32 `[H, W]` in levels of 255."""
+    """Local contrast: luma's root mean square deviation around each pixel, float32 `[H, W]` in levels of 255."""
     luma = Image.fromarray(picture).convert("L")
     detail = np.asarray(luma, np.float32) - _surroundings(luma)
     contrast: FloatPlane = np.sqrt(np.maximum(box_mean(np.square(detail)[None], _RADIUS)[0], 0))

@@ -16,7 +16,7 @@ from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.runtime.imaging.filters import box_mean, enlarge
 
 _RADIUS = 2  # pixels of the coarse matte
-_EPSILON = 1e-4  # of squared brightness: smaller differences are no edges
+_EPSILON = 1e-4  # of squared brightness: smaller differences are not edges
 
 
 def refine(coarse: FloatPlane, small: UInt8Image, photo: UInt8Image, *, colour: bool = True) -> FloatPlane:

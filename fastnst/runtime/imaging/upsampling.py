@@ -22,7 +22,7 @@ from fastnst.runtime.imaging.filters import box_mean
 from fastnst.runtime.imaging.guided_filter import linear_coefficients
 
 _WINDOW = 2  # radius of the guided filter in pixels of the small picture
-_EPSILON = 1e-3 * 255**2  # of squared levels: fainter texture of the photo is no edge, and its noise is not added
+_EPSILON = 1e-3 * 255**2  # of squared levels: fainter texture of the photo is not an edge, and its noise is not added
 _UNSHARP_AMOUNT = 3.0  # less where the picture is hardly enlarged, for then little is lost
 _DIRECTIONS = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1), (-1, 2), (-1, 1), (-2, 1))  # x, y; together half a circle
 _MIN_SLOPE = 4.0  # squared levels; below it there is no stroke to follow

@@ -1,4 +1,4 @@
-"""Which styles there are: names to style model files, and which of them belong to a movement or an artist."""
+"""Catalog of styles: names to style model files, and which of them belong to a movement or an artist."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def style_folders() -> list[Path]:
-    """Where styles are looked for: the user's own, the installed package's, a source checkout's weights/; if there."""
+    """Folders of styles, if there: the user's own, the installed package's, a source checkout's weights/."""
     folders = (own_style_folder(), _PACKAGE / "styles", _PACKAGE.parent / "weights")
     return [folder for folder in folders if os.path.isdir(folder)]  # unlike Path's, it takes any text
 
 
 def own_style_folder() -> Path:
-    """Where the user's own styles are: $FASTNST_STYLES, else styles/ in the user's data directory."""
+    """The folder of the user's own styles: $FASTNST_STYLES, else styles/ in the user's data directory."""
     own = os.environ.get("FASTNST_STYLES")
     return Path(os.path.expanduser(own)) if own else data_path() / "styles"
 
@@ -58,7 +58,7 @@ def resolve_style(style: str | Path) -> Path:
 
 
 def is_file(style: str | Path) -> bool:
-    """Whether this is a file's path; False too for what could not be one."""
+    """True if this is a file's path; False too for what could not be one."""
     try:
         return _expanded(style).is_file()
     except OSError:  # too long for a name
@@ -73,7 +73,7 @@ def _expanded(style: str | Path) -> Path:
 
 
 def described_styles() -> dict[str, StyleMetadata]:
-    """What each installed style says about itself, by name; a file that is no style is told of and left out.
+    """Descriptions of the installed styles, by name; a file that is not a style is reported and left out.
 
     Raises `ConfigError` if none is left.
     """

@@ -1,4 +1,4 @@
-"""What a style model file says about itself."""
+"""Metadata of a style model file."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _fields_in(kind: type[StyleMetadata] | type[MattingMetadata], properties: Ma
 def _described(kind: type[Metadata], values: object) -> Metadata:
     """The metadata with these values. Raises `ModelError` with the reason, to be put after "is not a … model:"."""
     if not isinstance(values, Mapping):
-        raise ModelError("its description is damaged (it is no object)")
+        raise ModelError("its description is damaged (it is not an object)")
     try:
         fields = fields_of(kind, values)
     except DescriptionError as error:

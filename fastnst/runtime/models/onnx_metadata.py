@@ -74,7 +74,7 @@ def read_properties(path: Path) -> dict[str, str]:
 
 
 def _properties(file: BinaryIO, size: int) -> dict[str, str]:
-    """Raises `ValueError` for what is no protobuf message, and `UnicodeDecodeError` for a text of ours in no UTF-8."""
+    """Raises `ValueError` for what is not a protobuf message, `UnicodeDecodeError` for a text of ours not in UTF-8."""
     properties: dict[str, str] = {}
     total = 0
     while file.tell() < size:
@@ -102,7 +102,7 @@ def _entry(data: bytes) -> tuple[bytes, bytes]:
 def _field(file: BinaryIO, size: int, wanted: int | None = None) -> tuple[int, bytes | None]:
     """The next field's number and, where it is bytes, these; bytes not wanted, or too many, are stepped over.
 
-    Raises `ValueError` for what is no protobuf message, or ends too early.
+    Raises `ValueError` for what is not a protobuf message, or ends too early.
     """
     tag = _varint(file)
     number, kind = tag >> 3, tag & 7

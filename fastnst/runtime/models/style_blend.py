@@ -34,12 +34,12 @@ class StyleMix:
 
     @property
     def provider(self) -> str:
-        """What runs the models, the first one's where they differ."""
+        """The engine that runs the models, the first one's where they differ."""
         return self.models[0].provider
 
     @property
     def precision(self) -> str:
-        """What they compute in: `f32`, `bf16` or `f16`, or several of these."""
+        """Their precision: `f32`, `bf16` or `f16`, or several of these."""
         return "+".join(dict.fromkeys(model.precision for model in self.models))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -40,12 +40,12 @@ class StyleModel:
 
     @property
     def provider(self) -> str:
-        """What runs the model: `cpu`, `openvino`, `cuda` or `tensorrt`."""
+        """The provider that runs the model: `cpu`, `openvino`, `cuda` or `tensorrt`."""
         return self._engine.provider
 
     @property
     def precision(self) -> str:
-        """What it computes in: `f32`, `tf32`, `bf16` or `f16`."""
+        """The precision that it computes in: `f32`, `tf32`, `bf16` or `f16`."""
         return self._engine.precision
 
     @property

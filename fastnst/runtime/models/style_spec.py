@@ -1,4 +1,4 @@
-"""What `--style` and `--movement` ask for: one style, or several with weights."""
+"""Values of `--style` and `--movement`: one style, or several with weights."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def choose(style: str | Path | StyleChoice) -> StyleChoice:
         path = resolve_style(style)
         return StyleChoice(path.stem, (path,), (1.0,))
     parts = [_split_weight(part.strip(), style) for part in style.split(",")]
-    given = [weight for _, weight in parts if weight is not None]
-    if given and len(given) < len(parts):
+    weights = [weight for _, weight in parts if weight is not None]
+    if weights and len(weights) < len(parts):
         raise ConfigError(f"the mix '{style}' gives only some of its styles a weight: {_FORM}.")
     if len(parts) == 1:
         name, weight = parts[0]
@@ -53,7 +53,7 @@ def choose(style: str | Path | StyleChoice) -> StyleChoice:
             f"'{style}' is one style with a weight, which mixes nothing: take --style {name} with --strength {weight:g}"
             " for less of it, or name a second style."
         )
-    return mix_of([resolve_style(name) for name, _ in parts], given or None)
+    return mix_of([resolve_style(name) for name, _ in parts], weights or None)
 
 
 def choose_movement(movement: str) -> StyleChoice:
@@ -92,7 +92,7 @@ def mix_of(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Sty
 
 
 def _is_single(text: str) -> bool:
-    """Whether a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
+    """True if a text names one style; file names may have commas and colons (`C:\\styles\\mine.onnx`) too."""
     return not re.search("[,:]", text.removeprefix("hf:")) or text in available_styles() or is_file(text)
 
 

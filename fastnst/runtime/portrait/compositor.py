@@ -41,7 +41,7 @@ class NoPersonError(ImageError):
 
 @dataclass(frozen=True)
 class PortraitOptions:
-    """How a portrait is composed.
+    """Options of a portrait's composition.
 
     Attributes:
         mode: `person` restyles people and keeps the real background, `background` the reverse; `cutout` restyles people
@@ -90,7 +90,7 @@ class Portrait:
         options: how.
         matting: finds people; None if a matte is always given.
         restyle: makes the other style of `style:NAME` from a photo; needed for that only.
-        video: frames follow each other: mattes are smoothed over time, and a frame without a person is no error.
+        video: frames follow each other: mattes are smoothed over time, and a frame without a person is not an error.
 
     For photos one object may serve several threads; with `video` it remembers, so one belongs to one clip.
 
@@ -153,7 +153,7 @@ class Portrait:
         self._smoothing.reset()
 
     def _restyle_whole(self, alpha: FloatArray) -> bool:
-        """Whether a picture without people is restyled whole; raises `NoPersonError` if it may not be."""
+        """True if a picture without people is restyled whole; raises `NoPersonError` if it may not be."""
         if self.options.mode == "auto":
             if not self.video:
                 log.warning("no person was found: the whole picture is restyled.")

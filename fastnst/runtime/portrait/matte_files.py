@@ -79,7 +79,7 @@ class MatteFolder:
         return [(photo, matte) for matte, photo in photo_of.items()]
 
     def _fits(self, matte: Path, photo: Path) -> bool:
-        """Whether the photo's folders end in those of the matte."""
+        """True if the photo's folders end in those of the matte."""
         inside = matte.parent.relative_to(self.folder).parts
         return not inside or photo.parent.parts[-len(inside) :] == inside
 

@@ -90,12 +90,12 @@ class MattingModel:
 
     @property
     def provider(self) -> str:
-        """What runs the model, and in which precision."""
+        """The engine that runs the model, and in which precision."""
         return f"{self._engine.provider}, {self._engine.precision}"
 
     @property
     def is_official(self) -> bool:
-        """Whether it is MODNet's own file and takes MODNet's own way of scaling."""
+        """True if it is MODNet's own file and takes MODNet's own way of scaling."""
         return self.metadata is None
 
     def __call__(
@@ -173,19 +173,19 @@ def paper_size(height: int, width: int, reference: int = _PAPER_SIZE) -> tuple[i
 def settled(alpha: FloatPlane) -> FloatPlane:
     """A matte stretched a little beyond 0 and 1, so that what is nearly there is there; no step arises.
 
-    Else two fifths of a picture can be "outline" whose colours must be told apart, with shades that nobody sees.
+    Else two fifths of a picture can be "outline" whose colours must be separated, with shades that nobody sees.
     """
     stretched: FloatPlane = ((alpha - _CERTAIN_MARGIN) / (1 - 2 * _CERTAIN_MARGIN)).clip(0, 1)
     return stretched
 
 
 def has_person(alpha: FloatArray) -> bool:
-    """Whether a matte holds more than specks."""
+    """True if a matte holds more than specks."""
     return float((alpha > 0.5).mean()) >= _MIN_PERSON_SHARE
 
 
 def is_confident(alpha: FloatArray) -> bool:
-    """Whether much of what is more than a trace is nearly 1."""
+    """True if much of what is more than a trace is nearly 1."""
     return float((alpha > 0.9).mean()) >= _MIN_CONFIDENT_SHARE * float((alpha > 0.1).mean())
 
 

@@ -64,7 +64,7 @@ def texts(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def reason(error: BaseException) -> str:
-    """What FFmpeg says about a failure, without number and file name."""
+    """FFmpeg's message about a failure, without number and file name."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 

@@ -99,7 +99,7 @@ class AnimationSource:
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether a file is in one of the formats of animations, by its first bytes; false for what cannot be opened."""
+    """True if a file is in one of the formats of animations, by its first bytes; False for what cannot be opened."""
     try:
         if not path.is_file():
             return False
@@ -120,7 +120,7 @@ def _ticks(milliseconds: Any) -> int:
 
 
 def _plays(image: Image.Image) -> int:
-    """How often the frames play, 0 without end. GIF has the number of repetitions, and none if it plays once."""
+    """Number of times the frames play, 0 without end. GIF has that of repetitions, and none if it plays once."""
     loop = image.info.get("loop")
     if image.format == "GIF":
         return 1 if not isinstance(loop, int) else (0 if loop == 0 else loop + 1)

@@ -15,7 +15,7 @@ _LONGEST_PNG = 65_535  # numerator and denominator of a delay
 
 
 def is_whole(path: Path) -> bool:
-    """Whether an animation has its end: what a full disk cut off has none."""
+    """True if an animation has its end: what a full disk cut off has none."""
     with path.open("rb") as file:
         start = file.read(8)
         size = file.seek(0, 2)

@@ -18,7 +18,7 @@ from fastnst.runtime.video.types import ClipInfo, Frame
 
 @dataclass(frozen=True)
 class _Kind:
-    """How FFmpeg writes a format.
+    """The settings with which FFmpeg writes a format.
 
     Attributes:
         muxer, encoder: its names.
@@ -157,7 +157,7 @@ class AnimationSink:
         return np.ascontiguousarray(layers)
 
     def _loops(self, plays: int) -> dict[str, str]:
-        """How often it plays: GIF counts repetitions, and -1 writes none; the others count plays, 0 without end."""
+        """Number of times it plays: GIF counts repetitions, and -1 writes none; the others plays, 0 without end."""
         if self._kind.muxer == "gif":
             return {"loop": "0" if plays == 0 else "-1" if plays == 1 else str(min(plays - 1, 65_535))}
         options = {self._kind.loop: str(min(plays, 65_535))}

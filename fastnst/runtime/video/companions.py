@@ -1,4 +1,4 @@
-"""What goes along with the pictures of a clip: its sound and subtitles, as far as a container takes them."""
+"""Companions of a clip's pictures: its sound and subtitles, as far as a container takes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNPLAYED = {"mp4": ("pcm", "vorbis")}  # beginnings of codecs that FFmpeg puts 
 
 @dataclass(frozen=True)
 class Companions:
-    """What goes along with the pictures.
+    """The streams that go along with the pictures.
 
     Attributes:
         path: the source file.
@@ -46,7 +46,7 @@ class Companions:
 def companions(
     path: Path, suffix: str, offset: Fraction, start_cut: bool, end: Fraction | None
 ) -> tuple[Companions, list[str]]:
-    """What of a clip's sound and subtitles a container takes, and a sentence for each stream that it does not."""
+    """The part of a clip's sound and subtitles that a container takes, and a sentence for each stream it does not."""
     copied: list[int] = []
     encoded: list[int] = []
     notes: list[str] = []

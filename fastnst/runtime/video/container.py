@@ -1,4 +1,4 @@
-"""Containers of clips: opened, their streams and packets; what is wrong with one is told in one sentence."""
+"""Containers of clips: opened, their streams and packets; what is wrong with one is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def open_clip(path: Path) -> Any:
 
 
 def times_may_jump(container: Any) -> bool:
-    """Whether a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
+    """True if a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
     return bool(int(container.format.flags) & _TIMES_JUMP)
 
 

@@ -39,7 +39,7 @@ Report = Callable[[int, float], None]
 
 @dataclass
 class Result:
-    """What was made: new frames, frames of earlier runs, times, and sentences worth showing."""
+    """The result of a conversion: new frames, frames of earlier runs, times, and sentences worth showing."""
 
     run: Run
     earlier: int
@@ -99,7 +99,7 @@ def _to_video(source: Source, work: Work, target: Target, progress: Report | Non
 
 
 def _check_part(writer: PartWriter) -> None:
-    """Raise `OutputError` unless all frames can be read back: a full disk may tell nobody."""
+    """Raise `OutputError` unless all frames can be read back: a full disk may report nothing."""
     found = sum(1 for _ in part_packets(writer.path))
     if found != writer.frames:
         raise OutputError(f"{writer.path} cannot be written: {found} of its {writer.frames} frames reached the disk.")
@@ -186,7 +186,7 @@ def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Re
         run = pipeline.run((lambda done: progress(done - warmed_up, shown)) if progress else None)
     except BaseException:
         if not pipeline.stuck:
-            with contextlib.suppress(OutputError):  # the first failure is the one to tell
+            with contextlib.suppress(OutputError):  # the first failure is the one to report
                 sink.close()
         raise
     sink.close()
@@ -194,7 +194,7 @@ def _flow(source: Source, work: Work, sink: Sink, last: int | None, progress: Re
 
 
 def _fingerprint(source: Source, target: Target, encoder: Encoder) -> Settings:
-    """What the encoded pictures depend on, as JSON gives it back."""
+    """The settings that the encoded pictures depend on, as JSON gives them back."""
     av = import_av()
     own = {
         **target.settings,

@@ -1,4 +1,4 @@
-"""Which encoder, with which settings: the hardware's where it really opens, software otherwise."""
+"""Choice of an encoder and its settings: the hardware's where it really opens, software otherwise."""
 
 from __future__ import annotations
 

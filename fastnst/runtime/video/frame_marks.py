@@ -1,4 +1,4 @@
-"""What a picture was made with, written into it and read back: an XMP packet, which all picture formats have."""
+"""Settings of a picture, written into it and read back: an XMP packet, which all picture formats have."""
 
 from __future__ import annotations
 

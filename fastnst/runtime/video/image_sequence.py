@@ -1,4 +1,4 @@
-"""Folders of frames, in and out. Each frame says what it was made with, so that `--resume` can tell its own."""
+"""Folders of frames, in and out. Each frame says what it was made with, so that `--resume` knows its own."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def frame_name(number: int) -> str:
 
 
 def finished_frames(folder: Path, suffix: str, names: list[str] | None, settings: Settings) -> int:
-    """How many frames from the beginning an earlier run with the same settings made.
+    """Number of frames from the beginning that an earlier run with the same settings made.
 
     Args:
         folder: where frames go.

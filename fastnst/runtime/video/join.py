@@ -34,7 +34,7 @@ class _Piece:
 
 
 def describe_piece(source: VideoSource, settings: Settings) -> str:
-    """What a piece carries so that it can be joined: its settings and what was taken from the source's times."""
+    """A piece's note for joining: its settings and what was taken from the source's times."""
     return json.dumps({**settings, "offset": str(source.offset)})
 
 

@@ -61,7 +61,7 @@ def assemble(
 
 
 def end_of(parts: list[Path]) -> Fraction:
-    """Where the pictures of unfinished work end, in seconds."""
+    """The end of an unfinished work's pictures, in seconds."""
     ends = [(packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) for packet in part_packets(parts[-1])]
     return max(ends, default=Fraction(0))
 
@@ -94,7 +94,7 @@ def _assemble(parts: list[tuple[Path, Fraction]], output: Path, others: Companio
 
 
 def _check_whole(output: Path, pictures: int) -> None:
-    """Raise `OutputError` unless all pictures can be read back: a disk that is full may tell nobody."""
+    """Raise `OutputError` unless all pictures can be read back: a disk that is full may report nothing."""
     with open_input(output) as container:
         found = sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
     if found != pictures:
@@ -122,7 +122,7 @@ def _pictures(parts: list[tuple[Path, Fraction]], stream: Any) -> Iterator[tuple
 
 
 def _ending(part: Path) -> tuple[int | None, int]:
-    """When the picture that is shown last begins, and how long it is shown; in ticks.
+    """Beginning and duration of the picture that is shown last; in ticks.
 
     MP4 keeps the distances of decoding times; where pictures are encoded ahead these are not how long each is shown.
     """
@@ -159,7 +159,7 @@ def _alongside(source: Any, timeline: Timeline, streams: dict[int, Any], others:
 
 
 def _early(packet: Any, tick: Fraction, target: Any, others: Companions) -> bool:
-    """Whether a packet lies before the beginning and has to go."""
+    """True if a packet lies before the beginning and has to go."""
     if packet.pts >= 0:
         return False
     if isinstance(target, SoundEncoder):
@@ -199,7 +199,7 @@ def _below_matroska(packet: Any) -> bool:
 
 
 def _reaches_in(packet: Any) -> bool:
-    """Whether a subtitle from before the cut is still shown after it; it then starts with the cut."""
+    """True if a subtitle from before the cut is still shown after it; it then starts with the cut."""
     if packet.stream.type != "subtitle" or packet.pts + (packet.duration or 0) <= 0:
         return False
     packet.duration += packet.pts

@@ -1,4 +1,4 @@
-"""Which reader a file gets: that of animated pictures or that of videos."""
+"""Choice of a file's reader: that of animated pictures or that of videos."""
 
 from __future__ import annotations
 

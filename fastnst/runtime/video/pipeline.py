@@ -76,7 +76,7 @@ class Stage:
 
 
 class Work(Protocol):
-    """What is done to a clip: its frames get the picture that is shown."""
+    """The work on a clip: its frames get the picture that is shown."""
 
     @property
     def stages(self) -> list[Stage]:
@@ -84,12 +84,12 @@ class Work(Protocol):
 
     @property
     def warm_up(self) -> int:
-        """How many frames before one it depends on; these are worked on and thrown away where work begins anew."""
+        """Number of frames before one that it depends on; they are worked on and thrown away where work begins anew."""
 
 
 @dataclass
 class Run:
-    """What a pipeline did: items that left it, and the seconds each stage worked (waiting left out)."""
+    """The outcome of a pipeline: items that left it, and the seconds each stage worked (waiting left out)."""
 
     items: int
     seconds: float
@@ -155,7 +155,7 @@ class Pipeline:
 
     @property
     def stuck(self) -> bool:
-        """Whether the last stage did not end: what it writes to must not be touched then."""
+        """True if the last stage did not end: what it writes to must not be touched then."""
         return self._threads[-1].is_alive()
 
     def _guard(self, work: Callable[[], None]) -> None:

@@ -95,17 +95,17 @@ class VideoSource:
 
     @property
     def start_cut(self) -> bool:
-        """Whether the beginning was cut away."""
+        """True if the beginning was cut away."""
         return self._cut.start > 0
 
     @property
     def is_cut(self) -> bool:
-        """Whether anything was cut away."""
+        """True if anything was cut away."""
         return self._cut != Cut()
 
     @property
     def end(self) -> Fraction | None:
-        """Where the wanted part ends, in seconds of the result; None for the file's end."""
+        """The end of the wanted part, in seconds of the result; None for the file's end."""
         return None if self._cut.end is None else self._cut.end - self._cut.start
 
     def frames(self, after: int | None = None, warm_up: int = 0) -> Iterator[Frame]:
@@ -170,7 +170,7 @@ class VideoSource:
         yield from self._read(None, skipped)
 
     def _packets_before(self, position: int) -> int:
-        """How many packets there are before the last key frame that is shown at or before `position`."""
+        """Number of packets before the last key frame that is shown at or before `position`."""
         before = 0
         with open_clip(self._path) as container:
             video = video_stream(container, self._path)
@@ -206,7 +206,7 @@ class VideoSource:
                     self._warn(f"{self.name} is interlaced: its pictures were made whole (bwdif).")
 
     def _time_of(self, frame: Any) -> int | None:
-        """When a frame is shown, in ticks of the file; None if the file does not say."""
+        """Time at which a frame is shown, in ticks of the file; None if the file does not say."""
         if self._counted:
             return frame.dts - self._delay if frame.dts is not None else None
         time: int | None = frame.pts if frame.pts is not None else frame.dts

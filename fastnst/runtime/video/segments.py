@@ -30,7 +30,7 @@ _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof+delay_moo
 
 
 def part_path(output: Path, number: int = 1) -> Path:
-    """Where part `number` of a clip lies: `out.partial.mp4`, `out.partial-2.mp4` …"""
+    """The path of part `number` of a clip: `out.partial.mp4`, `out.partial-2.mp4` …"""
     return partial_path(output, f".partial{'' if number == 1 else f'-{number}'}.mp4")
 
 
@@ -141,7 +141,7 @@ class PartWriter:
 
 @dataclass(frozen=True)
 class Progress:
-    """What earlier runs finished: the parts, the time of their last frame in ticks, and how many frames."""
+    """The parts that earlier runs finished, the time of their last frame in ticks, and how many frames."""
 
     parts: list[Path]
     last: int | None
@@ -149,7 +149,7 @@ class Progress:
 
 
 def take_up(output: Path, settings: Settings, time_base: Fraction) -> Progress:
-    """What can be gone on from.
+    """The parts that can be gone on from.
 
     Raises `ConfigError` if the parts were made with other settings: the halves would not fit together.
     """
@@ -184,7 +184,7 @@ def part_packets(path: Path) -> Iterator[Any]:
 
 
 def _whole_bytes(path: Path) -> int:
-    """Where the last whole group of pictures of an MP4 ends: boxes have their length in front."""
+    """The end of an MP4's last whole group of pictures: boxes have their length in front."""
     size, position, whole, header_seen = path.stat().st_size, 0, 0, False
     with path.open("rb") as file:
         while position + 8 <= size:
@@ -202,13 +202,13 @@ def _whole_bytes(path: Path) -> int:
 
 
 def _settings(path: Path) -> Settings | None:
-    """What a part says that it was made with; None for a file that says no such thing."""
+    """The settings in a part; None for a file that says no such thing."""
     with open_input(path) as container:
         return parsed(readable(container.metadata.get("comment", "")))
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is a part: empty, torn before its description, or with settings in it."""
+    """True if a file is a part: empty, torn before its description, or with settings in it."""
     if path.stat().st_size == 0:
         return True
     with path.open("rb") as file:

@@ -43,7 +43,7 @@ class SoundEncoder:
         self._end: Fraction | None = None  # seconds where the last frame ended
 
     def packets(self, packet: Any) -> Iterator[Any]:
-        """What is encoded after one more packet of the source."""
+        """The encoded packets after one more packet of the source."""
         try:
             frames = packet.decode()
         except (self._av.error.InvalidDataError, self._av.error.EOFError):
@@ -60,7 +60,7 @@ class SoundEncoder:
             yield from self._encoded(frame)
 
     def end(self) -> Iterator[Any]:
-        """What is left inside."""
+        """The packets left inside."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pulled()

@@ -25,13 +25,13 @@ _MATTES_LAST = 20
 
 
 class FrameStylist:
-    """What is done to every frame of a clip that is restyled.
+    """The stages of a clip that is restyled.
 
     Args:
         stylizer: an open style.
         options: how pictures shall look; with `smooth` frames must come in order.
         batch: frames for one call of the engine; None chooses by the provider.
-        portrait: made for video, tells people from the background; None restyles the whole picture.
+        portrait: made for video, separates people from the background; None restyles the whole picture.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FrameStylist:
 
     @property
     def warm_up(self) -> int:
-        """How many frames before one its picture depends on."""
+        """Number of frames before one that its picture depends on."""
         if self._finisher.options.smooth:
             return _SMOOTHING_LASTS
         return 0 if self._finisher.portrait is None else _MATTES_LAST

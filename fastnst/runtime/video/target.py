@@ -1,4 +1,4 @@
-"""Where a clip goes: which kind of output, whether it may be written, what earlier and other runs have there."""
+"""Targets of clips: which kind of output, whether it may be written, what earlier and other runs have there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastnst.runtime.video.segments import check_parts, existing_parts, partial_
 
 @dataclass(frozen=True)
 class Target:
-    """Where a clip goes and how it is encoded.
+    """The path of a clip and the way it is encoded.
 
     Attributes:
         output: a video file, an animated picture (.gif, .webp, .apng, .png), or a folder for frames.
@@ -44,7 +44,7 @@ class BusyError(OutputError):
 
 
 def left_over(output: Path) -> Path | None:
-    """What an interrupted run left that plays."""
+    """The files of an interrupted run that play."""
     if output.suffix.lower() in ANIMATIONS:
         partial = partial_animation(output)
         return partial if partial.exists() else None
@@ -104,5 +104,5 @@ def kind_of(target: Target, source: Path | None) -> str:
 
 
 def partial_animation(output: Path) -> Path:
-    """Where an animated picture lies until it is whole."""
+    """The place of an animated picture until it is whole."""
     return partial_path(output, f".partial{output.suffix}")

@@ -42,7 +42,7 @@ class Timeline:
 
     @property
     def jumps(self) -> int:
-        """How often the times have jumped so far."""
+        """Number of jumps in the times so far."""
         return len(self._shifts) - 1
 
     def packets(self, packets: Iterable[Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What passes between the parts of the pipeline: frames with their times, and the description of a clip."""
+"""Types that pass between the parts of the pipeline: frames with their times, and the description of a clip."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ClipInfo:
 
 
 class Source(Protocol):
-    """Where frames come from."""
+    """A source of frames."""
 
     name: str
     info: ClipInfo
@@ -104,12 +104,12 @@ class Source(Protocol):
     def frames(self, after: int | None = None, warm_up: int = 0) -> Iterator[Frame]:
         """The frames in order of their times; only those later than `after` ticks, if given.
 
-        `warm_up` asks for about so many of the frames before, too, as far as there are any; their times tell them.
+        `warm_up` asks for about so many of the frames before, too, as far as there are any; their times identify them.
         """
 
 
 class Sink(Protocol):
-    """Where frames go to. `close` must be called in the end, also after a failure."""
+    """A target of frames. `close` must be called in the end, also after a failure."""
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""

@@ -32,7 +32,7 @@ class Person(Fake):
 
 
 class Watched(Portrait):
-    """Counts how often the past is forgotten; can be told to fail."""
+    """Counts how often the past is forgotten; can be made to fail."""
 
     resets = 0
     failure: Exception | None = None

@@ -73,7 +73,7 @@ def test_switching_styles_loses_no_picture(negative_model: Path) -> None:
     assert session.controls.style == 12 % 3
 
 
-def test_a_lost_camera_is_told_and_comes_back(caplog, negative_model: Path) -> None:
+def test_a_lost_camera_is_reported_and_comes_back(caplog, negative_model: Path) -> None:
     opened: list[Fake] = []
 
     def opener(_: int | str) -> Fake:
@@ -227,7 +227,7 @@ def test_bad_options_are_one_sentence(capsys, negative_model: Path, options: lis
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_window_without_a_display_is_told(monkeypatch) -> None:
+def test_a_window_without_a_display_is_reported(monkeypatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""What `--camera` takes: numbers, addresses, devices, and files, which are read as clips are."""
+"""Values of `--camera`: numbers, addresses, devices, and files, which are read as clips are."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def closed(_: int | str) -> Fake:
         ("7", r"\(tried 7\)"),
     ],
 )
-def test_what_is_not_a_camera_is_told(wanted: str, message: str) -> None:
+def test_what_is_not_a_camera_is_reported(wanted: str, message: str) -> None:
     with pytest.raises(CameraError, match=message):
         find_camera(wanted, closed)
 
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_decoded_ends_at_once(negative_model: Path, tmp_pa
         play()
 
 
-def test_a_camera_that_never_gives_a_picture_is_told(negative_model: Path) -> None:
+def test_a_camera_that_never_gives_a_picture_is_reported(negative_model: Path) -> None:
     class Dead(Fake):
         def read(self) -> tuple[bool, Any]:
             super().read()

@@ -56,7 +56,7 @@ def test_what_was_recorded_is_kept_and_named(tmp_path: Path, monkeypatch: pytest
     assert not [thread for thread in threading.enumerate() if thread.name == "fastnst-recording"]
 
 
-def test_the_end_that_fails_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_that_fails_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> list[str]:
         raise MemoryError
 

@@ -24,7 +24,7 @@ from tests.conftest import write_model
 
 
 class OrtError(Exception):
-    """What onnxruntime raises."""
+    """An error as onnxruntime raises it."""
 
 
 OrtError.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
@@ -191,7 +191,7 @@ def test_each_thread_warms_up_and_records_by_itself(ort: FakeOrt, model: Path) -
     assert ort.opened[-1].graphs == ["-1", "-1", "1", "-1", "-1", "2"]
 
 
-def test_a_gpu_that_fails_for_good_is_told_in_one_sentence(
+def test_a_gpu_that_fails_for_good_is_reported_in_one_sentence(
     ort: FakeOrt, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = StyleModel(model, "cuda")

@@ -144,10 +144,10 @@ def test_an_engine_that_fails_at_its_first_picture_is_not_taken(
         StyleModel(negative_model, "openvino")
 
 
-def test_openvinos_errors_are_told_by_what_happened() -> None:
+def test_openvinos_errors_are_reported_by_what_happened() -> None:
     text = "Exception from src/inference/a.cpp:104:\nCheck 'x' failed at b.cpp:7:\nstd::bad_alloc\n\n"
-    assert openvino.told(RuntimeError(text)) == "std::bad_alloc"
-    assert openvino.told(RuntimeError("plain")) == "plain"
+    assert openvino.reason_of(RuntimeError(text)) == "std::bad_alloc"
+    assert openvino.reason_of(RuntimeError("plain")) == "plain"
 
 
 @needs_openvino

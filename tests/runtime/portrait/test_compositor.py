@@ -1,4 +1,4 @@
-"""What a portrait becomes, in Python and on the command line."""
+"""Portraits, in Python and on the command line."""
 
 from __future__ import annotations
 

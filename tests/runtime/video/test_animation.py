@@ -171,7 +171,7 @@ def test_opaque_rectangles_leave_the_rest_transparent(tmp_path: Path) -> None:
         assert image.getpixel((15 + 8 * number, 20))[3] == 255  # type: ignore[index]
 
 
-def test_a_size_that_a_format_cannot_hold_is_told_first(tmp_path: Path) -> None:
+def test_a_size_that_a_format_cannot_hold_is_reported_first(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="WEBP holds at most 16,383 pixels a side, not 20000×16"):
         AnimationSink(tmp_path / "out.webp", ClipInfo(20000, 16, Fraction(1, 25)))
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What may be opened as a clip, and what its texts may be."""
+"""Files that may be opened as clips, and texts that they may have."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_max_size_gives_even_sides(capsys, negative_model: Path, tmp_path: Path)
     assert (after.size, after.pixels) == ((60, 32), "yuv420p")
 
 
-def test_what_a_container_cannot_take_is_told(capsys, negative_model: Path, tmp_path: Path) -> None:
+def test_what_a_container_cannot_take_is_reported(capsys, negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", subtitles="subrip")
     code, _, err = stylize(capsys, negative_model, source, tmp_path / "out.mp4")
     assert code == 0
@@ -301,7 +301,7 @@ def test_bad_input_is_one_sentence(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind here")
-def test_a_read_only_folder_is_told_at_once(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_at_once(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     code, _, err = stylize(capsys, negative_model, clip, locked / "out.mp4")

@@ -37,7 +37,7 @@ def write(path: Path, *, interlaced: bool) -> Path:
 
 
 def comb(frames: np.ndarray) -> float:
-    """How much lines differ from their neighbours' mean, which moving fields leave behind."""
+    """Mean difference of lines from their neighbours' mean, which moving fields leave behind."""
     lines = frames[..., 1].astype(float)
     return float(np.abs(lines[:, 1:-1] - (lines[:, :-2] + lines[:, 2:]) / 2).mean())
 

@@ -93,7 +93,7 @@ def test_the_longest_names(negative_model: Path, clip: Path, tmp_path: Path, out
 
 
 @pytest.mark.parametrize("output", ["o" * 300 + ".mp4", "o" * 300 + ".gif", "o" * 300])
-def test_longer_names_are_told(negative_model: Path, clip: Path, tmp_path: Path, capsys, output: str) -> None:
+def test_longer_names_are_reported(negative_model: Path, clip: Path, tmp_path: Path, capsys, output: str) -> None:
     assert stylize(negative_model, clip, tmp_path / output) == 2
     assert "cannot be looked up (File name too long)" in capsys.readouterr().err
     assert stylize(negative_model, tmp_path / output, tmp_path / "out.mp4") == 2

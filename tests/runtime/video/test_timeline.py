@@ -94,7 +94,7 @@ def test_a_cut_of_joined_recordings(negative_model: Path, joined: Path, tmp_path
     assert np.abs(pictures(tmp_path / "out.mp4") - expected).mean() < 4
 
 
-def test_a_start_after_the_end_is_told(negative_model: Path, joined: Path, tmp_path: Path, capsys) -> None:
+def test_a_start_after_the_end_is_reported(negative_model: Path, joined: Path, tmp_path: Path, capsys) -> None:
     assert stylize(negative_model, joined, tmp_path / "out.mp4", "--start", "9") == 2
     assert "--start 9 leaves nothing of it" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -171,7 +171,7 @@ def test_resume_goes_on_with_the_same_portrait_only(
     assert np.abs(pictures(files / "out.mp4") - pictures(files / "whole.mp4")).mean() < 1
 
 
-def test_failures_of_onnxruntime_are_told(
+def test_failures_of_onnxruntime_are_reported(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException

@@ -1,4 +1,4 @@
-"""The term that sees a weave, and little else."""
+"""The periodicity term sees a grid texture, and little else."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def grid(period: int, amplitude: float) -> torch.Tensor:
     return lines
 
 
-def test_a_weave_that_can_just_be_seen_stands_out_of_a_photo(image: torch.Tensor) -> None:
-    plain, woven = periodicity(image, 4), periodicity((image + grid(4, 0.03)).clamp(0, 1), 4)
+def test_a_grid_that_can_just_be_seen_stands_out_of_a_photo(image: torch.Tensor) -> None:
+    plain, gridded = periodicity(image, 4), periodicity((image + grid(4, 0.03)).clamp(0, 1), 4)
     assert 0 < plain < 2e-4
-    assert woven > 2 * plain
+    assert gridded > 2 * plain
 
 
 def test_other_textures_and_ramps_hardly_count(image: torch.Tensor) -> None:
@@ -41,9 +41,9 @@ def test_other_textures_and_ramps_hardly_count(image: torch.Tensor) -> None:
 
 
 def test_each_picture_has_its_own(image: torch.Tensor) -> None:
-    woven = image + grid(4, 0.03)
-    both = periodicity(torch.cat((image, woven)), 4)
-    assert torch.allclose(both, torch.cat((periodicity(image, 4), periodicity(woven, 4))))
+    gridded = image + grid(4, 0.03)
+    both = periodicity(torch.cat((image, gridded)), 4)
+    assert torch.allclose(both, torch.cat((periodicity(image, 4), periodicity(gridded, 4))))
 
 
 def test_a_training_lowers_it(materials: Path, tmp_path: Path) -> None:
