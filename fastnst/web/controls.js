@@ -115,7 +115,7 @@ export class Controls {
   }
 
   /** @param {boolean} [open] */
-  togglePanel(open = byId('panel').hidden) {
+  togglePanel(open = Boolean(byId('panel').hidden)) {
     byId('panel').hidden = !open;
     byId('adjust').setAttribute('aria-expanded', String(open));
     if (open) {
@@ -183,7 +183,7 @@ export class Controls {
   }
 
   /** @param {boolean} [open] */
-  toggleSaveMenu(open = byId('save-menu').hidden) {
+  toggleSaveMenu(open = Boolean(byId('save-menu').hidden)) {
     const menu = byId('save-menu');
     if (menu.hidden === !open) return;
     menu.hidden = !open;
