@@ -77,6 +77,7 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
     Style model files are offered with weights in half precision. Raises `ConfigError` if there is no style.
     """
     site = {path.relative_to(PAGE).as_posix(): _as_it_is(path) for path in _page_files()}
+    site["favicon.ico"] = _as_it_is(PAGE / "icons" / "icon-192.png")  # asked for where no page says otherwise
     site["sample.jpg"] = _as_it_is(sample_photo())
     entries = []
     for name, (path, metadata) in _found_styles(styles).items():

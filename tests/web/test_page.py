@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -77,7 +76,9 @@ def test_a_photo_is_restyled_as_by_onnxruntime(open_page: OpenPage, small_photo:
     expect(page.locator("#toast")).to_have_text("x.png is not a picture that this browser can read.")
     matting = Path(available_styles()["the_scream"]).parent / "matting" / "small.onnx"
     page.locator("#file").set_input_files(matting)
-    expect(page.locator("#toast")).to_contain_text("small.onnx cannot be used: it is not a fastnst style model: it is a matting model.")
+    expect(page.locator("#toast")).to_contain_text(
+        "small.onnx cannot be used: it is not a fastnst style model: it is a matting model."
+    )
     page.locator("#file").set_input_files({"name": "y.onnx", "mimeType": "", "buffer": b"no model"})
     expect(page.locator("#toast")).to_contain_text("y.onnx cannot be used: it is not an ONNX model, or it is damaged.")
 
@@ -197,12 +198,3 @@ def test_an_export_under_a_sub_path_works_with_threads_and_offline(
     expect(page.locator("#painting")).to_have_text("The Scream")
     expect(page.locator("#status")).to_contain_text("160×96")
     assert agreeing(saved(page)[0], painted(small_photo, "the_scream")) >= 0.999
-
-
-def test_types(tmp_path: Path) -> None:
-    tsc = shutil.which("tsc")
-    if not tsc:
-        pytest.skip("needs tsc (npm install -g typescript @webgpu/types)")
-    config = Path(__file__).with_name("tsconfig.json")
-    checked = subprocess.run([tsc, "-p", str(config)], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout

@@ -77,7 +77,9 @@ def test_nothing_else_is_there(server: PageServer, path: str) -> None:
     assert _ask(server, path)[0].status == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", "127.0.0.1.evil.example:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", "127.0.0.1.evil.example:{port}"]
+)
 def test_a_foreign_host_is_refused(server: PageServer, host: str) -> None:
     answer, body = _ask(server, "/", Host=host.format(port=server.server_port))
     assert answer.status == 421

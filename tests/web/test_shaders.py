@@ -84,7 +84,10 @@ def _weights(*shape: int) -> np.ndarray:
 
 
 def _pads(mode: str, **more: Any) -> list[NodeProto]:
-    return [helper.make_node("Pad", ["x", "pads"], ["p"], mode=mode), helper.make_node("Conv", ["p", "w"], ["y"], **more)]
+    return [
+        helper.make_node("Pad", ["x", "pads"], ["p"], mode=mode),
+        helper.make_node("Conv", ["p", "w"], ["y"], **more),
+    ]
 
 
 _node = helper.make_node
@@ -153,7 +156,9 @@ OPERATORS: dict[str, tuple[list[NodeProto], dict[str, np.ndarray]]] = {
 }  # fmt: skip
 
 
-def test_each_operator_is_as_in_onnxruntime(open_page: Callable[..., Any], small_photo: Image.Image, tmp_path: Path) -> None:
+def test_each_operator_is_as_in_onnxruntime(
+    open_page: Callable[..., Any], small_photo: Image.Image, tmp_path: Path
+) -> None:
     picture = np.asarray(small_photo.resize((44, 28)))
     models = {name: _style(*operator) for name, operator in OPERATORS.items()}
     unknown = _style([_node("Softmax", ["x"], ["y"], axis=1)], {})
@@ -172,7 +177,9 @@ def test_each_operator_is_as_in_onnxruntime(open_page: Callable[..., Any], small
 
 
 @pytest.mark.parametrize("size", [(64, 48), (97, 51)])
-def test_a_style_is_as_in_onnxruntime(open_page: Callable[..., Any], small_photo: Image.Image, size: tuple[int, int]) -> None:
+def test_a_style_is_as_in_onnxruntime(
+    open_page: Callable[..., Any], small_photo: Image.Image, size: tuple[int, int]
+) -> None:
     path = available_styles()["the_scream"]
     picture = np.asarray(small_photo.resize(size))
     page = open_page("styles.json", arguments=GPU_ARGUMENTS, photo=None)

@@ -214,7 +214,9 @@ export function padded(a, { top, bottom, left, right, mode, value }) {
       if (mode === 'reflect') return `${place} return ${name}(mirrored(j, ${h}), mirrored(i, ${w}), c);`;
       if (mode === 'edge') return `${place} return ${name}(clamp(j, 0, ${h} - 1), clamp(i, 0, ${w} - 1), c);`;
       if (mode === 'wrap') return `${place} return ${name}((j + ${h}) % ${h}, (i + ${w}) % ${w}, c);`;
-      return `${place} if (j < 0 || i < 0 || j >= ${h} || i >= ${w}) { return vec4<f32>(${literal(value)}); } return ${name}(j, i, c);`;
+      // No branch: it is inlined often, and some compilers take minutes over that.
+      return `${place} let m = clamp(j, 0, ${h} - 1); let n = clamp(i, 0, ${w} - 1);
+        return select(vec4<f32>(${literal(value)}), ${name}(m, n, c), j == m && i == n);`;
     },
   };
 }
