@@ -40,7 +40,7 @@ class Probe(StyleNetwork):
             UpsampleBlock(16, 8, mode="bilinear"), UpsampleBlock(8, 8), ConvBlock(8, 3, 9, norm=False, relu=False)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def paint(self, images: Tensor) -> Tensor:
         """Float RGB `[N, 3, H, W]` in [0, 1] to the same."""
         x = images * 2 - 1
         return to_unit_range(self.up(self.folded(x) + self.strided(x)))
@@ -58,7 +58,9 @@ def main() -> None:
     graph = StyleModelGraph(network, torch.float32)
     save_graph(trace_graph(graph, "stylized", channels=3), StyleMetadata(name="selftest").to_properties(), path)
     path.write_bytes(halve_weights(path.read_bytes()))
-    picture = shaded_picture(np.random.default_rng(0), 1, *_SIZE)
+    # It fades to black, so that the light rule has work.
+    fade = np.linspace(0, 1, _SIZE[1])[:, None]
+    picture = (shaded_picture(np.random.default_rng(0), 1, *_SIZE) * fade).astype(np.uint8)
     Image.fromarray(picture[0]).save(FOLDER / "input.png")
     expected = StyleModel(path, provider="cpu")(picture)[0]
     Image.fromarray(expected).save(FOLDER / "expected.png")

@@ -8,7 +8,6 @@ import { PLAIN } from './settings.js';
 import { askForFile, watchFiles } from './sources.js';
 
 const IDLE = 3000; // ms without a movement until the controls leave a picture that is alone
-const SIZES = { ms: (/** @type {number} */ ms) => (ms < 950 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`) };
 
 export class Controls {
   /** @param {import('./studio.js').Studio} studio */
@@ -116,7 +115,7 @@ export class Controls {
   }
 
   /** @param {boolean} [open] */
-  togglePanel(open = byId('panel').hidden) {
+  togglePanel(open = Boolean(byId('panel').hidden)) {
     byId('panel').hidden = !open;
     byId('adjust').setAttribute('aria-expanded', String(open));
     if (open) {
@@ -129,7 +128,7 @@ export class Controls {
     const { look, gallery } = this.studio;
     const style = gallery.find(look.style);
     byId('painting').textContent = style?.title || look.style;
-    byId('artist').textContent = [style?.artist, style?.year].filter(Boolean).join(', ');
+    byId('artist').textContent = [style?.variant, style?.artist, style?.year].filter(Boolean).join(', ');
     byId('picture').setAttribute('aria-label', `The picture in the style of ${style?.title || look.style}`);
     const slider = (/** @type {'strength' | 'stroke' | 'mix'} */ key, /** @type {string} */ text) => {
       const input = byId(key, HTMLInputElement);
@@ -150,7 +149,7 @@ export class Controls {
 
   #listStyles() {
     const none = new Option('no other style', '');
-    const options = this.studio.gallery.styles.map(({ name, title }) => new Option(title || name, name));
+    const options = this.studio.gallery.styles.map(({ name, title, variant }) => new Option(variant ? `${title} (${variant})` : title || name, name));
     byId('mix-style').replaceChildren(none, ...options);
     byId('mix-style', HTMLSelectElement).value = this.studio.look.mixStyle;
   }
@@ -184,7 +183,7 @@ export class Controls {
   }
 
   /** @param {boolean} [open] */
-  toggleSaveMenu(open = byId('save-menu').hidden) {
+  toggleSaveMenu(open = Boolean(byId('save-menu').hidden)) {
     const menu = byId('save-menu');
     if (menu.hidden === !open) return;
     menu.hidden = !open;
@@ -287,7 +286,7 @@ export class Controls {
         const { width, height, ms } = answer;
         const own = studio.photoSize;
         const reduced = own && own.width !== width ? ` (the photo has ${own.width}×${own.height}; it is saved at that size)` : '';
-        status.textContent = `${width}×${height}${reduced} · ${SIZES.ms(ms)} · ${studio.painter.engine.detail}`;
+        showStatus(`${width}×${height}${reduced} · ${duration(ms)}`, studio.painter.engine.detail);
       }
     };
     studio.painter.onError = (error) => studio.fail(error);
@@ -315,7 +314,7 @@ export class Controls {
     if (now - (this.told ?? 0) < 1000) return;
     this.told = now;
     const rate = this.times.length > 1 ? (1000 * (this.times.length - 1)) / (now - this.times[0]) : 0;
-    byId('status').textContent = `${rate.toFixed(0)} frames a second · ${width}×${height} · ${this.studio.painter.engine.detail}`;
+    showStatus(`${rate.toFixed(0)} frames a second · ${width}×${height}`, this.studio.painter.engine.detail);
     this.studio.stage.light(this.studio.stage.video);
   }
 
@@ -358,4 +357,20 @@ export class Controls {
     event.preventDefault();
     action();
   }
+}
+
+/** @param {number} ms */
+function duration(ms) {
+  return ms < 950 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/**
+ * @param {string} text
+ * @param {string} engine left out where there is little room
+ */
+function showStatus(text, engine) {
+  const detail = document.createElement('span');
+  detail.className = 'detail';
+  detail.textContent = ` · ${engine}`;
+  byId('status').replaceChildren(text, detail);
 }

@@ -14,6 +14,7 @@ import { byId } from './dom.js';
  * @property {string} [version] of the file
  * @property {string} [thumbnail]
  * @property {{file: string, version: string}} [light] a smaller network, for weak machines
+ * @property {string} [variant] what tells it from another of the same painting
  * @property {Uint8Array} [bytes] of a file that its user brought
  */
 
@@ -22,6 +23,7 @@ export class Gallery extends EventTarget {
   constructor(styles) {
     super();
     this.styles = [...styles];
+    for (const style of this.styles) style.variant = variantOf(style, this.styles);
     this.chosen = '';
     this.element = byId('styles');
     this.tip = document.createElement('div');
@@ -38,7 +40,6 @@ export class Gallery extends EventTarget {
     add.addEventListener('click', () => this.dispatchEvent(new Event('add')));
     this.addButton = add;
     this.element.append(...this.styles.map((style) => this.#button(style)));
-    this.element.after();
     this.element.append(add);
     this.element.addEventListener('keydown', (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -102,7 +103,7 @@ export class Gallery extends EventTarget {
     button.dataset.name = style.name;
     button.setAttribute('role', 'radio');
     button.setAttribute('aria-checked', 'false');
-    button.setAttribute('aria-label', [style.title, style.artist, style.year].filter(Boolean).join(', '));
+    button.setAttribute('aria-label', [style.title, style.variant, style.artist, style.year].filter(Boolean).join(', '));
     button.tabIndex = -1;
     if (style.thumbnail) {
       const image = new Image();
@@ -115,6 +116,12 @@ export class Gallery extends EventTarget {
       swatch.className = 'swatch';
       swatch.textContent = (style.title || style.name).slice(0, 1);
       button.append(swatch);
+    }
+    if (style.variant) {
+      const tag = document.createElement('span');
+      tag.className = 'variant';
+      tag.textContent = style.variant;
+      button.append(tag);
     }
     button.addEventListener('click', () => {
       this.choose(style.name);
@@ -143,4 +150,14 @@ export class Gallery extends EventTarget {
     this.tip.style.left = `${left}px`;
     this.tip.style.top = `${top}px`;
   }
+}
+
+/**
+ * `portrait` for starry_night_portrait beside starry_night, where both are of one painting.
+ * @param {Style} style
+ * @param {Style[]} styles
+ */
+function variantOf(style, styles) {
+  const base = styles.find((other) => other !== style && other.title === style.title && style.name.startsWith(`${other.name}_`));
+  return base ? style.name.slice(base.name.length + 1).replaceAll('_', ' ') : '';
 }

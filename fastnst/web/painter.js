@@ -122,7 +122,7 @@ export class Painter {
       const file = style ? this.#file(style) : '';
       if (this.used[slot] === file) continue;
       const bytes = style ? await this.fetch(style) : null;
-      await this.client.ask('use', { slot, bytes });
+      this.engine.detail = await this.client.ask('use', { slot, bytes });
       this.used[slot] = file;
     }
   }

@@ -21,12 +21,12 @@ from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.portrait.matting_model import resolve_matting_model
+from fastnst.sample import sample_photo
 from fastnst.web.half_weights import halve_weights
 
 log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).resolve().parent
-_SAMPLE = PAGE.parent / "sample.jpg"
 LIGHT_SUFFIX = "-s"  # NAME-s is NAME for weak machines: a smaller network, taken for the live view
 MIME_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -77,7 +77,8 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
     Style model files are offered with weights in half precision. Raises `ConfigError` if there is no style.
     """
     site = {path.relative_to(PAGE).as_posix(): _as_it_is(path) for path in _page_files()}
-    site["sample.jpg"] = _as_it_is(_SAMPLE)
+    site["favicon.ico"] = _as_it_is(PAGE / "icons" / "icon-192.png")  # asked for where no page says otherwise
+    site["sample.jpg"] = _as_it_is(sample_photo())
     entries = []
     for name, (path, metadata) in _found_styles(styles).items():
         address = f"styles/{name}.onnx"

@@ -10,7 +10,8 @@ export class Stage {
     this.original = byId('original', HTMLCanvasElement);
     this.video = byId('video', HTMLVideoElement);
     this.divider = byId('divider');
-    [this.width, this.height] = [3, 2];
+    this.width = 3;
+    this.height = 2;
     this.split = 50;
     /** @type {HTMLCanvasElement} */
     this.canvas = document.createElement('canvas');

@@ -48,6 +48,8 @@ export class WasmEngine {
   viewPixels = 1_200_000;
   /** Pixels of one run; above it pictures are restyled in tiles. */
   runPixels = 2_000_000;
+  width = 0;
+  height = 0;
 
   constructor() {
     this.threads = setUpRuntime();
@@ -56,7 +58,6 @@ export class WasmEngine {
     /** @type {(Uint8ClampedArray | null)[]} what they made of the photo, RGBA */
     this.painted = [null, null];
     this.photo = new Uint8ClampedArray();
-    [this.width, this.height] = [0, 0];
     /** @type {Matte | null} */
     this.matte = null;
     /** @type {OffscreenCanvas | null} */

@@ -35,8 +35,10 @@ const answers = {
     return model.properties;
   },
 
+  /** Opens a style; the answer is what runs it. */
   async use({ slot, bytes }) {
-    return engine.use(slot, bytes);
+    await engine.use(slot, bytes);
+    return engine.detail;
   },
 
   /** Takes a photo; the answer is the size at which it is shown. */

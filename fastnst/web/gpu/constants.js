@@ -14,6 +14,7 @@ export class UnknownOperator extends Error {
   }
 }
 
+/** @type {Set<number>} */
 const INTEGERS = new Set([TYPES.int64, TYPES.int32, TYPES.uint8, TYPES.int8, TYPES.bool]);
 
 /** @type {Record<string, (a: number, b: number) => number>} */

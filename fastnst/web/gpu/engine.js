@@ -15,13 +15,14 @@ const VIEW_PIXELS = 4_000_000;
 const RUN_PIXELS = 4_000_000;
 const MOST_MEMORY = 1.5e9; // bytes for what lives between kernels; cards share it with everything else
 const PORTRAITS = { off: 0, person: 1, background: 2 };
-/** @type {(keyof GPUSupportedLimits)[]} */
-const LIMITS = ['maxStorageBufferBindingSize', 'maxBufferSize', 'maxTextureDimension2D', 'maxStorageBuffersPerShaderStage'];
+const LIMITS = /** @type {const} */ (['maxStorageBufferBindingSize', 'maxBufferSize', 'maxTextureDimension2D', 'maxStorageBuffersPerShaderStage']);
 
 export class GpuEngine {
   name = 'webgpu';
   viewPixels = VIEW_PIXELS;
   runPixels = RUN_PIXELS;
+  width = 0;
+  height = 0;
 
   /**
    * @param {GPUDevice} device
@@ -36,7 +37,6 @@ export class GpuEngine {
     this.models = [null, null];
     /** @type {(GPUBuffer | null)[]} restyled by slot, at the size of the view */
     this.painted = [null, null];
-    [this.width, this.height] = [0, 0];
     /** @type {Map<string, GPUBuffer>} of the view and of the last pass */
     this.buffers = new Map();
     /** @type {Matte | null} */

@@ -214,7 +214,9 @@ export function padded(a, { top, bottom, left, right, mode, value }) {
       if (mode === 'reflect') return `${place} return ${name}(mirrored(j, ${h}), mirrored(i, ${w}), c);`;
       if (mode === 'edge') return `${place} return ${name}(clamp(j, 0, ${h} - 1), clamp(i, 0, ${w} - 1), c);`;
       if (mode === 'wrap') return `${place} return ${name}((j + ${h}) % ${h}, (i + ${w}) % ${w}, c);`;
-      return `${place} if (j < 0 || i < 0 || j >= ${h} || i >= ${w}) { return vec4<f32>(${literal(value)}); } return ${name}(j, i, c);`;
+      // No branch: it is inlined often, and some compilers take minutes over that.
+      return `${place} let m = clamp(j, 0, ${h} - 1); let n = clamp(i, 0, ${w} - 1);
+        return select(vec4<f32>(${literal(value)}), ${name}(m, n, c), j == m && i == n);`;
     },
   };
 }
@@ -303,17 +305,28 @@ export function resized(a, { height, width, inverseY, inverseX, mode, place, rou
 
 /**
  * @param {Expression} a padded already
- * @param {{height: number, width: number, kernel: number[], strides: number[], average: boolean}} how
+ * @param {{height: number, width: number, kernel: number[], strides: number[], average: boolean,
+ *   inside: {top: number, left: number, height: number, width: number} | null}} how `inside`: where the picture lies in its
+ *   padding, of which an average takes no notice then
  * @returns {Expression}
  */
-export function pooled(a, { height, width, kernel, strides, average }) {
+export function pooled(a, { height, width, kernel, strides, average, inside }) {
   const [h, w] = kernel;
   return {
     height, width, channels: a.channels, cost: a.cost * h * w,
-    emit: (code) => `var s = vec4<f32>(${average ? '0.0' : '-3.4e38'});
+    emit: (code) => {
+      const extent = (/** @type {string} */ at, /** @type {number} */ stride, /** @type {number} */ size, /** @type {number} */ start, /** @type {number} */ end) => {
+        const first = `(${at} * ${stride} - ${start})`;
+        return `f32(min(${first} + ${size}, ${code.number(end)}) - max(${first}, 0))`;
+      };
+      const count = inside
+        ? `${extent('y', strides[0], h, inside.top, inside.height)} * ${extent('x', strides[1], w, inside.left, inside.width)}`
+        : literal(h * w);
+      return `var s = vec4<f32>(${average ? '0.0' : '-3.4e38'});
       for (var j = 0; j < ${h}; j++) { for (var i = 0; i < ${w}; i++) {
         let v = ${code.call(a)}(y * ${strides[0]} + j, x * ${strides[1]} + i, c); s = ${average ? 's + v' : 'max(s, v)'}; } }
-      return s${average ? ` * ${literal(1 / (h * w))}` : ''};`,
+      return s${average ? ` / (${count})` : ''};`;
+    },
   };
 }
 

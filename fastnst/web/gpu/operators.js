@@ -280,12 +280,13 @@ function pool(lowering, node) {
   const isAverage = node.op === 'AveragePool';
   const isPadded = pads.some(Boolean);
   const odd = kernel.length !== 2 || ceil || dilations.some((/** @type {number} */ d) => d > 1) || auto !== 'NOTSET' || node.outputs.length > 1;
-  if (odd || (isAverage && isPadded && !included)) throw new UnknownOperator(`${node.op} of this kind`);
+  if (odd) throw new UnknownOperator(`${node.op} of this kind`);
   const a = lowering.readable(node.inputs[0], 1);
   const [top, left, bottom, right] = pads;
   const input = isPadded ? make.padded(a.expression, { top, left, bottom, right, mode: 'constant', value: isAverage ? 0 : -Infinity }) : a.expression;
   const [height, width] = [input.height, input.width].map((side, i) => Math.floor((side - kernel[i]) / strides[i]) + 1);
-  const expression = make.pooled(input, { height, width, kernel, strides, average: isAverage });
+  const inside = isAverage && isPadded && !included ? { top, left, height: a.expression.height, width: a.expression.width } : null;
+  const expression = make.pooled(input, { height, width, kernel, strides, average: isAverage, inside });
   lowering.define(node.outputs[0], withSides(a, { H: height, W: width }), a.roles, expression);
 }
 

@@ -97,6 +97,7 @@ export class Plan {
     const places = plan.#allocate(program.kernels);
     places.set(program.input, input);
     places.set(program.output, plan.output);
+    /** @type {number[]} */
     const offsets = [];
     let size = 0;
     for (const { parameters } of program.kernels) {
@@ -195,7 +196,9 @@ export class GpuModel {
    * @param {boolean} half
    */
   constructor(memory, model, half) {
-    [this.memory, this.model, this.half] = [memory, model, half];
+    this.memory = memory;
+    this.model = model;
+    this.half = half;
     /** @type {Map<string, GPUBuffer>} */
     this.weights = new Map();
     /** @type {Map<string, {plan: Plan, input: GPUBuffer}>} */

@@ -1,0 +1,95 @@
+"""The page served on this machine and Debian's Chromium, or the one that FASTNST_CHROMIUM names; nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fastnst.web.server import PageServer
+from fastnst.web.site import build_site
+
+# WebGPU and everything else on the processor. Screenshots of WebGPU are black then: pixels are read from what is saved.
+GPU_ARGUMENTS = [
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--use-vulkan=swiftshader",
+    "--use-angle=vulkan",
+    "--ignore-gpu-blocklist",
+    "--disable-vulkan-surface",
+]
+PATIENCE = 120_000  # ms: this machine may be busy
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PageServer]:
+    """The page as `fastnst web` serves it."""
+    with PageServer(build_site(), 0) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture(scope="session")
+def small_photo(photo: Image.Image) -> Image.Image:
+    """A real photo at 160×96."""
+    return photo.crop((0, 60, 512, 367)).resize((160, 96))
+
+
+@pytest.fixture
+def open_page(server: PageServer, small_photo: Image.Image, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the page in a browser of its own; its end checks that nothing was logged and no other host was asked.
+
+    `sample` takes the place of the sample photo: restyling a large one takes seconds without a graphics card.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+    chromium = os.environ.get("FASTNST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    problems: list[str] = []
+    sample = tmp_path / "sample.png"
+
+    def watch(page: Any, origin: str) -> None:
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        ours = re.compile(rf"({re.escape(origin)}|blob:|data:)")
+        page.on("request", lambda request: ours.match(request.url) or problems.append(f"asked {request.url}"))
+
+    with api.sync_playwright() as playwright:
+        browsers = []
+
+        def open_it(
+            address: str = "?engine=wasm",
+            *,
+            arguments: tuple[str, ...] | list[str] = (),
+            url: str = server.url,
+            photo: Image.Image | None = small_photo,
+            worker: bool = False,
+            **options: Any,
+        ) -> Any:
+            args = ["--no-sandbox", *arguments]  # CI runs as root, where Chromium's sandbox cannot
+            browser = playwright.chromium.launch(executable_path=chromium, args=args, timeout=PATIENCE)
+            browsers.append(browser)
+            context = browser.new_context(service_workers="allow" if worker else "block", **options)
+            context.set_default_timeout(PATIENCE)
+            api.expect.set_options(timeout=PATIENCE)
+            page = context.new_page()
+            watch(page, url)
+            if photo is not None:
+                photo.save(sample)
+                page.route("**/sample.jpg", lambda route: route.fulfill(path=sample, content_type="image/png"))
+            page.goto(f"{url}{address}")
+            return page
+
+        yield open_it
+        for browser in browsers:
+            browser.close()
+    assert not problems

@@ -1,0 +1,116 @@
+"""What the page consists of: half-precision copies, thumbnails, an export."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst.cli import main
+from fastnst.errors import ConfigError, ModelError
+from fastnst.runtime.models.catalog import available_styles
+from fastnst.runtime.models.onnx_metadata import read_description
+from fastnst.runtime.models.style_model import StyleModel
+from fastnst.web.half_weights import halve_weights
+from fastnst.web.site import build_site
+from tests.style_models import write_style
+
+
+def test_half_the_file_paints_the_same(photo: Image.Image, tmp_path: Path) -> None:
+    whole = available_styles()["the_scream"]
+    half = tmp_path / "the_scream.onnx"
+    half.write_bytes(halve_weights(whole.read_bytes()))
+    assert half.stat().st_size < 0.56 * whole.stat().st_size
+    assert read_description(half) == read_description(whole)
+    picture = np.asarray(photo.resize((128, 150)))[None]
+    found, expected = (StyleModel(path, "cpu")(picture).astype(int) for path in (half, whole))
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(expected - picture).mean() > 5
+
+
+def test_small_weights_stay_and_halving_twice_changes_nothing() -> None:
+    content = available_styles()["the_scream"].read_bytes()
+    once = halve_weights(content)
+    assert halve_weights(once) == once
+
+
+@pytest.mark.parametrize("content", [b"no model at all", b"\x3a\xff\xff\xff\xff\x0f", b"\x00"])
+def test_what_is_no_model_is_told(content: bytes) -> None:
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        halve_weights(content)
+
+
+def test_thumbnails_show_the_painting() -> None:
+    site = build_site()
+    with Image.open(io.BytesIO(site["styles/the_scream.jpg"].read())) as thumbnail:
+        assert thumbnail.size == (192, 192)
+        corners = np.asarray(thumbnail)[[3, 3, -4, -4], [3, -4, 3, -4]]
+    assert (corners.min(-1) < 235).all()  # no white of the strip around it
+
+
+def test_own_styles_and_light_ones(tmp_path: Path) -> None:
+    for name in ("mine", "mine-s", "alone-s"):
+        write_style(tmp_path / f"{name}.onnx", title=name)
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    site = build_site(tmp_path)
+    styles = {style["name"]: style for style in json.loads(site["styles.json"].read())["styles"]}
+    assert sorted(styles) == ["alone-s", "mine"]
+    assert styles["mine"]["light"]["file"] == "styles/mine-s.onnx"
+    assert "light" not in styles["alone-s"]
+    assert "thumbnail" not in styles["mine"]
+
+
+def test_no_style_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no style in"):
+        build_site(tmp_path)
+    with pytest.raises(ConfigError, match="is not a folder"):
+        build_site(tmp_path / "nowhere")
+
+
+def test_export_writes_what_the_server_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    styles = tmp_path / "styles"
+    styles.mkdir()
+    shutil.copy(available_styles()["great_wave"], styles)
+    out = tmp_path / "site"
+    assert main(["web", "--export", str(out), "--styles", str(styles)]) == 0
+    assert "files" in capsys.readouterr().out
+    site = build_site(styles)
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == set(site)
+    assert (out / "styles/great_wave.onnx").read_bytes() == site["styles/great_wave.onnx"].read()
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert 'src="/' not in text
+    assert 'href="/' not in text
+    assert "__VERSION__" not in (out / "sw.js").read_text(encoding="utf-8")
+    assert main(["web", "--export", str(out), "--styles", str(styles)]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert main(["web", "--export", str(out), "--styles", str(styles), "--overwrite"]) == 0
+
+
+def test_vendored_files_are_the_pinned_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import runpy
+
+    script = Path(__file__).resolve().parents[2] / "scripts" / "vendor_ort.py"
+    vendor = runpy.run_path(str(script))["main"]
+    assert vendor(["--check"]) == 0
+    assert "1.30.0" in capsys.readouterr().out
+    foreign = tmp_path / "foreign.tgz"
+    foreign.write_bytes(b"no archive")
+    assert vendor(["--archive", str(foreign)]) == 2
+    assert "npm pack" in capsys.readouterr().err
+
+
+def test_vendoring_says_where_else_the_package_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import runpy
+
+    script = Path(__file__).resolve().parents[2] / "scripts" / "vendor_ort.py"
+    monkeypatch.setenv("FASTNST_MIRROR", str(tmp_path))
+    assert runpy.run_path(str(script))["main"]([]) == 2
+    assert "cannot be downloaded" in (told := capsys.readouterr().err)
+    assert "npm pack onnxruntime-web" in told
