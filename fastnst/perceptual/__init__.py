@@ -13,6 +13,7 @@ from fastnst.download import download
 from fastnst.errors import ConfigError, suggest
 from fastnst.perceptual.cached import read_weights, save_weights
 from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
+from fastnst.perceptual.random_filters import RANDOM, random_filters
 from fastnst.perceptual.slim import load_slim
 from fastnst.perceptual.weight_formats import read_convolutions
 from fastnst.perceptual.weight_sets import WEIGHT_SETS, WeightSet
@@ -24,9 +25,9 @@ class PerceptualConfig:
 
     Attributes:
         name: `vgg19`, `vgg16`, `alexnet`, or `slim`, the small one that needs no download.
-        weights: `oxford` (the original Caffe weights, which style transfer prefers) or `imagenet` (torchvision's);
-            None takes `imagenet` for a .pth file, which is how torchvision publishes, and the network's first set else.
-            `slim` has one set, `bundled`.
+        weights: `oxford` (the original Caffe weights, which style transfer prefers), `imagenet` (torchvision's), or
+            `random`, filters that nothing was learned with (see `random_filters`); None takes `imagenet` for a .pth
+            file, which is how torchvision publishes, and the network's first set else. `slim` has one set, `bundled`.
         weights_file: a local file instead of the download; `weights` says which preprocessing it needs.
         pooling: `max`, as trained, or `avg`.
         padding: of its convolutions, `zeros`, as trained, or `replicate`, which leaves no frame (see
@@ -44,7 +45,7 @@ def weight_set_names(name: str) -> list[str]:
     """The weight sets of a network, its default first."""
     if name == "slim":
         return ["bundled"]
-    return [weights for network, weights in WEIGHT_SETS if network == name]
+    return [*(weights for network, weights in WEIGHT_SETS if network == name), RANDOM]
 
 
 def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwork:
@@ -66,6 +67,8 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
     if config.name == "slim":
         slim_file = Path(config.weights_file).expanduser() if config.weights_file else None
         return load_slim(slim_file, pooling=config.pooling, padding=config.padding)
+    if weights == RANDOM:
+        return random_filters(config.name, pooling=config.pooling, padding=config.padding)
     source = WEIGHT_SETS[config.name, weights]
     network = PerceptualNetwork(
         ARCHITECTURES[config.name],
