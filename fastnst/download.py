@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.errors import DownloadError
+from fastnst.input_files import expanded
 from fastnst.progress import progress
 
 _CHUNK = 1 << 20
@@ -50,7 +51,7 @@ class RemoteFile:
         if not mirror:
             return self.url
         if "://" not in mirror:
-            mirror = Path(mirror).expanduser().resolve().as_uri()
+            mirror = expanded(mirror).resolve().as_uri()
         return f"{mirror.rstrip('/')}/{self.name}"
 
 
@@ -86,7 +87,7 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
 
 
 def _fetch(file: RemoteFile, partial: Path) -> None:
-    done = partial.stat().st_size if partial.exists() else 0
+    done = partial.stat().st_size if os.path.exists(partial) else 0
     request = urllib.request.Request(file.location)
     if done and request.type in ("http", "https"):
         request.add_header("Range", f"bytes={done}-")

@@ -9,6 +9,7 @@ import time
 from fastnst.commands.options.parser import Parser
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.scale import BatchOptions, Summary, stylize_dataset
+from fastnst.standard_streams import say
 
 _REPORT_SECONDS = 10.0
 
@@ -61,7 +62,7 @@ def main(argv: list[str], prog: str = "fastnst batch") -> int:
     summary = stylize_dataset(given.inputs, given.output, options, overwrite=given.overwrite, watcher=_Reporter())
     rate = summary.made / max(summary.seconds, 1e-9)
     kept = f", {summary.kept} were there already" if summary.kept else ""
-    sys.stdout.write(
+    say(
         f"{given.output}: {summary.made} pictures made{kept}, {summary.failed} failed, {summary.seconds:.1f} s,"
         f" {rate:.1f} a second; each is a line of {summary.manifest}\n"
     )

@@ -30,6 +30,7 @@ from fastnst.reference.config import Settings, prepare, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, told_terms
 from fastnst.reference.report import write_html
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.standard_streams import say, tell
 
 _TRIAL_STEPS = 3
 _STEPS, _SIZE = 500, 256
@@ -133,7 +134,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text)
     shown = ", ".join(f"{count} from {start}" for start, count in told_equivalents(summary).items())
-    sys.stdout.write(
+    say(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
@@ -192,7 +193,7 @@ def _second(request: Request, settings: Settings) -> tuple[Objective | None, str
         reason = (
             f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
         )
-        sys.stderr.write(f"fastnst: without a second perceptual network: {reason}\n")
+        tell(f"without a second perceptual network: {reason}")
         return None, None
 
 

@@ -169,7 +169,7 @@ def _kept(folder: Path, address: HubAddress) -> Path | None:
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         return None
     path = folder / commit / f"{address.name}.onnx"
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None
 
 
 def _remember(folder: Path, address: HubAddress, commit: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import urllib.error
@@ -25,6 +26,7 @@ from fastnst.download import RemoteFile, download
 from fastnst.errors import ConfigError, DownloadError, suggest
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
+from fastnst.input_files import expanded
 from fastnst.output_files import write_atomically
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.stylizer import Stylizer
@@ -159,8 +161,8 @@ def fetch_indexed(url: str, name: str, target: Path) -> IndexedStyle:
 def index_url(url: str) -> str:
     """The URL of the index itself; raises `ConfigError` for what is neither http(s) nor a folder."""
     if "://" not in url:
-        folder = Path(url).expanduser()
-        if not folder.exists():
+        folder = expanded(url)
+        if not os.path.exists(folder):
             raise ConfigError(f"{url} is neither a URL nor a folder with an {INDEX_FILE}.")
         url = folder.resolve().as_uri()
     elif not url.startswith(("https://", "http://", "file://")):

@@ -22,6 +22,7 @@ from fastnst.runtime.engine.openvino import open_openvino, openvino_version
 from fastnst.runtime.engine.page_locked import cuda_major
 from fastnst.runtime.engine.quiet import quiet
 from fastnst.runtime.engine.reference import Reference
+from fastnst.runtime.engine.self_contained import check_self_contained
 from fastnst.runtime.engine.session import (
     ORT_NAMES,
     QUIET,
@@ -97,8 +98,8 @@ def open_engine(
         is_half: the model says that it is in half precision.
         unsuited: providers that `auto` leaves out.
 
-    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is no model, or
-    one that breaks its contract.
+    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is no model, one
+    that wants other files, or one that breaks its contract.
     """
     if provider not in PROVIDERS:
         raise ConfigError(
@@ -107,6 +108,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads must be at least 1, not {threads}.")
     ort = import_onnxruntime()
+    check_self_contained(path)
     # More threads than cores only take turns, and thousands of them stall the machine.
     threads = min(threads or usable_cores(), usable_cores())
     reference = Reference(_cpu_session(ort, path, threads), path, contract)  # proves that the file is a model
@@ -160,7 +162,7 @@ def usable_cores() -> int:
 def _plausible(ort: ModuleType) -> list[str]:
     """The providers worth trying, the fastest first. onnxruntime lists CUDA even where there is no GPU."""
     listed = ort.get_available_providers()
-    has_gpu = Path("/dev/nvidiactl").exists() or os.name == "nt"
+    has_gpu = os.path.exists("/dev/nvidiactl") or os.name == "nt"
     candidates = [name for name in ("tensorrt", "cuda") if has_gpu and ORT_NAMES[name] in listed]
     if "tensorrt" in candidates and not _has_library(_TENSORRT):
         candidates.remove("tensorrt")  # every onnxruntime for GPUs lists it

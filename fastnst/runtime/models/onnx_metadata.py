@@ -7,6 +7,7 @@ the graph, so everything else is stepped over by its length.
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,9 +46,9 @@ def check_file(path: Path, what: str) -> None:
     """Raise `ModelError` for a file that is certainly no model; `what` says which kind was wanted."""
     try:
         str(path).encode()  # engines take names in UTF-8 only
-        if path.is_dir():
+        if os.path.isdir(path):
             raise ModelError(f"the {what} {path} is a folder.")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelError(f"the {what} {path} does not exist.")
         if path.stat().st_size == 0:
             raise ModelError(f"the {what} {path} is empty (0 bytes).")
