@@ -1,6 +1,6 @@
 """Train a style: `python train.py fit --config configs/styles/starry_night.yaml`. A thin door to `fastnst train`."""
 
-from fastnst.cli import entry_point
+from fastnst.__main__ import main
 
 if __name__ == "__main__":
-    entry_point("fastnst.commands.train", "train.py")
+    main("fastnst.commands.train", "train.py")

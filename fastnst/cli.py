@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import itertools
 import logging
@@ -23,8 +22,6 @@ _TRAINING_PACKAGES = {
     "torch", "pytorch_lightning", "torchmetrics", "jsonargparse", "datasets", "safetensors", "onnx", "onnxscript",
     "h5py", "av", "matplotlib", "tensorboard", "yaml",
 }  # fmt: skip
-# What a machine can run out of; no file has to do with it.
-_OF_THE_MACHINE = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, getattr(errno, "EDQUOT", -1)}
 
 
 def main(argv: list[str]) -> int:
@@ -90,8 +87,8 @@ def _sentence(error: Exception) -> str | None:
         return "the memory of this machine does not suffice: take smaller pictures or batches."
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)} cannot be read or written ({error.strerror})."
-    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        return f"this machine refuses to go on ({error.strerror})."
+    if isinstance(error, OSError) and error.strerror:
+        return f"the system refuses to go on ({error.strerror})."
     return None
 
 

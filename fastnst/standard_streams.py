@@ -9,12 +9,14 @@ import sys
 
 from fastnst.errors import OutputError
 from fastnst.printable import LONGEST, printable
+from fastnst.verbosity import wants_results
 
 
 def say(text: str) -> None:
     """Write lines of results to standard output, each made printable but not cut.
 
-    Raises `OutputError` if nothing more can be written there, and BrokenPipeError if its reader went away.
+    If nothing more can be written there, `OutputError` is raised by commands that were asked for just that; the work
+    of others is done, and a sentence will do. Raises BrokenPipeError if the reader went away.
     """
     lines = text.removesuffix("\n").split("\n")
     try:
@@ -24,7 +26,10 @@ def say(text: str) -> None:
         raise
     except OSError as error:
         discard(1)  # what is still in the buffer would fail once more at the end
-        raise OutputError(f"standard output cannot be written ({error.strerror}).") from error
+        sentence = f"standard output cannot be written ({error.strerror})."
+        if wants_results():
+            raise OutputError(sentence) from error
+        tell(sentence)
 
 
 def tell(sentence: object) -> None:

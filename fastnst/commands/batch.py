@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 from fastnst.commands.options.parser import Parser
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.scale import BatchOptions, Summary, stylize_dataset
-from fastnst.standard_streams import say
+from fastnst.standard_streams import say, tell
 
 _REPORT_SECONDS = 10.0
 
@@ -81,6 +80,4 @@ class _Reporter:
             return
         self._last = now
         rate = summary.made / max(summary.seconds, 1e-9)
-        sys.stderr.write(
-            f"fastnst: {summary.made} made, {summary.kept} kept, {summary.failed} failed, {rate:.1f} a second\n"
-        )
+        tell(f"{summary.made} made, {summary.kept} kept, {summary.failed} failed, {rate:.1f} a second")

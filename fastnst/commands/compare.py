@@ -211,7 +211,7 @@ def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, reque
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * request.steps * len(photos) / 60
     minutes *= _descents(request)
     twice = ", from each start" if _descents(request) == 2 else ""
-    sys.stderr.write(
+    tell(
         f"{len(photos)} photos, {request.steps} iterations each{twice}: about {minutes:.1f} minutes"
-        " (fewer with --count, --steps or --size).\n"
+        " (fewer with --count, --steps or --size)."
     )
