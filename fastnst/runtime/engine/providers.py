@@ -30,6 +30,7 @@ from fastnst.runtime.engine.session import (
     Session,
     UnavailableError,
     engine_calls,
+    engine_name,
     run_once,
     session_options,
     told_to_users,
@@ -183,7 +184,7 @@ def _cpu_session(ort: ModuleType, path: Path, threads: int) -> Session:
     try:
         with quiet(), engine_calls():
             session: Session = ort.InferenceSession(
-                str(path), session_options(ort, threads), providers=["CPUExecutionProvider"], enable_fallback=0
+                engine_name(path), session_options(ort, threads), providers=["CPUExecutionProvider"], enable_fallback=0
             )
             for value in (*session.get_inputs(), *session.get_outputs()):
                 _ = value.name, value.shape  # texts of the file, which fail to be read only now
