@@ -6,7 +6,6 @@ the cache by its commit: `hub/<user>--<name>/<commit>/<name>.onnx`, and a small 
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnst.cache import cache_folder, cache_path
-from fastnst.download import RemoteFile, download, open_address
+from fastnst.download import NETWORK_ERRORS, RemoteFile, download, open_address
 from fastnst.errors import DownloadError
 from fastnst.hub.address import HubAddress
 from fastnst.input_files import expanded
@@ -125,19 +124,20 @@ def _fetch(address: HubAddress, commit: str, name: str, size: int, sha256: str, 
 
 
 def _json(path: str, address: HubAddress) -> dict[str, Any]:
-    request = urllib.request.Request(hub_endpoint() + path, headers={"Accept": "application/json"})
-    token = hub_token()
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
+        request = urllib.request.Request(hub_endpoint() + path, headers={"Accept": "application/json"})
+        token = hub_token()
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
         with open_address(request) as response:
             content = response.read(_LARGEST_ANSWER + 1)
-        answer = json.loads(content) if len(content) <= _LARGEST_ANSWER else None
     except urllib.error.HTTPError as error:
         raise _refusal(error.code, address) from error
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{address} cannot be reached ({reason})", _advice()) from error
+    try:
+        answer = json.loads(content) if len(content) <= _LARGEST_ANSWER else None
     except (ValueError, RecursionError) as error:
         raise DownloadError(f"the hub's answer about {address} cannot be read", _advice()) from error
     if not isinstance(answer, dict):
