@@ -1,8 +1,6 @@
 """Train a style: `python train.py fit --config configs/styles/starry_night.yaml`. A thin door to `fastnst train`."""
 
-import sys
-
-from fastnst.cli import run
+from fastnst.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(run("fastnst.commands.train", sys.argv[1:], "train.py"))
+    main("fastnst.commands.train", "train.py")

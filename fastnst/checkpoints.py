@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import warnings
 from pathlib import Path
 from pickle import UnpicklingError
@@ -51,7 +52,7 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
 
     Raises `ModelError` for a missing, damaged or foreign file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"the checkpoint {path} does not exist.")
     try:
         if path.suffix == ".safetensors":

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import io
 import itertools
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 from fastnst import __version__
 from fastnst.command_table import COMMANDS, REPORTING
 from fastnst.errors import FastNSTError, suggest
+from fastnst.interrupts import end_at_once_on_interrupt, note_interrupts, was_interrupted
 from fastnst.printable import harmless_record, printable
+from fastnst.standard_streams import discard, prepare_streams, say, tell
 from fastnst.verbosity import QUIET, VERBOSE, is_verbose, take_verbosity, verbosity
 
 _TRAINING_PACKAGES = {
@@ -27,56 +29,76 @@ def main(argv: list[str]) -> int:
     said = list(itertools.takewhile(lambda one: one in (*QUIET, *VERBOSE), argv))
     argv = argv[len(said) :]
     if not argv or argv[0] in ("-h", "--help"):
-        _write(_help())
+        say(_help())
         return 0
     if argv[0] == "--version":
-        _write(f"fastnst {__version__}\n")
+        say(f"fastnst {__version__}")
         return 0
     command, rest = argv[0], [*said, *argv[1:]]
     if command not in COMMANDS:
-        _tell(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
+        tell(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
         return 2
     return run(COMMANDS[command][0], rest, f"fastnst {command}")
 
 
 def run(module: str, argv: list[str], prog: str) -> int:
     """Run the `main` of a command's module; what a user can get wrong becomes one line on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a title that a Windows console cannot show is not a reason to fail
+    prepare_streams()
+    note_interrupts()
     logging.setLogRecordFactory(harmless_record)
     argv, quiet, verbose = take_verbosity(argv)
     results = module.rpartition(".")[2] in REPORTING or any(one in ("-h", "--help", "--help-all") for one in argv)
     with verbosity(quiet=quiet, verbose=verbose, results=results):
-        return _guarded(module, argv, prog)
+        return _guarded(lambda: int(importlib.import_module(module).main(argv, prog)))
 
 
-def _guarded(module: str, argv: list[str], prog: str) -> int:
+def _guarded(command: Callable[[], int]) -> int:
+    """A command's exit code; what is nobody's fault but the user's, the machine's or a file's is one line on stderr."""
     try:
-        return int(importlib.import_module(module).main(argv, prog))
-    except FastNSTError as error:
-        if is_verbose():
-            traceback.print_exc()
-        _tell(str(error))
-        return 2
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _TRAINING_PACKAGES:
-            raise
-        _tell(f'this command needs {error.name}: pip install "fastnst[train]".')
-        return 2
-    except KeyboardInterrupt:
-        _tell("interrupted; what was finished is kept.")
-        return 130
-    except BrokenPipeError:  # the reader of our output went away (| head)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return command()
     except SystemExit as stop:  # argparse's own: 0 after --help, 2 after a usage error
         return stop.code if isinstance(stop.code, int) else 2
+    except BrokenPipeError:  # the reader of our output went away (| head)
+        discard(1)
+        return 0
+    except KeyboardInterrupt:
+        tell("interrupted; what was finished is kept.")
+        return 130
+    except Exception as error:
+        if was_interrupted() and not isinstance(error, FastNSTError):
+            tell("interrupted; what was finished is kept.")  # in the middle of an import, it comes as something else
+            return 130
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        if is_verbose():
+            traceback.print_exc()
+        tell(sentence)
+        return 2
 
 
-def entry_point() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv[1:]))
+def _sentence(error: Exception) -> str | None:
+    """What to tell a user of an error; None if it is a fault of ours, which is told in full."""
+    if isinstance(error, FastNSTError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _TRAINING_PACKAGES:
+        return f'this command needs {error.name}: pip install "fastnst[train]".'
+    if isinstance(error, MemoryError):
+        return "the memory of this machine does not suffice: take smaller pictures or batches."
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes | os.PathLike):
+        return f"{os.fsdecode(error.filename)} cannot be read or written ({error.strerror})."
+    if isinstance(error, OSError) and error.strerror:
+        return f"the system refuses to go on ({error.strerror})."
+    return None
+
+
+def entry_point(module: str | None = None, prog: str = "fastnst") -> None:
+    """The console script; with a module, the script that runs this command alone."""
+    prepare_streams()
+    note_interrupts()
+    code = _guarded(lambda: run(module, sys.argv[1:], prog) if module else main(sys.argv[1:]))
+    end_at_once_on_interrupt()  # nothing is left to do but to leave
+    sys.exit(code)
 
 
 def _help() -> str:
@@ -88,12 +110,3 @@ def _help() -> str:
         + "\n".join(lines)
         + "\n\nfastnst COMMAND --help shows a command's options; --quiet and --verbose go with each.\n"
     )
-
-
-def _tell(sentence: str) -> None:
-    """One line on stderr; whatever a file, a name or an option brought into it is harmless."""
-    sys.stderr.write(f"fastnst: {printable(sentence)}\n")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fastnst.errors import DownloadError
+from fastnst.input_files import expanded
 from fastnst.progress import progress
 
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 30
+# What can go wrong on the way: no connection, no HTTP in the answer, no number where one should be, no URL at all.
+NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class RemoteFile:
         if not mirror:
             return self.url
         if "://" not in mirror:
-            mirror = Path(mirror).expanduser().resolve().as_uri()
+            mirror = Path(os.path.abspath(expanded(mirror))).as_uri()
         return f"{mirror.rstrip('/')}/{self.name}"
 
 
@@ -65,7 +71,7 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
     partial = target.with_name(target.name + ".part")
     try:
         _fetch(file, partial)
-    except (urllib.error.URLError, OSError) as error:
+    except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{file.location} cannot be downloaded ({reason})", offline_advice) from error
     algorithm, expected = file.checksum.split(":")
@@ -85,17 +91,33 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
     return target
 
 
+def open_address(request: urllib.request.Request | str) -> Any:
+    """The answer to a request over http or https, or a plain file's content as such.
+
+    Raises one of `NETWORK_ERRORS`, also for other protocols, and for pipes and devices, which may never end.
+    """
+    if isinstance(request, str):
+        request = urllib.request.Request(request)
+    if request.type == "file":
+        place = urllib.request.url2pathname(urllib.parse.urlsplit(request.full_url).path)
+        if os.path.exists(place) and not os.path.isfile(place):
+            raise OSError("it is not a plain file")
+    elif request.type not in ("http", "https"):
+        raise ValueError(f"{request.type}: is not http or https")
+    return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+
+
 def _fetch(file: RemoteFile, partial: Path) -> None:
-    done = partial.stat().st_size if partial.exists() else 0
+    done = partial.stat().st_size if os.path.exists(partial) else 0
     request = urllib.request.Request(file.location)
     if done and request.type in ("http", "https"):
         request.add_header("Range", f"bytes={done}-")
     if file.token:
         request.add_unredirected_header("Authorization", f"Bearer {file.token}")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+        response = open_address(request)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing is left to fetch; the checksum decides whether it is right
+        if error.code != 416 or not done:  # 416: nothing is left to fetch; the checksum decides whether it is right
             raise
         return
     with response, partial.open("ab" if response.status == 206 else "wb") as out:

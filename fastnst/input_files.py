@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from fastnst.errors import ConfigError, FastNSTError
 
 LONGEST_DOCUMENT = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
 _DEEPEST = 64  # levels of such a document
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with a leading `~` or `~user` written out; of a user that there is not, it stays as it is.
+
+    Unlike `Path.expanduser`, it takes any text.
+    """
+    return Path(os.path.expanduser(path))
 
 
 def check_file(path: str | Path, what: str, error: type[FastNSTError] = ConfigError) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
 
+from fastnst.printable import printable
 from fastnst.verbosity import is_quiet
 
 Unit = Literal["items", "bytes", "seconds"]
@@ -102,8 +104,9 @@ class _Lines:
         if self._total and done > self._first:
             left = (now - self._started) / (done - self._first) * (self._total - done)
             parts.append(f"{_clock_time(left)} left")
-        sys.stderr.write(f"{self._label}: {', '.join([*parts, *([text] if text else [])])}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk under a log is no reason to stop working
+            sys.stderr.write(f"{printable(self._label)}: {', '.join([*parts, *([text] if text else [])])}\n")
+            sys.stderr.flush()
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def _bar(label: str, total: float | None, unit: Unit, start: float) -> Iterator[
     from rich.markup import escape
 
     columns = (
-        rich_progress.TextColumn(escape(label)),
+        rich_progress.TextColumn(escape(printable(label))),
         rich_progress.BarColumn(),
         rich_progress.TextColumn("{task.fields[count]}"),
         rich_progress.TimeRemainingColumn(),

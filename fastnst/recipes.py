@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +20,7 @@ _PACKAGE = Path(__file__).resolve().parent
 def recipe_folder() -> Path:
     """Folders of the recipes that ship: in the installed package, or in a checkout beside it."""
     installed = _PACKAGE / "configs"
-    return installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    return installed if os.path.isdir(installed) else _PACKAGE.parent / "configs"
 
 
 def available_recipes() -> dict[str, Path]:
@@ -137,7 +138,7 @@ def _written(content: dict[str, Any]) -> str:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists() and not path.is_dir()
+        return os.path.exists(path) and not os.path.isdir(path)
     except (OSError, ValueError):  # too long for a name, or with a null byte
         return False
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from fastnst.cache import config_path
 from fastnst.errors import ConfigError, suggest
-from fastnst.input_files import read_text
+from fastnst.input_files import expanded, read_text
 
 CONFIG_FILE = "config.toml"
 
@@ -30,7 +30,7 @@ def config_file() -> Path | None:
     own = os.environ.get("FASTNST_CONFIG")
     if own is None:
         return config_path() / CONFIG_FILE
-    return Path(own).expanduser() if own else None
+    return expanded(own) if own else None
 
 
 def user_defaults(command: str, commands: list[str]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def user_defaults(command: str, commands: list[str]) -> dict[str, Any]:
     Raises `ConfigError` for a file that cannot be read, is not TOML, or has a table that is not a command's.
     """
     path = config_file()
-    if path is None or (not path.exists() and "FASTNST_CONFIG" not in os.environ):
+    if path is None or (not os.path.exists(path) and "FASTNST_CONFIG" not in os.environ):
         return {}
     content = _read_toml(path)
     for name, table in content.items():

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
-_state = {"quiet": False, "verbose": False}
+_state = {"quiet": False, "verbose": False, "results": True}
 
 
 def is_quiet() -> bool:
@@ -20,6 +20,11 @@ def is_quiet() -> bool:
 def is_verbose() -> bool:
     """True if details are logged, and errors come with where they come from."""
     return _state["verbose"]
+
+
+def wants_results() -> bool:
+    """Whether standard output is what the command was asked for, and not remarks on what it did."""
+    return _state["results"]
 
 
 def take_verbosity(argv: Sequence[str]) -> tuple[list[str], bool, bool]:
@@ -41,7 +46,7 @@ def verbosity(*, quiet: bool, verbose: bool, results: bool) -> Iterator[None]:
     """
     logger = logging.getLogger("fastnst")
     before, level = dict(_state), logger.level
-    _state.update(quiet=quiet, verbose=verbose)
+    _state.update(quiet=quiet, verbose=verbose, results=results)
     if quiet or verbose:
         logger.setLevel(logging.ERROR if quiet else logging.DEBUG)
     try:

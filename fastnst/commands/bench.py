@@ -23,6 +23,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime.models.catalog import available_styles, resolve_style
 from fastnst.runtime.models.style_model import StyleModel
+from fastnst.standard_streams import say
 
 _SECONDS = 4.0  # a style and size is repeated for about this long, ...
 _MOST_PIXELS = 64_000_000
@@ -85,7 +86,7 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     for (style, provider, size), durations in times.items():
         first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
         results.append(summarize(style, size, models[style, provider], durations, sizes[size], first, peak))
-    sys.stdout.write(table(results))
+    say(table(results))
     if options.json:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
             partial.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
@@ -160,7 +161,7 @@ def first_frame() -> None:
 def peak_memory() -> float:
     """The most memory that this process had, in MB; NaN where the system does not report it."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux, where a child's ru_maxrss would begin with its parent's
+    if os.path.exists(status):  # Linux, where a child's ru_maxrss would begin with its parent's
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1e3
     try:

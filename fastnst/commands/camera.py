@@ -32,6 +32,7 @@ from fastnst.runtime.camera.outputs import Headless, VirtualCamera, Window
 from fastnst.runtime.camera.session import Live, LiveOptions, MattingThread
 from fastnst.runtime.portrait.compositor import PortraitOptions
 from fastnst.runtime.stylizer import Stylizer, check_max_size
+from fastnst.standard_streams import say, tell
 
 _CAMERA = (
     "a number, an RTSP or HTTP address, or a video file that is played again and again as if it were a camera"
@@ -139,9 +140,9 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
         if people:
             people.close()
     if options.stats:
-        sys.stdout.write(f"{live.stats.summary(1 / camera.rate)}\n")
+        say(f"{live.stats.summary(1 / camera.rate)}\n")
     return 0
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"fastnst: {line}\n")
+    tell(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
+from fastnst.standard_streams import say
 
 _CELL = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
@@ -80,7 +80,7 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
         text = card(metadata, model.stat().st_size, report, notes, strip.name if strip else None)
         partial.write_text(text, encoding="utf-8")
     written = f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}"
-    sys.stdout.write(f"{printable(written)}\n")
+    say(f"{printable(written)}\n")
     return 0
 
 

@@ -30,6 +30,7 @@ from fastnst.reference.config import Settings, prepare, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.standard_streams import say, tell
 
 _TRIAL_STEPS = 3
 _STEPS, _SIZE = 500, 256
@@ -133,7 +134,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text)
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
-    sys.stdout.write(
+    say(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
@@ -192,7 +193,7 @@ def _second(request: Request, settings: Settings) -> tuple[Objective | None, str
         reason = (
             f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
         )
-        sys.stderr.write(f"fastnst: without a second perceptual network: {reason}\n")
+        tell(f"without a second perceptual network: {reason}")
         return None, None
 
 
@@ -210,7 +211,7 @@ def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, reque
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * request.steps * len(photos) / 60
     minutes *= _descents(request)
     twice = ", from each start" if _descents(request) == 2 else ""
-    sys.stderr.write(
+    tell(
         f"{len(photos)} photos, {request.steps} iterations each{twice}: about {minutes:.1f} minutes"
-        " (fewer with --count, --steps or --size).\n"
+        " (fewer with --count, --steps or --size)."
     )

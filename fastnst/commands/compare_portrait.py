@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.standard_streams import say
 
 _BACKGROUND = "black"  # of the published comparison
 
@@ -74,9 +74,7 @@ def main(options: argparse.Namespace) -> int:
     save_image(contact_sheet(rows, cell=300, title=stylizer.metadata.title), sheet, overwrite=options.overwrite)
     with write_atomically(numbers, overwrite=options.overwrite) as partial:
         partial.write_text(json.dumps(found, indent=2) + "\n")
-    sys.stdout.write(
-        f"{sheet}: {len(photos)} portraits, {settings.descent.steps} steps of {settings.descent.optimizer}\n"
-    )
+    say(f"{sheet}: {len(photos)} portraits, {settings.descent.steps} steps of {settings.descent.optimizer}\n")
     return 0
 
 

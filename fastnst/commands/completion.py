@@ -12,6 +12,7 @@ from fastnst.commands.options.parser import Parser, parser_of
 from fastnst.errors import MissingDependencyError
 from fastnst.recipes import available_recipes
 from fastnst.runtime.models.catalog import available_styles
+from fastnst.standard_streams import say
 
 SHELLS = ("bash", "zsh", "fish")
 _TRAININGS = {"train": "StyleCLI", "train-matting": "MattingCLI", "distill": "DistillCLI"}
@@ -47,7 +48,8 @@ def main(argv: list[str], prog: str = "fastnst completion") -> int:
     options = build_parser(prog).parse_args(argv)
     if options.words:
         names = available_styles() if options.words == "styles" else available_recipes()
-        sys.stdout.write("".join(f"{name}\n" for name in names))
+        for name in names:
+            say(name)
         return 0
     table = {command: options_of(command) for command in COMMANDS}
     sys.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[options.shell](table))

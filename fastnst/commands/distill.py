@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -14,6 +15,7 @@ import fastnst
 from fastnst.distillation.data import PairData
 from fastnst.distillation.module import Distillation
 from fastnst.errors import ConfigError
+from fastnst.input_files import expanded
 from fastnst.perceptual.slim import save_slim
 from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
 from fastnst.trainer.run_files import run_folder
@@ -45,7 +47,7 @@ class DistillCLI(TrainingCLI):
         """Look for the folders before the teacher is downloaded."""
         config = self.config
         for kind in ("photos", "paintings"):
-            if not Path(config[kind]).expanduser().is_dir():
+            if not os.path.isdir(expanded(config[kind])):
                 raise ConfigError(f"the folder of {kind} {config[kind]} does not exist.")
         super().before_instantiate_classes()
 

@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import shutil
 import statistics
@@ -32,6 +33,7 @@ from fastnst.runtime.engine.providers import PROVIDERS, usable_cores
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.sample import sample_photo
+from fastnst.standard_streams import say
 from fastnst.user_config import config_file
 
 _SIZE = (640, 360)  # pixels that engines are timed at
@@ -113,7 +115,7 @@ def main(argv: list[str], prog: str = "fastnst doctor") -> int:
     options: argparse.Namespace = parser.parse_args(argv)
     logging.getLogger("fastnst").setLevel(logging.ERROR)  # why an engine is left out stands in the table
     found = check_up()
-    sys.stdout.write(json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n" if options.json else report(found))
+    say(json.dumps(asdict(found), indent=2) if options.json else report(found))
     return 1 if found.problems else 0
 
 
@@ -143,7 +145,7 @@ def check_up() -> Checkup:
         folders={
             "downloads and verdicts": f"{cache_path()} ({_megabytes(cache_path())})",
             "installed styles": str(data_path()),
-            "your defaults": f"{config or config_path()}{'' if config and config.exists() else ' (not there)'}",
+            "your defaults": f"{config or config_path()}{'' if config and os.path.exists(config) else ' (not there)'}",
         },
         problems=problems,
     )
@@ -261,5 +263,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _megabytes(folder: Path) -> str:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+    size = (
+        sum(path.stat().st_size for path in folder.rglob("*") if os.path.isfile(path)) if os.path.isdir(folder) else 0
+    )
     return f"{size / 1e6:.0f} MB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from fastnst.errors import ConfigError
 from fastnst.output_files import check_output
 from fastnst.printable import printable
 from fastnst.runtime.models.onnx_metadata import read_properties
+from fastnst.standard_streams import say
 
 _DESCRIPTION = """\
 Export a trained network as a style model file, or a checkpoint of a matting network as a matting model. A model file
@@ -67,7 +68,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
         else f"weights in {made.precision}; its alpha differs from torch's by {made.agreement:.5f} of 1 on average."
     )
     megabytes = f"{made.path.stat().st_size / 1e6:.2f} MB"
-    sys.stdout.write(f"{printable(made.path)}: {made.kind} '{printable(made.name)}', {megabytes}, {agreed}\n")
+    say(f"{printable(made.path)}: {made.kind} '{printable(made.name)}', {megabytes}, {agreed}\n")
     return 0
 
 
@@ -125,7 +126,7 @@ def export(
 
 
 def _is_matting(path: Path) -> bool:
-    if path.suffix == ".onnx" and path.is_file():
+    if path.suffix == ".onnx" and os.path.isfile(path):
         return read_properties(path).get("fastnst.kind") == "matting"
     from fastnst.matting.weights import is_matting
 

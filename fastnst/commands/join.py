@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
+from fastnst.standard_streams import say, tell
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def main(argv: list[str], prog: str = "fastnst join") -> int:
     options = build_parser(prog).parse_args(argv)
     notes = join_clips(options.pieces, options.source, options.output, overwrite=options.overwrite)
     for note in notes:
-        sys.stderr.write(f"fastnst: {note}\n")
+        tell(note)
     count = len(options.pieces)
-    sys.stdout.write(f"{options.output}: joined of {count} {'piece' if count == 1 else 'pieces'}\n")
+    say(f"{options.output}: joined of {count} {'piece' if count == 1 else 'pieces'}\n")
     return 0

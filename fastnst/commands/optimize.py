@@ -30,6 +30,7 @@ from fastnst.reference.inputs import named_colour, open_mask, open_tensor
 from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import Variant, read_variants
 from fastnst.runtime.imaging.color import transfer_luminance
+from fastnst.standard_streams import say
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def main(argv: list[str], prog: str = "fastnst optimize") -> int:
             break
         entries.append(entry)
         last = entry.run.history[-1]
-        sys.stdout.write(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
+        say(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
         if entry.run.interrupted:
             break
     if not entries:
@@ -229,11 +230,11 @@ def _summarize(entries: list[Entry], request: Request, *, sweep: bool) -> None:
         sheet, terms = request.output / "sheet.jpg", request.output / "terms.csv"
         write_sheet(entries, sheet, before=[(photo, "photo"), *paintings], overwrite=request.overwrite)
         write_terms(entries, terms, overwrite=request.overwrite)
-        sys.stdout.write(f"{sheet}: all of them; {terms}: their terms and times\n")
+        say(f"{sheet}: all of them; {terms}: their terms and times\n")
     if request.recipe.curve:
         curve = _curve_path(request.output)
         draw_curves(entries, curve, overwrite=request.overwrite)
-        sys.stdout.write(f"{curve_table(entries)}\n{curve}: the curves\n")
+        say(f"{curve_table(entries)}\n{curve}: the curves\n")
 
 
 def _curve_path(output: Path) -> Path:

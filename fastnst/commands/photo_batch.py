@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from fastnst.images.picture import Picture
 from fastnst.output_files import FullDiskError, check_output
 from fastnst.printable import printable
 from fastnst.progress import track
+from fastnst.standard_streams import say, tell
 
 _MOST_SHOWN = 40  # failures that are reported one by one
 
@@ -151,10 +151,10 @@ def report(plan: Plan[Variant], outcome: Outcome[Variant], options: PhotoOptions
     parts += [f"{len(outcome.failures)} failed"] if outcome.failures else []
     parts += [f"{len(plan.existing)} existed already"] if plan.existing else []
     where = plan.all[0].output if len(plan.all) == 1 else options.output
-    sys.stdout.write(f"{printable(where)}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
+    say(f"{printable(where)}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
     for remark, count in sorted(outcome.remarks.items()):
         photos = "1 photo" if count == 1 else f"{count} photos"
-        sys.stdout.write(f"{photos}: {printable(remark)}\n")
+        say(f"{photos}: {printable(remark)}\n")
 
 
 def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
@@ -229,7 +229,7 @@ def _with_name(job: Job[Variant], message: str) -> str:
 
 
 def _tell(sentence: str) -> None:
-    sys.stderr.write(f"fastnst: {printable(sentence)}\n")
+    tell(sentence)
 
 
 def _pictures(count: int) -> str:

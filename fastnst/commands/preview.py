@@ -25,6 +25,7 @@ from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
+from fastnst.standard_streams import say
 
 _FACTORS = (1 / 3, 1.0, 3.0)
 
@@ -78,9 +79,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
             rows.append(row)
     rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
-    sys.stdout.write(
-        f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n"
-    )
+    say(f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import shutil
 import sys
@@ -18,6 +19,7 @@ from fastnst.hub import fetch_style, parse_hub_address
 from fastnst.output_files import write_atomically
 from fastnst.runtime.models.catalog import available_styles, own_style_folder
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.standard_streams import say
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 
@@ -46,7 +48,7 @@ def main(argv: list[str], prog: str = "fastnst pull") -> int:
             address = parse_hub_address(arguments.style)
             file, name = fetch_style(address), address.name
         installed = install(file, arguments.name or name, overwrite=arguments.overwrite)
-    sys.stdout.write(f"{installed}: use it with --style {installed.stem}\n")
+    say(f"{installed}: use it with --style {installed.stem}\n")
     return 0
 
 
@@ -64,7 +66,7 @@ def install(file: Path, name: str, *, overwrite: bool = False) -> Path:
         raise ConfigError(
             f"there is a style '{name}' already ({existing}): call this one something else with --as NAME."
         )
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise OutputError(f"{target} exists already: pass --overwrite to replace it, or --as NAME.")
     Stylizer(file, "cpu").restyle(np.zeros((32, 48, 3), np.uint8))
     with write_atomically(target, overwrite=overwrite) as partial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from fastnst.commands.card import card, read_report
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError, ModelError, OutputError
 from fastnst.hub import HubAddress, parse_hub_address
+from fastnst.input_files import expanded
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.sample import sample_photo
+from fastnst.standard_streams import say
 
 
 @dataclass(frozen=True)
@@ -76,19 +79,19 @@ def main(argv: list[str], prog: str = "fastnst push") -> int:
         raise ConfigError(f"--to {arguments.to} names a commit, which nothing can be added to: name a branch.")
     if options.write is not None:
         _write(options, _new_folder(options.write))
-        sys.stdout.write(f"{options.write}: the files of {options.to}; nothing was sent\n")
+        say(f"{options.write}: the files of {options.to}; nothing was sent\n")
         return 0
     from fastnst.sharing.upload import upload_repository
 
     with tempfile.TemporaryDirectory() as folder:
         _write(options, Path(folder))
         where = upload_repository(Path(folder), options.to, private=options.private, message=options.message)
-    sys.stdout.write(f"{where}: use it with --style {options.to}\n")
+    say(f"{where}: use it with --style {options.to}\n")
     return 0
 
 
 def _new_folder(folder: Path) -> Path:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.exists(folder) and (not os.path.isdir(folder) or any(folder.iterdir())):
         raise OutputError(f"{folder} exists already: name an empty or a new folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,13 +117,13 @@ def find_network(source: str) -> Path:
 
     Raises `ModelError` for a folder without a network, `StyleNotFoundError` for an unknown name.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = expanded(source)
+    if os.path.isdir(folder):
         networks = sorted(folder.rglob("*.safetensors"), key=lambda path: path.stat().st_mtime)
         if not networks:
             raise ModelError(f"{folder} holds no trained network (.safetensors): name a training's folder or a file.")
         return networks[-1]
-    return folder if folder.is_file() else resolve_style(source)
+    return folder if os.path.isfile(folder) else resolve_style(source)
 
 
 def _model_and_weights(network: Path, scratch: Path) -> tuple[Path, Path | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from fastnst.commands.options.video import ClipOptions
+from fastnst.input_files import expanded
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice, choose
 from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions
@@ -16,7 +18,7 @@ Settings = dict[str, object]
 
 def clip_settings(source: Path, clip: ClipOptions, max_size: int | None) -> Settings:
     """The clip itself and what is taken of it."""
-    size = source.stat().st_size if source.is_file() else None
+    size = source.stat().st_size if os.path.isfile(source) else None
     times = {name: None if (value := getattr(clip, name)) is None else str(value) for name in ("start", "end", "fps")}
     return {"input": source.name, "bytes": size, "max_size": max_size, **times}
 
@@ -35,7 +37,7 @@ def portrait_settings(portrait: Portrait | None) -> Settings:
     if portrait.restyle is not None and background is not None:
         settings["background"] = STYLE_PREFIX + _style_content(choose(background.removeprefix(STYLE_PREFIX)))
     elif background is not None and background not in ("keep", "blur") and not background.startswith("#"):
-        settings["background"] = _content(Path(background).expanduser())
+        settings["background"] = _content(expanded(background))
     matting = _content(portrait.matting.path) if portrait.matting else None
     return {"portrait": settings.pop("mode"), **settings, "matting": matting}
 

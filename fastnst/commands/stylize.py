@@ -48,6 +48,7 @@ from fastnst.runtime.portrait.compositor import PortraitOptions
 from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.tiling import parse_tile
+from fastnst.standard_streams import say
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     if options.sheet:
         _write_sheet(options.sheet, plan, {job.photo for job, _ in outcome.failures}, options)
-        sys.stdout.write(f"{printable(options.sheet)}: all of them on one sheet\n")
+        say(f"{printable(options.sheet)}: all of them on one sheet\n")
     return 1 if outcome.failures else 0
 
 

@@ -23,6 +23,7 @@ from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import Step, optimize, terms_in_words
 from fastnst.reference.recipes import NoExtras, read_variants
+from fastnst.standard_streams import say
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 _STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]
@@ -71,7 +72,7 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     before = [(open_image(options.picture, max_size=640), options.picture.name)]
     write_sheet(entries, sheet, before=before, columns=options.seeds, overwrite=options.overwrite)
     write_terms(entries, terms, overwrite=options.overwrite)
-    sys.stdout.write(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
+    say(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
     return 0 if len(entries) == len(options.layers) * options.seeds else 130
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
     training = StartTraining(config)
     if resumes:
         training.resume()
-    elif training.state_file.exists():
+    elif os.path.exists(training.state_file):
         raise OutputError(
             f"{training.folder} holds a start already: go on with --resume, or give another folder with --output."
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.serving.triton import TritonOptions, write_repository
+from fastnst.standard_streams import say
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def main(argv: list[str], prog: str = "fastnst triton") -> int:
         raise ConfigError("two of the styles have one name: a server's models are distinguished by it.")
     made = write_repository(styles, arguments.output, options, overwrite=arguments.overwrite)
     count = "1 model" if len(made) == 1 else f"{len(made)} models"
-    sys.stdout.write(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")
+    say(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")
     return 0
 
 

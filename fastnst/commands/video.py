@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
+from fastnst.standard_streams import say, tell
 
 if TYPE_CHECKING:
     from fastnst.runtime.portrait.compositor import Portrait
@@ -121,13 +122,13 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
         with _progress(source.info.duration) as report:
             result = convert_clip(source, work, target, report)
     except KeyboardInterrupt:
-        sys.stderr.write(f"fastnst: interrupted{_where(left_over(output), output)}.\n")
+        tell(f"interrupted{_where(left_over(output), output)}.")
         return 130
     except BusyError:
         raise
     except FastNSTError as error:
         left = left_over(output)
-        if isinstance(error, FullDiskError) and output.is_dir():
+        if isinstance(error, FullDiskError) and os.path.isdir(output):
             raise type(error)(f"{error} The frames so far are kept, and --resume goes on.") from error
         if left is None:
             raise
@@ -136,9 +137,9 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     if portrait is not None and made and not portrait.met_people:
         result.notes.append(f"no person was found in any of the {made} frames of {source.name}.")
     for note in result.notes:
-        sys.stderr.write(f"fastnst: {note}\n")
+        tell(note)
     before = f" after {result.earlier} of an earlier run" if result.earlier else ""
-    sys.stdout.write(
+    say(
         f"{output}: {made} frames{before}, {seconds:.1f} s, {made / max(seconds, 1e-9):.1f} fps"
         f" ({engine}, {result.encoder})\n"
     )
@@ -157,9 +158,9 @@ def place_for(job: ClipJob, made: str) -> Path:
     for path in (job.source, job.output):
         _check_name(path)
     output, suffix = job.output, job.source.suffix.lower()
-    if output.suffix.lower() in (*WRITTEN, *SUFFIXES) or job.source.is_dir() or not is_animation(job.source):
+    if output.suffix.lower() in (*WRITTEN, *SUFFIXES) or os.path.isdir(job.source) or not is_animation(job.source):
         return output
-    if output.is_file() or (output.suffix and not output.is_dir()):
+    if os.path.isfile(output) or (output.suffix and not os.path.isdir(output)):
         return output
     return output / f"{job.source.stem}_{made}{suffix if suffix in ANIMATED else '.webp'}"
 
@@ -177,9 +178,9 @@ def _check_name(path: Path) -> None:
 def check_paths(job: ClipJob) -> None:
     """Raise `ConfigError` for inputs and outputs that do not make a clip."""
     source, output = job.source, job.output
-    if source.exists() and output.exists() and source.samefile(output):
+    if os.path.exists(source) and os.path.exists(output) and source.samefile(output):
         raise ConfigError(f"{source} is both input and output: name another output.")
-    if source.suffix.lower() in SUFFIXES and not source.is_dir() and not is_animation(source):
+    if source.suffix.lower() in SUFFIXES and not os.path.isdir(source) and not is_animation(source):
         raise ConfigError(f"{source} is a photo: it does not make a clip such as {output}.")
     suffix = output.suffix.lower()
     if suffix in SUFFIXES and suffix != ".webp" and not (suffix == ".png" and is_animation(source)):
@@ -211,7 +212,7 @@ def open_source(job: ClipJob) -> Source:
     from fastnst.runtime.video.reader import Cut
 
     path, clip = job.source, job.clip
-    if path.is_dir():
+    if os.path.isdir(path):
         if clip.start is not None or clip.end is not None:
             raise ConfigError("--start and --end are for videos; a folder of frames is taken whole.")
         return FolderSource(path, clip.fps or _FRAMES_PER_SECOND, job.max_size)
@@ -222,7 +223,9 @@ def open_source(job: ClipJob) -> Source:
 
 def _where(left: Path | None, output: Path) -> str:
     if left is None:
-        return "; the frames so far are kept, and --resume goes on" if output.is_dir() else "; no frame was finished"
+        return (
+            "; the frames so far are kept, and --resume goes on" if os.path.isdir(output) else "; no frame was finished"
+        )
     goes_on = "" if left.suffix.lower() in ANIMATED else ", and --resume goes on"
     return f"; what is finished plays in {left}{goes_on}"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import webbrowser
 from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import OutputError
+from fastnst.standard_streams import say
 from fastnst.web.server import PageServer
 from fastnst.web.site import SiteFile, build_site
 
@@ -24,17 +26,17 @@ def main(argv: list[str], prog: str = "fastnst web") -> int:
     if options.export is not None:
         export_site(site, options.export, overwrite=options.overwrite)
         size = sum(len(file.read()) for file in site.values()) / 1e6
-        sys.stdout.write(f"{options.export}: {len(site)} files, {size:.0f} MB; put them on any https host\n")
+        say(f"{options.export}: {len(site)} files, {size:.0f} MB; put them on any https host\n")
         return 0
     with PageServer(site, options.port) as server:
-        sys.stdout.write(f"fastnst is at {server.url} (for this machine only; Ctrl-C ends it)\n")
+        say(f"fastnst is at {server.url} (for this machine only; Ctrl-C ends it)\n")
         sys.stdout.flush()
         if not options.no_browser:
             webbrowser.open(server.url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            sys.stdout.write("\n")
+            say("\n")
     return 0
 
 
@@ -57,9 +59,9 @@ def export_site(site: dict[str, SiteFile], folder: Path, *, overwrite: bool = Fa
     Raises `OutputError` if the folder holds anything (without `overwrite`) or cannot be written; then nothing was.
     """
     try:
-        if folder.exists() and not folder.is_dir():
+        if os.path.exists(folder) and not os.path.isdir(folder):
             raise OutputError(f"--export {folder} is a file: name a folder.")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        if os.path.isdir(folder) and any(folder.iterdir()) and not overwrite:
             raise OutputError(f"--export {folder} is not empty: name another folder, or pass --overwrite.")
         for address, file in site.items():
             path = folder / address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fastnst.errors import ConfigError
+from fastnst.input_files import expanded
 from fastnst.trainer.photos import Crops, FolderSource, PhotoSource, SampleNumbers
 from fastnst.training.data import CentreCrops, Part
 
@@ -87,7 +87,7 @@ class PairData(pl.LightningDataModule):
         log.info("%d photos and %d paintings; %d pairs held out.", len(photos), len(paintings), len(self._held_out))
 
     def _split(self, folder: str, kind: str) -> tuple[PhotoSource, PhotoSource]:
-        source = FolderSource(Path(folder).expanduser())
+        source = FolderSource(expanded(folder))
         if len(source) < 4:
             raise ConfigError(f"{folder} holds {len(source)} {kind}: a distillation needs at least 4.")
         held = max(2, round(_HELD_OUT_SHARE * len(source)))

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from fastnst.cache import cache_folder, cache_path
-from fastnst.download import RemoteFile, download
+from fastnst.download import NETWORK_ERRORS, RemoteFile, download, open_address
 from fastnst.errors import DownloadError
 from fastnst.hub.address import HubAddress
+from fastnst.input_files import expanded
 
 log = logging.getLogger(__name__)
 
 STYLE_FILE = "style.onnx"
 LARGEST_STYLE = 64 << 20  # bytes; ours have two million, and nobody should fill a disk with one
 _LARGEST_ANSWER = 4 << 20  # bytes of JSON
-_TIMEOUT_SECONDS = 30
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -64,7 +64,7 @@ def hub_token() -> str | None:
     own = os.environ.get("HF_TOKEN", "").strip()
     if own:
         return own
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    home = expanded(os.environ.get("HF_HOME", "~/.cache/huggingface"))
     try:
         text = Path(os.environ.get("HF_TOKEN_PATH", home / "token")).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -124,19 +124,20 @@ def _fetch(address: HubAddress, commit: str, name: str, size: int, sha256: str, 
 
 
 def _json(path: str, address: HubAddress) -> dict[str, Any]:
-    request = urllib.request.Request(hub_endpoint() + path, headers={"Accept": "application/json"})
-    token = hub_token()
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+        request = urllib.request.Request(hub_endpoint() + path, headers={"Accept": "application/json"})
+        token = hub_token()
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
+        with open_address(request) as response:
             content = response.read(_LARGEST_ANSWER + 1)
-        answer = json.loads(content) if len(content) <= _LARGEST_ANSWER else None
     except urllib.error.HTTPError as error:
         raise _refusal(error.code, address) from error
-    except (urllib.error.URLError, OSError) as error:
+    except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{address} cannot be reached ({reason})", _advice()) from error
+    try:
+        answer = json.loads(content) if len(content) <= _LARGEST_ANSWER else None
     except (ValueError, RecursionError) as error:
         raise DownloadError(f"the hub's answer about {address} cannot be read", _advice()) from error
     if not isinstance(answer, dict):
@@ -169,7 +170,7 @@ def _kept(folder: Path, address: HubAddress) -> Path | None:
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         return None
     path = folder / commit / f"{address.name}.onnx"
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None
 
 
 def _remember(folder: Path, address: HubAddress, commit: str) -> None:

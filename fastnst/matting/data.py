@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.folders import find_images
+from fastnst.input_files import expanded
 from fastnst.matting.crops import centred_square
 from fastnst.matting.network import STRIDE
 from fastnst.matting.pairs import PortraitPairs
@@ -128,10 +130,8 @@ class PortraitData(pl.LightningDataModule):
         if self._samples is not None:
             return
         behind = self._find_backgrounds()
-        pairs = PortraitPairs(Path(self.portraits).expanduser())
-        self.val_dataset = HeldOut(
-            PortraitPairs(Path(self.val_portraits).expanduser()), self.image_size, self.val_limit
-        )
+        pairs = PortraitPairs(expanded(self.portraits))
+        self.val_dataset = HeldOut(PortraitPairs(expanded(self.val_portraits)), self.image_size, self.val_limit)
         samples = Samples(pairs, behind, self.image_size, self.seed)
         try:
             _ = samples[0]
@@ -143,8 +143,8 @@ class PortraitData(pl.LightningDataModule):
     def _find_backgrounds(self) -> list[Path]:
         if self.backgrounds is None:
             return []
-        folder = Path(self.backgrounds).expanduser()
-        if not folder.is_dir():
+        folder = expanded(self.backgrounds)
+        if not os.path.isdir(folder):
             raise ConfigError(f"the folder of backgrounds {folder} does not exist.")
         found = find_images([folder])
         if not found:

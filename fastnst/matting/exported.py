@@ -8,6 +8,7 @@ they know anything.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
     import onnx
     from onnx import numpy_helper
 
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"the matting model {path} does not exist.")
     try:
         model = onnx.load(str(path), load_external_data=False)

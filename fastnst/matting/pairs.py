@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -20,7 +21,7 @@ class PortraitPairs:
 
     def __init__(self, folder: Path) -> None:
         for part in ("image", "matte"):
-            if not (folder / part).is_dir():
+            if not os.path.isdir(folder / part):
                 raise ConfigError(f"{folder} has no folder '{part}': portraits are pairs in image/ and matte/.")
         images = find_images([folder / "image"])
         self.pairs = MatteFolder(folder / "matte").pairs(images)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 import fastnst
 from fastnst.errors import ConfigError, FastNSTError
+from fastnst.input_files import expanded
 from fastnst.matting.exported import load_exported
 from fastnst.matting.losses import matting_terms
 from fastnst.matting.network import MattingNetwork, MattingOptions
@@ -166,7 +166,7 @@ class MattingTraining(pl.LightningModule):
         )
 
     def _start_from(self, init: str) -> None:
-        path = resolve_matting_model(init) if init == "ours" else Path(init).expanduser()
+        path = resolve_matting_model(init) if init == "ours" else expanded(init)
         is_exported = path.suffix == ".onnx"
         network, metadata = load_exported(path) if is_exported else load_matting(path)
         if network.options != self.network.options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
 
     Raises `ModelError` for a missing, damaged or foreign file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"the checkpoint {path} does not exist.")
     try:
         state, metadata = _read(path)

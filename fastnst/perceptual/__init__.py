@@ -11,6 +11,7 @@ from torch import Tensor
 from fastnst.cache import cache_folder
 from fastnst.download import download
 from fastnst.errors import ConfigError, suggest
+from fastnst.input_files import expanded
 from fastnst.perceptual.cached import read_weights, save_weights
 from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
 from fastnst.perceptual.random_filters import RANDOM, random_filters
@@ -65,7 +66,7 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
     if weights not in known:
         raise ConfigError(f"{config.name} has no weight set '{weights}': choose one of {', '.join(known)}.")
     if config.name == "slim":
-        slim_file = Path(config.weights_file).expanduser() if config.weights_file else None
+        slim_file = expanded(config.weights_file) if config.weights_file else None
         return load_slim(slim_file, pooling=config.pooling, padding=config.padding)
     if weights == RANDOM:
         return random_filters(config.name, pooling=config.pooling, padding=config.padding)
@@ -78,7 +79,7 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
         name=config.name,
     )
     if config.weights_file is not None:
-        path = Path(config.weights_file).expanduser()
+        path = expanded(config.weights_file)
         _fill(network, read_convolutions(path), str(path))
     else:
         _fill(network, _downloaded(config.name, weights, source, network), source.file.name)

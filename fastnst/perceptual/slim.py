@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def load_slim(path: Path | None = None, *, pooling: str = "max", padding: Paddin
         ARCHITECTURES["slim"], TORCHVISION, pooling=pooling, padding=padding, name="slim", readouts=SLIM_TAPS
     )
     path = path or SLIM_FILE
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ConfigError(f"the perceptual weights file {path} does not exist.")
     try:
         with safe_open(path, framework="pt") as file:

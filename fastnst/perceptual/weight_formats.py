@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def read_convolutions(path: Path) -> dict[str, Tensor]:
 
     Raises `ConfigError` for a missing, foreign or damaged file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ConfigError(f"the perceptual weights file {path} does not exist.")
     readers = {".pth": _read_torch, ".pt": _read_torch, ".h5": _read_keras, ".safetensors": _read_safetensors}
     reader = readers.get(path.suffix.lower())

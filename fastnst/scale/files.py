@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +31,7 @@ def filesystem(address: str) -> tuple[Any, str]:
 
 def read(address: str) -> bytes:
     """All bytes of a file; raises `ImageError` if it cannot be read."""
-    found, path = filesystem(address)
+    found, path = _readable(address)
     try:
         content: bytes = found.cat_file(path)
     except Exception as error:  # every filesystem has exceptions of its own
@@ -40,12 +41,20 @@ def read(address: str) -> bytes:
 
 def open_binary(address: str) -> IO[bytes]:
     """A file to read from the beginning to the end; raises `ImageError` if it cannot be opened."""
-    found, path = filesystem(address)
+    found, path = _readable(address)
     try:
         file: IO[bytes] = found.open(path, "rb")
     except Exception as error:
         raise ImageError(f"{address} cannot be read ({_reason(error)}).") from error
     return file
+
+
+def _readable(address: str) -> tuple[Any, str]:
+    """As `filesystem`; raises `ImageError` for this machine's pipes and devices, which may never end."""
+    found, path = filesystem(address)
+    if is_local(found) and os.path.exists(path) and not os.path.isfile(path):
+        raise ImageError(f"{address} is not a plain file.")
+    return found, path
 
 
 def write(address: str, content: bytes) -> None:

@@ -7,6 +7,7 @@ become one file. A killed run loses the lines of its last seconds: their picture
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -17,6 +18,7 @@ from fastnst.scale import files
 from fastnst.scale.worker import Result
 
 FOLDER, WHOLE = "_fastnst", "manifest.parquet"
+_PART = re.compile(r"manifest\.parquet|part-[0-9]{1,12}\.parquet")
 _FLUSH_LINES, _FLUSH_SECONDS = 2000, 5.0
 _SETTINGS_KEY = b"fastnst.settings"
 
@@ -93,7 +95,7 @@ class Manifest:
             return []
         found.invalidate_cache()
         names = sorted(path.rsplit("/", 1)[-1] for path in found.ls(folder, detail=False))
-        return [files.join(self._folder, name) for name in names if name.endswith(".parquet") and name[0] != "."]
+        return [files.join(self._folder, name) for name in names if _PART.fullmatch(name)]
 
     def _encoded(self, results: list[Result]) -> bytes:
         import pyarrow as pa
@@ -129,12 +131,15 @@ def _settings_of(path: str) -> str:
 
 
 def _read(path: str) -> Iterator[Result]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with files.open_binary(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches():
-            for line in batch.to_pylist():
-                yield Result(**line)
+        try:
+            for batch in pq.ParquetFile(file).iter_batches():
+                yield from [Result(**line) for line in batch.to_pylist()]
+        except (pa.ArrowException, OSError, TypeError, ValueError) as error:  # cut, or not what we write
+            raise OutputError(f"{path} is damaged: remove it to begin anew.") from error
 
 
 def _remove(path: str) -> None:

@@ -9,18 +9,20 @@ dimension is the model's own, so `dims` leave it out.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.errors import ConfigError, suggest
-from fastnst.output_files import write_atomically
+from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime.models.style_model import SMALLEST_SIDE, StyleModel
 
 DEVICES = ("auto", "gpu", "cpu")
 _LARGEST_SIDE = 8192
 _VERSION = "1"
+_NAME = re.compile(r"[\w][\w.-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,14 @@ def write_repository(
     """
     options = options or TritonOptions()
     options.validate()
+    for name in styles:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"'{name[:60]}' cannot be a model's name: take letters, digits, _, - and . for its file.")
     for path in styles.values():
         StyleModel(path, "cpu")  # the server would refuse a broken file in a log that nobody reads
+    for name in styles:  # both or neither
+        for file in (folder / name / _VERSION / "model.onnx", folder / name / "config.pbtxt"):
+            check_output(file, overwrite=overwrite)
     made = []
     for name, path in styles.items():
         target = folder / name

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fastnst.download import RemoteFile, download
+from fastnst.download import NETWORK_ERRORS, RemoteFile, download, open_address
 from fastnst.errors import ConfigError, DownloadError, suggest
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
+from fastnst.input_files import expanded
 from fastnst.output_files import write_atomically
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.stylizer import Stylizer
@@ -36,7 +36,6 @@ _LARGEST_INDEX = 8 << 20  # bytes
 _LARGEST_STYLE = 64 << 20  # bytes, as for the hub
 _MOST_STYLES = 10_000
 _LONGEST_TEXT = 500
-_TIMEOUT_SECONDS = 30
 _FILE = re.compile(r"(?!.*\.\.)[\w][\w.-]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ADVICE = "download the file elsewhere and pass it to --style."
@@ -112,9 +111,9 @@ def read_index(url: str) -> list[IndexedStyle]:
     """
     address = index_url(url)
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as response:
+        with open_address(address) as response:
             content = response.read(_LARGEST_INDEX + 1)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{address} cannot be read ({reason})", _ADVICE) from error
     if len(content) > _LARGEST_INDEX:
@@ -159,8 +158,8 @@ def fetch_indexed(url: str, name: str, target: Path) -> IndexedStyle:
 def index_url(url: str) -> str:
     """The URL of the index itself; raises `ConfigError` for what is neither http(s) nor a folder."""
     if "://" not in url:
-        folder = Path(url).expanduser()
-        if not folder.exists():
+        folder = expanded(url)
+        if not os.path.exists(folder):
             raise ConfigError(f"{url} is neither a URL nor a folder with an {INDEX_FILE}.")
         url = folder.resolve().as_uri()
     elif not url.startswith(("https://", "http://", "file://")):
@@ -180,7 +179,7 @@ def _style(entry: Any) -> IndexedStyle | None:
     size, n_eq = values.get("size"), values.get("n_eq")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST_STYLE:
         return None
-    if n_eq is not None and (isinstance(n_eq, bool) or not isinstance(n_eq, int | float)):
+    if n_eq is not None and (isinstance(n_eq, bool) or not isinstance(n_eq, int | float) or not 0 <= n_eq < 1e9):
         return None
     names = [values.get("name", ""), values.get("file", ""), values.get("thumbnail") or "none"]
     if not all(_FILE.fullmatch(name) for name in names) or not _SHA256.fullmatch(values.get("sha256", "")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ import fastnst
 from fastnst.checkpoints import load_network, network_name, save_network
 from fastnst.errors import ConfigError, ModelError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
+from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.term import NetworkPass
@@ -111,9 +113,7 @@ class StartTraining:
         config.objective.validate()
         self.config = config
         self.device = default_device()
-        self.paintings = Paintings(
-            Path(config.paintings).expanduser(), config.leave_out, config.style_size, config.seed
-        )
+        self.paintings = Paintings(expanded(config.paintings), config.leave_out, config.style_size, config.seed)
         self.crops = Crops(open_source(config.photos), config.image_size, config.seed)
         torch.manual_seed(config.seed)
         self.start = self._initial().to(self.device)
@@ -127,7 +127,7 @@ class StartTraining:
     @property
     def folder(self) -> Path:
         """Where the run's files lie."""
-        return Path(self.config.output).expanduser()
+        return expanded(self.config.output)
 
     @property
     def state_file(self) -> Path:
@@ -210,7 +210,7 @@ class StartTraining:
 
     def resume(self) -> None:
         """Go on from the folder's state. Raises `ModelError` if there is none or it is damaged."""
-        if not self.state_file.is_file():
+        if not os.path.isfile(self.state_file):
             raise ModelError(f"{self.folder} holds no state to go on from ({self.state_file.name}).")
         try:
             with safe_open(self.state_file, framework="pt") as file:
@@ -218,9 +218,7 @@ class StartTraining:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             self.start.load_state_dict(tensors)
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{self.state_file} is not the state of such a start, or it is damaged."
-            ) from error
+            raise ModelError(f"{self.state_file} is not the state of such a start, or it is damaged.") from error
         self.done, self.seconds = int(state["done"]), float(state["seconds"])
 
     def metadata(self) -> StyleMetadata:
@@ -244,7 +242,7 @@ class StartTraining:
         if self.config.init is None:
             return wanted
         init = self.config.init
-        network, metadata = load_network(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
+        network, metadata = load_network(expanded(init) if Path(init).suffix else resolve_style(init))
         if type(network) is not type(wanted) or network.options != wanted.options:
             raise ConfigError(
                 f"init {init} holds a {metadata.network} network with {network.options}, but this configuration asks"

@@ -112,7 +112,7 @@ class TrainingCLI(LightningCLI):
             if not 1 <= config[name] <= _MOST_STEPS:
                 raise ConfigError(f"{name} must be from 1 to {_MOST_STEPS:,}, not {config[name]}.")
         config.ckpt_path = config.ckpt_path or None
-        if config.ckpt_path and not Path(config.ckpt_path).is_file():
+        if config.ckpt_path and not os.path.isfile(config.ckpt_path):
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
         check_trainer_options(config.trainer)
         root = config.trainer.default_root_dir or "runs"

@@ -72,7 +72,7 @@ def parquet_files(path: Path) -> list[Path]:
 
     Raises `ConfigError` for a file that is not parquet.
     """
-    if path.is_file():
+    if os.path.isfile(path):
         return [path]
     return [file for file in files_below(path) if file.suffix == ".parquet" and _holds_pictures(file)]
 

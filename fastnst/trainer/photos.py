@@ -22,6 +22,7 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
 from fastnst.images.resize import resize_short_side
+from fastnst.input_files import expanded
 from fastnst.trainer.photo_tables import (
     TableSource,
     hub_table,
@@ -72,7 +73,7 @@ def open_source(location: str, split: str = "train", column: str | None = None) 
 
     Raises `ConfigError` if there are none.
     """
-    path = Path(location).expanduser()
+    path = expanded(location)
     if os.path.isdir(path):
         if is_saved_dataset(path):
             return saved_source(path, split, column)

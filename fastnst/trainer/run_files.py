@@ -34,9 +34,9 @@ def check_run_name(name: str) -> None:
 def check_writable(root: Path) -> None:
     """Raise `OutputError` if a run's folder cannot be made below `root`; nothing is left behind."""
     nearest = root
-    while not nearest.exists() and nearest != nearest.parent:
+    while not os.path.exists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
-    if not nearest.is_dir():
+    if not os.path.isdir(nearest):
         raise OutputError(f"runs cannot be kept in {root}: {nearest} is not a folder.")
     try:
         with tempfile.TemporaryDirectory(dir=nearest):
@@ -48,7 +48,7 @@ def check_writable(root: Path) -> None:
 def next_version(folder: Path) -> Path:
     """The first of `version_0`, `version_1`, … that is not there."""
     number = 0
-    while (folder / f"version_{number}").exists():
+    while os.path.exists(folder / f"version_{number}"):
         number += 1
     return folder / f"version_{number}"
 
@@ -99,16 +99,16 @@ class WholeCheckpoints(TorchCheckpointIO):
 def discard_unbegun_run(trainer: pl.Trainer) -> None:
     """Remove the folder of a run that ended before its first step, if nothing but its description lies there."""
     folder = run_folder(trainer)
-    if trainer.global_step > 0 or not trainer.is_global_zero or not folder.is_dir():
+    if trainer.global_step > 0 or not trainer.is_global_zero or not os.path.isdir(folder):
         return
     for logger in trainer.loggers:
         logger.finalize("failed")  # closes its file
-    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    files = [path for path in folder.rglob("*") if not os.path.isdir(path)]
     if any(path.name not in _DESCRIPTIONS and not path.name.startswith(_EVENTS) for path in files):
         return
     for path in files:
         path.unlink()
-    folders = [path for path in folder.rglob("*") if path.is_dir()]
+    folders = [path for path in folder.rglob("*") if os.path.isdir(path)]
     root = folder.parent.parent
     for path in [*sorted(folders, reverse=True), folder, folder.parent, *([root] if root.name == "runs" else [])]:
         try:

@@ -7,6 +7,7 @@ no more again than the blocks that it was in.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.folders import files_below
+from fastnst.input_files import expanded
 from fastnst.trainer.photo_tables import hub_table, open_cell, undecoded
 from fastnst.trainer.photos import random_crop
 
@@ -30,10 +32,10 @@ _KEPT_STATES = 8  # batches; Lightning fetches one or two ahead of the step
 
 def shards_at(location: str) -> list[Path]:
     """The WebDataset shards (.tar) at or below a path; an empty list if there are none."""
-    path = Path(location).expanduser()
-    if path.is_file():
+    path = expanded(location)
+    if os.path.isfile(path):
         return [path] if path.suffix == ".tar" else []
-    return [file for file in files_below(path) if file.suffix == ".tar"] if path.is_dir() else []
+    return [file for file in files_below(path) if file.suffix == ".tar"] if os.path.isdir(path) else []
 
 
 def open_stream(location: str, split: str, column: str | None) -> tuple[Any, str]:
@@ -48,10 +50,10 @@ def open_stream(location: str, split: str, column: str | None) -> tuple[Any, str
     """
     from datasets import load_dataset
 
-    path = Path(location).expanduser()
+    path = expanded(location)
     shards = shards_at(location)
     tables = [path] if path.suffix == ".parquet" else []
-    if path.is_dir() and not shards:
+    if os.path.isdir(path) and not shards:
         tables = [file for file in files_below(path) if file.suffix == ".parquet"]
         if not tables:
             raise ConfigError(f"{path} holds neither .tar nor .parquet files: leave out --data.streaming for pictures.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
-from fastnst.trainer.photo_tables import TableSource
+from fastnst.input_files import expanded
 from fastnst.sample import SAMPLE_PHOTOS, sample_photos
+from fastnst.trainer.photo_tables import TableSource
 from fastnst.trainer.photos import (
     Crops,
     PhotoSource,
@@ -226,7 +226,7 @@ class PhotoData(pl.LightningDataModule):
 
     def _source(self, location: str, split: str, mattes: str | None) -> PhotoSource:
         if mattes is not None:
-            return PortraitSource(Path(location).expanduser(), Path(mattes).expanduser())
+            return PortraitSource(expanded(location), expanded(mattes))
         return open_source(location, split, self.image_column)
 
     def _hold_out(self, source: PhotoSource) -> tuple[PhotoSource, PhotoSource]:

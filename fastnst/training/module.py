@@ -16,6 +16,7 @@ import fastnst
 from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware
+from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import TOTAL, LossTerms, Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
@@ -97,7 +98,7 @@ class StyleTraining(pl.LightningModule):
         self.lost_steps = 0  # steps that the guards took back
         self._started: float | None = None
         if init is not None:
-            self._start_from(Path(init).expanduser() if Path(init).suffix else resolve_style(init))
+            self._start_from(expanded(init) if Path(init).suffix else resolve_style(init))
         build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
         self.warmup_objective = warmup_perceptual.objective(perceptual, objective)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side, trimmed
+from fastnst.input_files import expanded
 
 
 def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
@@ -22,9 +22,9 @@ def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
 
     Raises `ConfigError` for a trim that leaves nothing, `ImageError` for a file that is not a picture.
     """
-    return to_unit_floats(resize_long_side(trimmed(open_image(Path(path).expanduser()), trim), size))
+    return to_unit_floats(resize_long_side(trimmed(open_image(expanded(path)), trim), size))
 
 
 def painting_sha256(path: str) -> str:
     """Of the painting's file."""
-    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+    return hashlib.sha256(expanded(path).read_bytes()).hexdigest()

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -106,13 +107,13 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
 
 
 def _page_files() -> list[Path]:
-    return [path for path in PAGE.rglob("*") if path.suffix in MIME_TYPES and path.is_file()]
+    return [path for path in PAGE.rglob("*") if path.suffix in MIME_TYPES and os.path.isfile(path)]
 
 
 def _found_styles(folder: Path | None) -> dict[str, tuple[Path, StyleMetadata]]:
     if folder is None:
         paths = available_styles()
-    elif folder.is_dir():
+    elif os.path.isdir(folder):
         paths = {path.stem: path for path in sorted(folder.glob("*.onnx")) if not path.name.endswith(HALF_SUFFIX)}
     else:
         raise ConfigError(f"--styles {folder} is not a folder.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def is_file(wanted: str | None) -> bool:
     if wanted is None or "://" in wanted or wanted.startswith("/dev/") or _is_number(wanted):
         return False
     try:
-        return Path(wanted).exists()
+        return os.path.exists(wanted)
     except (OSError, ValueError):
         return False
 

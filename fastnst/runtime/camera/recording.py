@@ -91,7 +91,7 @@ class Recording:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
-        return self.path if self.path.exists() else None
+        return self.path if os.path.exists(self.path) else None
 
     def _guard(self) -> None:
         """Whatever the encoder stumbles over is reported by the session, not by a thread that nobody hears."""
@@ -104,7 +104,7 @@ class Recording:
 
     def _with_part(self, error: FastNSTError) -> FastNSTError:
         part = part_path(self.path)
-        if not part.exists() or not any(True for _ in part_packets(part)):
+        if not os.path.exists(part) or not any(True for _ in part_packets(part)):
             return error
         return type(error)(f"{error} What was recorded until then plays in {part}.")
 

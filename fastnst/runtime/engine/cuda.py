@@ -6,6 +6,7 @@ agree with the CPU's float32. (A model that is in half precision itself has no s
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -83,7 +84,7 @@ def attempts(path: Path, provider: str) -> list[Attempt]:
     if provider == "tensorrt":
         return [Attempt(path, "f16", _providers(path, provider, _CUDA, half=True)), *full]
     copy = path.with_suffix(HALF_SUFFIX)
-    return [Attempt(copy, "f16", _providers(copy, provider, _CUDA)), *full] if copy.is_file() else full
+    return [Attempt(copy, "f16", _providers(copy, provider, _CUDA)), *full] if os.path.isfile(copy) else full
 
 
 def _providers(

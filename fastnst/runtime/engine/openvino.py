@@ -24,6 +24,7 @@ from fastnst.runtime.engine.session import (
     EngineFailure,
     Session,
     UnavailableError,
+    engine_name,
     first_line,
     warn_once,
 )
@@ -130,7 +131,7 @@ def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, C
 
             core = openvino.Core()
             has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            model = core.read_model(str(path))
+            model = core.read_model(engine_name(path))
     except (ImportError, RuntimeError, OSError) as error:
         raise UnavailableError(reason_of(error)) from error
 

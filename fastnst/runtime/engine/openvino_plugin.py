@@ -14,6 +14,7 @@ from fastnst.runtime.engine.session import (
     Session,
     UnavailableError,
     check_started,
+    engine_name,
     first_line,
     session_options,
     unavailable_on_failure,
@@ -36,7 +37,7 @@ def open_plugin(ort: ModuleType, path: Path, threads: int) -> tuple[bool, Callab
         options = session_options(ort, threads)
         options.add_provider_for_devices([device], {"load_config": json.dumps(settings)})
         with unavailable_on_failure(), quiet():
-            session = ort.InferenceSession(str(path), options)
+            session = ort.InferenceSession(engine_name(path), options)
         return check_started(session, "openvino")
 
     return has_bf16, open_session

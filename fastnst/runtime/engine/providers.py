@@ -22,16 +22,18 @@ from fastnst.runtime.engine.openvino import open_openvino, openvino_version
 from fastnst.runtime.engine.page_locked import cuda_major
 from fastnst.runtime.engine.quiet import quiet
 from fastnst.runtime.engine.reference import Reference
+from fastnst.runtime.engine.self_contained import check_self_contained
 from fastnst.runtime.engine.session import (
     ORT_NAMES,
     QUIET,
     EngineFailure,
     Session,
     UnavailableError,
+    as_user_errors,
     engine_calls,
+    engine_name,
     run_once,
     session_options,
-    as_user_errors,
     warn_once,
 )
 
@@ -97,8 +99,8 @@ def open_engine(
         is_half: the model says that it is in half precision.
         unsuited: providers that `auto` leaves out.
 
-    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is not a model,
-    or one that breaks its contract.
+    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is not a model, one
+    that wants other files, or one that breaks its contract.
     """
     if provider not in PROVIDERS:
         raise ConfigError(
@@ -107,6 +109,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads must be at least 1, not {threads}.")
     ort = import_onnxruntime()
+    check_self_contained(path)
     # More threads than cores only take turns, and thousands of them stall the machine.
     threads = min(threads or usable_cores(), usable_cores())
     reference = Reference(_cpu_session(ort, path, threads), path, contract)  # proves that the file is a model
@@ -160,7 +163,7 @@ def usable_cores() -> int:
 def _plausible(ort: ModuleType) -> list[str]:
     """The providers worth trying, the fastest first. onnxruntime lists CUDA even where there is no GPU."""
     listed = ort.get_available_providers()
-    has_gpu = Path("/dev/nvidiactl").exists() or os.name == "nt"
+    has_gpu = os.path.exists("/dev/nvidiactl") or os.name == "nt"
     candidates = [name for name in ("tensorrt", "cuda") if has_gpu and ORT_NAMES[name] in listed]
     if "tensorrt" in candidates and not _has_library(_TENSORRT):
         candidates.remove("tensorrt")  # every onnxruntime for GPUs lists it
@@ -181,7 +184,7 @@ def _cpu_session(ort: ModuleType, path: Path, threads: int) -> Session:
     try:
         with quiet(), engine_calls():
             session: Session = ort.InferenceSession(
-                str(path), session_options(ort, threads), providers=["CPUExecutionProvider"], enable_fallback=0
+                engine_name(path), session_options(ort, threads), providers=["CPUExecutionProvider"], enable_fallback=0
             )
             for value in (*session.get_inputs(), *session.get_outputs()):
                 _ = value.name, value.shape  # texts of the file, which fail to be read only now

@@ -16,10 +16,10 @@ from fastnst.runtime.engine.session import (
     EngineFailure,
     Session,
     UnavailableError,
+    as_user_errors,
     engine_calls,
     first_line,
     run_once,
-    as_user_errors,
 )
 
 

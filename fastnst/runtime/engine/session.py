@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +132,14 @@ def as_user_errors(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} failed while it ran ({first_line(error)}).") from error
 
 
+def engine_name(path: Path) -> str:
+    """A model's path as engines take it: as text whose UTF-8 is the file's name, whatever the locale.
+
+    Raises `UnicodeDecodeError` for a name that is not UTF-8.
+    """
+    return os.fsencode(path).decode("utf-8")
+
+
 def run_once(session: Session, images: NDArray[Any]) -> object:
     """The first output for the only input."""
     return session.run(None, {session.get_inputs()[0].name: images})[0]
@@ -165,7 +174,9 @@ def open_session(
     options = session_options(ort, threads)
     try:
         with quiet(), engine_calls():
-            session = ort.InferenceSession(str(path), options, providers=[*wanted, ORT_NAMES["cpu"]], enable_fallback=0)
+            session = ort.InferenceSession(
+                engine_name(path), options, providers=[*wanted, ORT_NAMES["cpu"]], enable_fallback=0
+            )
     except EngineFailure as error:
         raise UnavailableError(first_line(error)) from error
     return check_started(session, provider)

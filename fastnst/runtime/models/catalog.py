@@ -11,6 +11,7 @@ from pathlib import Path
 from fastnst.cache import data_path
 from fastnst.errors import ConfigError, ModelError, StyleNotFoundError, suggest
 from fastnst.hub import fetch_style, is_hub_address, parse_hub_address
+from fastnst.input_files import expanded
 from fastnst.runtime.engine.precision import HALF_SUFFIX
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
@@ -29,7 +30,7 @@ def style_folders() -> list[Path]:
 def own_style_folder() -> Path:
     """The folder of the user's own styles: $FASTNST_STYLES, else styles/ in the user's data directory."""
     own = os.environ.get("FASTNST_STYLES")
-    return Path(os.path.expanduser(own)) if own else data_path() / "styles"
+    return expanded(own) if own else data_path() / "styles"
 
 
 def available_styles() -> dict[str, Path]:
@@ -49,7 +50,7 @@ def resolve_style(style: str | Path) -> Path:
     if is_hub_address(str(style)):
         return fetch_style(parse_hub_address(str(style)))
     if is_file(style) or Path(style).suffix == ".onnx":
-        return _expanded(style)
+        return expanded(style)
     styles = available_styles()
     if str(style) not in styles:
         known = f"The styles are: {', '.join(styles)}." if styles else "No style is installed."
@@ -59,17 +60,7 @@ def resolve_style(style: str | Path) -> Path:
 
 def is_file(style: str | Path) -> bool:
     """True if this is a file's path; False too for what could not be one."""
-    try:
-        return _expanded(style).is_file()
-    except OSError:  # too long for a name
-        return False
-
-
-def _expanded(style: str | Path) -> Path:
-    try:
-        return Path(style).expanduser()
-    except RuntimeError:  # ~ of a user that there is not
-        return Path(style)
+    return os.path.isfile(expanded(style))
 
 
 def described_styles() -> dict[str, StyleMetadata]:

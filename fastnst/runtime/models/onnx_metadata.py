@@ -7,6 +7,7 @@ the graph, so everything else is stepped over by its length.
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,14 +45,14 @@ def read_matting_description(path: Path) -> MattingMetadata:
 def check_file(path: Path, what: str) -> None:
     """Raise `ModelError` for a file that is certainly no model; `what` says which kind was wanted."""
     try:
-        str(path).encode()  # engines take names in UTF-8 only
-        if path.is_dir():
+        os.fsencode(path).decode("utf-8")  # engines take names in UTF-8 only
+        if os.path.isdir(path):
             raise ModelError(f"the {what} {path} is a folder.")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelError(f"the {what} {path} does not exist.")
         if path.stat().st_size == 0:
             raise ModelError(f"the {what} {path} is empty (0 bytes).")
-    except UnicodeEncodeError as error:
+    except UnicodeError as error:
         raise ModelError(f"the name of the {what} {path} is not text in UTF-8: rename it.") from error
     except OSError as error:
         raise ModelError(f"the {what} {path} cannot be opened ({error.strerror}).") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.errors import ConfigError, ImageError, suggest
 from fastnst.images.decode import open_image
+from fastnst.input_files import expanded
 from fastnst.runtime.portrait.compositing import (
     WORK_SIZE,
     Layers,
@@ -112,7 +113,7 @@ class Portrait:
         background = options.background or "keep"
         self._color = parse_color(background) if background.startswith("#") else None
         is_file = self._color is None and background not in ("keep", "blur") and not background.startswith(STYLE_PREFIX)
-        self._picture = open_image(Path(background).expanduser()) if is_file else None
+        self._picture = open_image(expanded(background)) if is_file else None
         self._fitted: UInt8Image | None = None
 
     def __call__(self, photo: UInt8Image, stylized: UInt8Image, alpha: FloatArray | None = None) -> UInt8Image:
@@ -235,7 +236,7 @@ def check_background(text: str) -> None:
     elif text.startswith(STYLE_PREFIX):
         if text == STYLE_PREFIX:
             raise ConfigError("style: needs the name of a style after the colon.")
-    elif not Path(text).expanduser().is_file():
+    elif not os.path.isfile(expanded(text)):
         raise ConfigError(
             f"there is no background '{text}'.{suggest(text, ('keep', 'blur'))} Give keep, blur, #rrggbb, style:NAME or"
             " a picture file."

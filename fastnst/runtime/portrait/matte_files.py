@@ -7,6 +7,7 @@ people are, or a cut-out, whose alpha channel is the matte.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ class MatteFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise ConfigError(f"the folder of mattes {folder} does not exist.")
         self.folder = folder
         self._by_stem: dict[str, list[Path]] = {}

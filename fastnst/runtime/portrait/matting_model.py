@@ -11,6 +11,7 @@ from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.cache import cache_folder, cache_path
 from fastnst.download import RemoteFile, download
 from fastnst.errors import ConfigError, ImageError, ModelError, suggest
+from fastnst.input_files import expanded
 from fastnst.runtime.engine.contract import ALPHA
 from fastnst.runtime.engine.providers import Engine, open_engine
 from fastnst.runtime.engine.session import Session
@@ -44,21 +45,21 @@ def resolve_matting_model(name: str = "ours", file: Path | None = None) -> Path:
     `ModelError` if the small one is not installed, `DownloadError` if the official one cannot be had.
     """
     if file is not None:
-        return Path(os.path.expanduser(file))  # unlike Path's, it leaves an unknown user's folder as it is
+        return expanded(file)
     if name not in MODELS:
         raise ConfigError(f"unknown matting model '{name}'.{suggest(name, MODELS)} Choose one of: {', '.join(MODELS)}.")
     if name == "modnet":
         return _official_model()
     for folder in style_folders():
         path = folder / "matting" / "small.onnx"
-        if path.is_file():
+        if os.path.isfile(path):
             return path
     raise ModelError("the small matting model is not installed: use --matting modnet, or --matting-model FILE.")
 
 
 def _official_model() -> Path:
     path = cache_path() / "modnet.onnx"
-    if path.is_file() and path.stat().st_size == MODNET.size:
+    if os.path.isfile(path) and path.stat().st_size == MODNET.size:
         return path
     advice = "get the file elsewhere and pass --matting-model FILE, or use --matting ours."
     return download(MODNET, cache_folder() / path.name, offline_advice=advice)

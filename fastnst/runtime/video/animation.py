@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -101,7 +102,7 @@ class AnimationSource:
 def is_picture_file(path: Path) -> bool:
     """True if a file is in one of the formats of animations, by its first bytes; False for what cannot be opened."""
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):
             return False
         with path.open("rb") as file:
             start = file.read(16)

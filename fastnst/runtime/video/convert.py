@@ -134,7 +134,7 @@ def _to_animation(source: Source, work: Work, target: Target, progress: Report |
         if sink.frames and not is_whole(partial):
             raise OutputError(f"{partial} cannot be written: its end did not reach the disk.")
     except BaseException:
-        if partial.suffix.lower() != ".gif" and partial.exists() and not is_whole(partial):
+        if partial.suffix.lower() != ".gif" and os.path.exists(partial) and not is_whole(partial):
             partial.unlink()  # a GIF plays without its end, the others do not
         raise
     if not sink.frames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -192,7 +193,7 @@ def finished_frames(folder: Path, suffix: str, names: list[str] | None, settings
 
 def clear_torn_frames(folder: Path, suffix: str) -> None:
     """Remove the hidden files of frames that a killed run was writing; the output is locked, so no run is at it."""
-    if folder.is_dir():
+    if os.path.isdir(folder):
         for path in folder.glob(f".*-????????{glob.escape(suffix)}"):
             if re.fullmatch(r"\..{1,40}-[0-9a-f]{8}", path.stem):
                 path.unlink(missing_ok=True)
@@ -200,6 +201,6 @@ def clear_torn_frames(folder: Path, suffix: str) -> None:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures directly in a folder, if it is there."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in READABLE and path.name[0] != "."]

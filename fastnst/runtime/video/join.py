@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -83,6 +84,14 @@ def _check_seam(one: _Piece, other: _Piece) -> None:
         )
 
 
+def _moment(value: object) -> Fraction:
+    """Seconds as a piece says them; raises `ValueError` for anything else, and for powers of ten that never end."""
+    text = str(value)
+    if len(text) > 60 or not re.fullmatch(r"-?[0-9]+(\.[0-9]+|/[0-9]+)?(e-[0-9]{1,2})?", text):
+        raise ValueError(f"'{text[:60]}' is no moment")
+    return Fraction(text)
+
+
 def _read(path: Path) -> _Piece:
     if path.suffix.lower() not in _PIECES:
         raise ClipError(f"{path} cannot be joined: pieces are {', '.join(_PIECES)} files, which keep times exactly.")
@@ -95,8 +104,8 @@ def _read(path: Path) -> _Piece:
         context = streams[0].codec_context
         encoded = (context.name, context.width, context.height, bytes(context.extradata or b""))
     try:
-        offset, start = Fraction(str(settings["offset"])), Fraction(str(settings.get("start") or 0))
-        end = None if settings.get("end") is None else Fraction(str(settings["end"]))
+        offset, start = _moment(settings["offset"]), _moment(settings.get("start") or 0)
+        end = None if settings.get("end") is None else _moment(settings["end"])
     except (ValueError, ZeroDivisionError) as error:
         raise ClipError(f"{path} does not say which piece it is ({error}).") from error
     return _Piece(path, offset, start, end, settings, encoded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fastnst.errors import ClipError, ConfigError
@@ -12,7 +13,7 @@ from fastnst.runtime.video.reader import Cut, VideoSource
 def open_file(path: Path, max_size: int | None = None, cut: Cut | None = None) -> AnimationSource | VideoSource:
     """The source of a file, by its content; raises `ClipError` for what cannot be read, `ConfigError` for a `cut` that
     does not go with it."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise ClipError(f"{path} does not exist.")
     if not is_picture_file(path):
         return VideoSource(path, max_size, cut)

@@ -56,7 +56,7 @@ def check_parts(output: Path, inputs: Iterable[Path] = ()) -> None:
     """Raise `OutputError` if unfinished work would go to a link, a folder, an input, or somebody else's file."""
     for path in (part_path(output), *existing_parts(output)):
         check_partial(path, inputs)
-        if path.exists() and not _is_ours(path):
+        if os.path.exists(path) and not _is_ours(path):
             raise OutputError(f"{path} was not left by an interrupted fastnst: move it away, then start again.")
 
 

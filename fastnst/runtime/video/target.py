@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +48,8 @@ def left_over(output: Path) -> Path | None:
     """The files of an interrupted run that play."""
     if output.suffix.lower() in ANIMATIONS:
         partial = partial_animation(output)
-        return partial if partial.exists() else None
-    return next((path for path in existing_parts(output) if path.exists()), None)
+        return partial if os.path.exists(partial) else None
+    return next((path for path in existing_parts(output) if os.path.exists(path)), None)
 
 
 def check_target(target: Target, source: Path | None = None) -> str:
@@ -84,18 +85,18 @@ def kind_of(target: Target, source: Path | None) -> str:
         if left and not (target.resume or target.overwrite):
             raise OutputError(f"{left} is left from an interrupted run: pass --resume to go on, or --overwrite.")
         return "video"
-    if suffix in ANIMATIONS and not target.output.is_dir():
+    if suffix in ANIMATIONS and not os.path.isdir(target.output):
         if target.resume:
             raise ConfigError("an animated picture is made in one go: leave --resume out.")
         check_output(target.output, overwrite=target.overwrite, inputs=inputs)
         partial = partial_animation(target.output)
         check_partial(partial, inputs)
-        if partial.exists() and not target.overwrite:
+        if os.path.exists(partial) and not target.overwrite:
             raise OutputError(
                 f"{partial} is in the way, maybe from an interrupted run: pass --overwrite to replace it."
             )
         return "animation"
-    if target.output.is_file() or (suffix and not target.output.is_dir()):
+    if os.path.isfile(target.output) or (suffix and not os.path.isdir(target.output)):
         known = ", ".join((*FORMATS, ".gif", ".webp", ".apng"))
         raise OutputError(f"{target.output} has no suffix that a clip can be written in: use {known}, or a folder.")
     if pictures_in(target.output) and not (target.overwrite or target.resume):
