@@ -99,8 +99,8 @@ def open_engine(
         is_half: the model says that it is in half precision.
         unsuited: providers that `auto` leaves out.
 
-    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is not a model, one
-    that wants other files, or one that breaks its contract.
+    Raises `ConfigError` for a provider that is unknown or cannot be had, `ModelError` for a file that is not a model,
+    one that wants other files, or one that breaks its contract.
     """
     if provider not in PROVIDERS:
         raise ConfigError(
