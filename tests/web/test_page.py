@@ -171,7 +171,11 @@ def plain_host(tmp_path: Path) -> Iterator[str]:
     assert main(["web", "--styles", str(styles), "--export", str(tmp_path / "host" / "a" / "page")]) == 0
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}  # fmt: skip
+        extensions_map = {
+            **http.server.SimpleHTTPRequestHandler.extensions_map,
+            ".mjs": "text/javascript",
+            ".wasm": "application/wasm",
+        }
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
