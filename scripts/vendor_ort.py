@@ -4,8 +4,9 @@
     python scripts/vendor_ort.py --archive FILE.tgz    # of `npm pack onnxruntime-web@1.30.0`
     python scripts/vendor_ort.py --check               # are the files here the pinned ones?
 
-Three files of the package are what the page needs to run on processors. A new version: change the pins, run it, run the
-tests. The licence and the notices of third parties are those of the onnxruntime wheel on PyPI; the npm package has none.
+Three files of the package are what the page needs to run on processors. For a new version change the pins, run it and
+run the tests. The licence and the notices of third parties are those of the onnxruntime wheel on PyPI: the npm package
+has none.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ export class Studio extends EventTarget {
     this.matting = null;
     this.live = 0; // the number of the loop that runs; 0 for none
     this.loops = 0;
+    this.turns = 0; // pictures and cameras that were asked for; the last one counts
     this.painter.onLost = () => void this.#reopen();
   }
 
@@ -51,11 +52,13 @@ export class Studio extends EventTarget {
         await this.startCamera();
         return;
       } catch (error) {
+        this.turns = 0;
         this.fail(/** @type {Error} */ (error));
       }
     }
     const sample = await fetch('sample.jpg');
-    await this.openPhoto(await sample.blob(), 'sample.jpg');
+    const picture = await sample.blob();
+    if (this.turns === 0) await this.openPhoto(picture, 'sample.jpg'); // else its user was faster
   }
 
   /** @param {string} what @param {any} [detail] */
@@ -126,7 +129,12 @@ export class Studio extends EventTarget {
    * @param {string} name
    */
   async openPhoto(blob, name) {
+    const turn = ++this.turns;
     const bitmap = await readPhoto(blob, name);
+    if (turn !== this.turns) {
+      bitmap.close();
+      return;
+    }
     this.stopCamera();
     this.photoName = name;
     this.photoSize = { width: bitmap.width, height: bitmap.height };
@@ -176,6 +184,7 @@ export class Studio extends EventTarget {
 
   /** @param {MediaTrackConstraints} [which] */
   async startCamera(which) {
+    this.turns += 1;
     this.stopCamera();
     await this.camera.start(which);
     this.#showCamera();

@@ -1,4 +1,4 @@
-"""The page served on this machine and Debian's Chromium, or the one that FASTNST_CHROMIUM names; nothing is downloaded."""
+"""The page served on this machine, and the system's Chromium or what FASTNST_CHROMIUM names: no download."""
 
 from __future__ import annotations
 

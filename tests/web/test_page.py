@@ -162,16 +162,21 @@ def test_clean_mode_shows_the_picture_alone(open_page: OpenPage) -> None:
 
 
 @pytest.fixture
-def plain_host(tmp_path: Path) -> Iterator[str]:
+def plain_host(small_photo: Image.Image, tmp_path: Path) -> Iterator[str]:
     """An exported page under a sub-path of a host that sends no headers of its own."""
     styles = tmp_path / "styles"
     styles.mkdir()
     for name in ("great_wave", "the_scream"):
         shutil.copy(available_styles()[name], styles)
     assert main(["web", "--styles", str(styles), "--export", str(tmp_path / "host" / "a" / "page")]) == 0
+    small_photo.resize((80, 48)).save(tmp_path / "host" / "a" / "page" / "sample.jpg")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}  # fmt: skip
+        extensions_map = {
+            **http.server.SimpleHTTPRequestHandler.extensions_map,
+            ".mjs": "text/javascript",
+            ".wasm": "application/wasm",
+        }
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

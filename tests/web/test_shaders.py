@@ -101,7 +101,17 @@ OPERATORS: dict[str, tuple[list[NodeProto], dict[str, np.ndarray]]] = {
     "zeros": ([_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], {"w": _weights(3, 3, 3, 3)}),
     "9x9": ([_node("Conv", ["x", "w", "b"], ["y"], pads=[4, 4, 4, 4])], {"w": _weights(3, 3, 9, 9), "b": _weights(3)}),
     "strided": (
-        [_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]), _node("Resize", ["a", "", "s"], ["y"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")],
+        [
+            _node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+            _node(
+                "Resize",
+                ["a", "", "s"],
+                ["y"],
+                mode="nearest",
+                coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor",
+            ),
+        ],
         {"w": _weights(3, 3, 3, 3), "s": _TWICE},
     ),
     "dilated": ([_node("Conv", ["x", "w"], ["y"], pads=[2, 2, 2, 2], dilations=[2, 2])], {"w": _weights(3, 3, 3, 3)}),
@@ -114,14 +124,26 @@ OPERATORS: dict[str, tuple[list[NodeProto], dict[str, np.ndarray]]] = {
         [_node("InstanceNormalization", ["x", "g", "b"], ["n"], epsilon=1e-5), _node("Sigmoid", ["n"], ["y"])],
         {"g": np.array([1, 2, 0.5], np.float32), "b": np.array([0, 0.5, -1], np.float32)},
     ),
-    "residual": ([_node("Conv", ["x", "w"], ["a"]), _node("Add", ["x", "a"], ["s"]), _node("Tanh", ["s"], ["y"])], {"w": _weights(3, 3, 1, 1)}),
+    "residual": (
+        [_node("Conv", ["x", "w"], ["a"]), _node("Add", ["x", "a"], ["s"]), _node("Tanh", ["s"], ["y"])],
+        {"w": _weights(3, 3, 1, 1)},
+    ),
     "linear": (
         [_node("Resize", ["x", "", "h"], ["a"], mode="linear"), _node("Resize", ["a", "", "s"], ["y"], mode="linear")],
         {"h": _HALF, "s": _TWICE},
     ),
-    "shuffles": ([_node("SpaceToDepth", ["x"], ["a"], blocksize=4), _node("DepthToSpace", ["a"], ["y"], blocksize=4, mode="CRD")], {}),
+    "shuffles": (
+        [
+            _node("SpaceToDepth", ["x"], ["a"], blocksize=4),
+            _node("DepthToSpace", ["a"], ["y"], blocksize=4, mode="CRD"),
+        ],
+        {},
+    ),
     "pooled": (
-        [_node("AveragePool", ["x"], ["a"], kernel_shape=[5, 5], pads=[2, 2, 2, 2]), _node("MaxPool", ["a"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])],
+        [
+            _node("AveragePool", ["x"], ["a"], kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+            _node("MaxPool", ["a"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        ],
         {},
     ),
     "means": (
@@ -138,8 +160,17 @@ OPERATORS: dict[str, tuple[list[NodeProto], dict[str, np.ndarray]]] = {
         {"spatial": _SPATIAL, "small": np.float32(0.1)},
     ),
     "luma": (
-        [_node("Mul", ["x", "l"], ["a"]), _node("ReduceSum", ["a", "one"], ["s"], keepdims=1), _node("Min", ["s", "most"], ["m"]), _node("Max", ["x", "m"], ["y"])],
-        {"l": np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1), "one": np.array([1]), "most": np.float32(0.7)},
+        [
+            _node("Mul", ["x", "l"], ["a"]),
+            _node("ReduceSum", ["a", "one"], ["s"], keepdims=1),
+            _node("Min", ["s", "most"], ["m"]),
+            _node("Max", ["x", "m"], ["y"]),
+        ],
+        {
+            "l": np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1),
+            "one": np.array([1]),
+            "most": np.float32(0.7),
+        },
     ),
     "channels": (
         [
@@ -150,10 +181,18 @@ OPERATORS: dict[str, tuple[list[NodeProto], dict[str, np.ndarray]]] = {
         {"zero": np.array([0]), "one": np.array([1]), "two": np.array([2]), "three": np.array([3])},
     ),
     "curves": (
-        [_node("LeakyRelu", ["x"], ["a"], alpha=0.2), _node("Pow", ["a", "e"], ["b"]), _node("Exp", ["b"], ["c"]), _node("Log", ["c"], ["d"]), _node("Abs", ["d"], ["f"]), _node("Neg", ["f"], ["g"]), _node("Add", ["g", "one"], ["y"])],
+        [
+            _node("LeakyRelu", ["x"], ["a"], alpha=0.2),
+            _node("Pow", ["a", "e"], ["b"]),
+            _node("Exp", ["b"], ["c"]),
+            _node("Log", ["c"], ["d"]),
+            _node("Abs", ["d"], ["f"]),
+            _node("Neg", ["f"], ["g"]),
+            _node("Add", ["g", "one"], ["y"]),
+        ],
         {"e": np.float32(1.7), "one": np.float32(1)},
     ),
-}  # fmt: skip
+}
 
 
 def test_each_operator_is_as_in_onnxruntime(
