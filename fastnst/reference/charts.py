@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_WIDTH, _HEIGHT = 960, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 16, 52
+_WIDTH, _HEIGHT = 1000, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 224, 16, 52
 _MARKED = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # evaluations with a point
 _LABEL_HEIGHT = 17
 

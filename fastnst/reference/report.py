@@ -55,7 +55,8 @@ the photo's content and the painting's style; lower is better.</p>
 <h2>Time and objective</h2>
 <p class="dim">Each curve is the mean over the photos of the lowest objective so far; a point for 1, 2, 5, 10 …
 evaluations of it. Point at one for its values.</p>
-{frontier((summary["network_seconds"], summary["network_objective"]["total"]), summary["frontier"])}
+<div class="scroll">
+{frontier((summary["network_seconds"], summary["network_objective"]["total"]), summary["frontier"])}</div>
 <div class="scroll">{_frontier_table(summary)}</div>
 <h2>How N<sub>eq</sub> was counted</h2>
 {_counting(summary)}
@@ -89,7 +90,13 @@ def _figures(summary: dict[str, Any]) -> str:
     rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
     rows.append((time_in_words(summary["network_seconds"]), "for one photo"))
     rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
-    return "".join(f"<div><b>{html.escape(shown)}</b>{caption}</div>" for shown, caption in rows)
+    return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
+
+
+def _large(shown: str) -> str:
+    """A figure; its spread, in brackets, smaller below it."""
+    figure, bracket, spread = shown.partition(" (")
+    return html.escape(figure) + (f"<small>{html.escape(spread.rstrip(')'))}</small>" if bracket else "")
 
 
 def _frontier_table(summary: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ function show() {
   const at = order[answers.length];
   element("asking").hidden = !at;
   element("done").hidden = !!at;
+  element("neither").hidden = !at;
   element("count").textContent = `${Math.min(answers.length + 1, order.length)} of ${order.length}`;
   element("back").disabled = answers.length === 0;
   if (!at) return report();
