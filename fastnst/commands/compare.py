@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +15,44 @@ import torch
 from PIL import Image
 
 from fastnst.commands.options.parser import Parser
-from fastnst.errors import ConfigError, DownloadError, FastNSTError
+from fastnst.errors import ConfigError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
-from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
-from fastnst.perceptual import PerceptualConfig
 from fastnst.progress import progress
-from fastnst.reference.compare import Compared, compare_photo, photo_list, summarize
+from fastnst.reference.compare import NOISE, PHOTO, Compared, Ways, compare_photo, photo_list, summarize
 from fastnst.reference.config import Settings, prepare, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
+from fastnst.reference.second import AUTO, SecondNetwork, open_second
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.standard_streams import say, tell
 
 _TRIAL_STEPS = 3
-_STEPS, _SIZE = 500, 256
-# Layers of like depth to compare two pictures by a network that the training did not use.
-_SECOND_LAYERS = {
-    "alexnet": (["relu4"], ["relu1", "relu2", "relu3", "relu4", "relu5"]),
-    "vgg16": (["relu3_3"], ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]),
-    "vgg19": (["relu4_2"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
-}
+_COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
+_STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options of `fastnst compare`.
+    """What is to be compared.
 
     Attributes:
         model: name of a style, or a style model file (.onnx).
         photos: held-out photos.
         painting: what it was trained on.
         count: photos to take.
-        size: their long side in pixels.
-        steps: iterations of L-BFGS.
-        start: where that starts: `content`, `noise` or `both`.
+        size: their long side in pixels; of several sizes N_eq is counted at each, and the pictures are of the first.
+        steps: evaluations of each optimization.
+        start: where L-BFGS starts: `content`, `noise` or `both`.
+        refine: evaluations of L-BFGS from the network's picture; 0 leaves it out.
+        adam: whether Adam is shown as well.
+        check: whether N_eq is counted by PyTorch's L-BFGS with a strong-Wolfe line search as well.
         perceptual_weights: a local weights file for the model's perceptual network.
-        second: a perceptual network that training did not use, or `none`.
+        second: a perceptual network that training did not use, `NAME` or `NAME:WEIGHTS`; `auto` or `none`.
         second_weights: a local weights file for it.
         provider: what runs the model.
     """
@@ -63,14 +60,35 @@ class Request:
     model: str
     photos: Path
     painting: tuple[Path, ...]
-    count: int = 5
-    size: int = _SIZE
+    count: int = _COUNT
+    size: int | tuple[int, ...] = _SIZE
     steps: int = _STEPS
     start: str = "both"
+    refine: int = _REFINED
+    adam: bool = True
+    check: bool = False
     perceptual_weights: str | None = None
-    second: str = "alexnet"
+    second: str = AUTO
     second_weights: str | None = None
     provider: str = "auto"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All sizes."""
+        return (self.size,) if isinstance(self.size, int) else self.size
+
+    @property
+    def ways(self) -> Ways:
+        """The descents. Raises `ConfigError` for numbers that mean nothing."""
+        for name, value, least in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
+            if value < least:
+                raise ConfigError(f"--{name} must be at least {least}, not {value}.")
+        for size in self.sizes:
+            if size < 64:
+                raise ConfigError(f"--size must be at least 64 pixels, not {size}.")
+        if self.start not in _STARTS:
+            raise ConfigError(f"start must be one of {', '.join(_STARTS)}, not '{self.start}'.")
+        return Ways(_STARTS[self.start], self.steps, self.refine, self.adam, self.check)
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -82,18 +100,35 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         "--painting", nargs="+", type=Path, required=True, metavar="FILE", help="what it was trained on"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--count", type=int, default=5, help="photos (default: 5)")
-    parser.add_argument("--size", type=int, help="long side of the photos in pixels (default: 256)")
-    parser.add_argument("--steps", type=int, help="iterations of L-BFGS (default: 500)")
+    parser.add_argument("--count", type=int, help=f"photos (default: {_COUNT})")
     parser.add_argument(
-        "--start", choices=("both", "content", "noise"), default="both",
+        "--size", type=int, nargs="+",
+        help=f"long side of the photos in pixels; at several, N_eq is counted at each (default: {_SIZE})",
+    )  # fmt: skip
+    parser.add_argument("--steps", type=int, help=f"evaluations of each optimization (default: {_STEPS})")
+    parser.add_argument(
+        "--start", choices=tuple(_STARTS), default="both",
         help="where L-BFGS starts: the photo (content), which is stricter, noise, as in Johnson et al., or both, which"
         " takes twice as long (default: both)",
     )  # fmt: skip
     parser.add_argument(
+        "--refine", type=int, default=_REFINED, metavar="N",
+        help=f"evaluations of L-BFGS that goes on from the network's picture, 0 for none (default: {_REFINED})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--adam", action=argparse.BooleanOptionalAction, default=True, help="show Adam from the photo as well"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="count N_eq by PyTorch's L-BFGS with a strong-Wolfe line search as well"
+    )
+    parser.add_argument(
         "--perceptual-weights", metavar="FILE", help="a local weights file for the model's perceptual network"
     )
-    parser.add_argument("--second", default="alexnet", help="a perceptual network that training did not use, or none")
+    parser.add_argument(
+        "--second", default=AUTO, metavar="NAME",
+        help="a perceptual network that training did not use, NAME or NAME:WEIGHTS, or none (default: alexnet or vgg16"
+        " if they can be had, else vgg16:random, which needs no file)",
+    )  # fmt: skip
     parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second network")
     parser.add_argument("--provider", default="auto", help="as for stylize")
     portraits = parser.add_argument_group("portraits")
@@ -102,6 +137,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     portraits.add_argument(
         "--mattes", type=Path, metavar="DIR", help="the photos' mattes: NAME.png or NAME_alpha.png of NAME.jpg"
     )
+    blind = parser.add_argument_group("your own eyes")
+    blind.add_argument(
+        "--blind", nargs="*", metavar="MODEL",
+        help="instead of measuring, write a page that shows the results of MODEL and these in shuffled pairs and counts"
+        " what you prefer; the word reference stands for the optimization",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
@@ -110,9 +151,6 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
-    for name in ("count", "steps"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
@@ -121,18 +159,18 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         return compare_portrait.main(options)
     if options.config or options.mattes:
         raise ConfigError("--config and --mattes belong to --portrait.")
-    request = Request(
-        options.model, options.photos, tuple(options.painting), options.count, options.size or _SIZE,
-        options.steps or _STEPS, options.start, options.perceptual_weights, options.second, options.second_weights,
-        options.provider,
-    )  # fmt: skip
+    request = read_request(options)
+    if options.blind is not None:
+        from fastnst.commands import compare_blind
+
+        return compare_blind.main(request, options.blind, options.output, overwrite=options.overwrite)
     page, numbers = options.output / "report.html", options.output / "report.json"
     for path in (page, numbers):
         check_output(path, overwrite=options.overwrite)
     summary, html = compare(request)
     for path, text in ((page, html), (numbers, json.dumps(summary, indent=2) + "\n")):
         with write_atomically(path, overwrite=options.overwrite) as partial:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
     say(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
@@ -141,77 +179,103 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     return 0
 
 
+def read_request(options: argparse.Namespace) -> Request:
+    """The parsed options as typed values."""
+    return Request(
+        options.model,
+        options.photos,
+        tuple(options.painting),
+        count=_COUNT if options.count is None else options.count,
+        size=tuple(options.size) if options.size else _SIZE,
+        steps=_STEPS if options.steps is None else options.steps,
+        start=options.start,
+        refine=options.refine,
+        adam=options.adam,
+        check=options.check,
+        perceptual_weights=options.perceptual_weights,
+        second=options.second,
+        second_weights=options.second_weights,
+        provider=options.provider,
+    )
+
+
 def compare(request: Request) -> tuple[dict[str, Any], str]:
     """Measure a style: the figures, as report.json has them, and the page that shows them.
 
-    Raises `FastNSTError` for what does not fit together, `KeyboardInterrupt` after Ctrl-C.
+    Raises `FastNSTError` for what does not fit together, `KeyboardInterrupt` after Ctrl-C; what was optimized until
+    then is kept in the cache.
     """
+    ways = request.ways
     stylizer = Stylizer(request.model, request.provider)
     metadata = stylizer.metadata
     if not metadata.loss_weights:
         raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
-    settings = trained_settings(metadata.perceptual, metadata.loss_weights, request.size, request.perceptual_weights)
+    settings = trained_settings(
+        metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights
+    )
     objective = prepare(settings, request.painting)
-    second, second_name = _second(request, settings)
-    photos = photo_list(request.photos, request.count, request.size)
-    _announce(photos, objective, request)
-    compared: list[Compared] = []
-    with progress("comparing", _descents(request) * request.steps * len(photos)) as bar:
+    second = open_second(request.second, request.second_weights, settings, request.painting)
+    if second is not None and second.note:
+        tell(f"fastnst: {second.name} is the second perceptual network ({second.note}).\n")
+    _announce(request, ways, objective)
+    parts = [_at_size(request, size, ways, stylizer, settings, objective, second) for size in request.sizes]
+    compared, summary = parts[0]
+    summary |= {
+        "style": metadata.name,
+        "perceptual": metadata.perceptual,
+        "second_perceptual": second.name if second else None,
+        "second_note": second.note if second else "",
+        "at_sizes": [{"size": size, **_counts(part)} for size, (_, part) in zip(request.sizes, parts, strict=True)],
+    }
+    painting = resize_long_side(open_image(request.painting[0]), 400)
+    return summary, write_html(
+        f"{metadata.title or metadata.name}: network and optimization", summary, compared, painting
+    )
+
+
+def _at_size(
+    request: Request,
+    size: int,
+    ways: Ways,
+    stylizer: Stylizer,
+    settings: Settings,
+    objective: Objective,
+    second: SecondNetwork | None,
+) -> tuple[list[Compared], dict[str, Any]]:
+    """The photos at one size, and their figures. Only the first size is measured by the second network."""
+    photos = photo_list(request.photos, request.count, size)
+    measured = second if size == request.sizes[0] else None
+    with progress(f"comparing at {size} px", ways.evaluations * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
             bar.advance(text=terms_in_words(step))
 
-        for name, photo in photos:
-            compared.append(
-                compare_photo(name, photo, stylizer, objective, request.steps, second, watch, start=request.start)
-            )
-    summary = summarize(compared) | {"style": metadata.name, "second_perceptual": second_name, "start": request.start}
-    painting = resize_long_side(open_image(request.painting[0]), 400)
-    title = f"{metadata.title or metadata.name}: network and optimization"
-    return summary, write_html(title, summary, compared, painting)
+        compared = []
+        for number, (name, photo) in enumerate(photos, start=1):
+            compared.append(compare_photo(name, photo, stylizer, objective, ways, measured, watch))
+            bar.reach(number * ways.evaluations)
+    return compared, summarize(compared, ways)
 
 
-def _second(request: Request, settings: Settings) -> tuple[Objective | None, str | None]:
-    """The second perceptual network, or None with a line that says why."""
-    if request.second == "none":
-        return None, None
-    if request.second == settings.perceptual.name:
-        raise ConfigError(
-            f"--second {request.second} is what the model was trained with: name another perceptual network."
-        )
-    content, style = _SECOND_LAYERS.get(request.second, ([], []))
-    asked = replace(
-        settings,
-        objective=ObjectiveConfig(content_layers=content, style_layers=style),
-        perceptual=PerceptualConfig(request.second, weights_file=request.second_weights),
-    )
-    try:
-        return prepare(asked, request.painting), request.second
-    except FastNSTError as error:
-        if request.second_weights:
-            raise
-        reason = (
-            f"{error.fact}: --second-weights FILE takes a local one." if isinstance(error, DownloadError) else error
-        )
-        tell(f"without a second perceptual network: {reason}")
-        return None, None
+def _counts(summary: dict[str, Any]) -> dict[str, Any]:
+    kept = ("photos", "iterations", "start", "network_objective", "per_photo")
+    return {key: value for key, value in summary.items() if key in kept or "equivalent" in key}
 
 
-def _descents(request: Request) -> int:
-    return 2 if request.start == "both" else 1
-
-
-def _announce(photos: list[tuple[str, Image.Image]], objective: Objective, request: Request) -> None:
+def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     """Say what it will cost before it starts, from a few trial iterations."""
-    photo = torch.from_numpy(to_unit_floats(photos[0][1]))[None]
-    photo = photo.to(next(objective.perceptual.convolutions.parameters()).device)
+    name, first = photo_list(request.photos, 1, request.sizes[0])[0]
+    photo = _tensor(first).to(next(objective.perceptual.convolutions.parameters()).device)
     optimize(photo, objective, OptimizeConfig(steps=1))  # the first step allocates
     started = time.perf_counter()
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
-    minutes = (time.perf_counter() - started) / _TRIAL_STEPS * request.steps * len(photos) / 60
-    minutes *= _descents(request)
-    twice = ", from each start" if _descents(request) == 2 else ""
+    areas = sum((size / request.sizes[0]) ** 2 for size in request.sizes)
+    minutes = (time.perf_counter() - started) / _TRIAL_STEPS * ways.evaluations * request.count * areas / 60
     tell(
-        f"{len(photos)} photos, {request.steps} iterations each{twice}: about {minutes:.1f} minutes"
-        " (fewer with --count, --steps or --size)."
+        f"{request.count} photos such as {name}, {ways.evaluations} evaluations of the objective each: about"
+        f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start).\n"
     )
+
+
+def _tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(to_unit_floats(image))[None]

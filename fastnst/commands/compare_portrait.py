@@ -32,6 +32,7 @@ from fastnst.runtime.stylizer import Stylizer
 from fastnst.standard_streams import say
 
 _BACKGROUND = "black"  # of the published comparison
+_COUNT = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         check_output(path, overwrite=options.overwrite)
     settings, colour = recipe(options)
     stylizer = Stylizer(options.model, options.provider)
-    photos = photo_list(options.photos, options.count, settings.size)
+    photos = photo_list(options.photos, options.count or _COUNT, settings.size)
     mattes = open_mattes(photos, options.mattes)
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []
@@ -81,6 +82,10 @@ def main(options: argparse.Namespace) -> int:
 def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     """The reference's settings, from `--config` and the options that override it, and the colour behind people."""
     given = {name: getattr(options, name) for name in ("steps", "size", "perceptual_weights")}
+    if isinstance(given["size"], list):
+        if len(given["size"]) > 1:
+            raise ConfigError("--portrait takes one --size.")
+        given["size"] = given["size"][0]
     texts = {name: [str(value)] for name, value in given.items() if value is not None}
     variants, own = read_variants(options.config, texts, RecipeOptions())
     if len(variants) != 1:

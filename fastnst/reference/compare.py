@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,57 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fastnst.images.arrays import from_unit_floats, to_unit_floats
+from fastnst.images.arrays import to_unit_floats
 from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
-from fastnst.metrics.equivalent_iterations import equivalent_iterations
-from fastnst.reference.optimize import OptimizeConfig, Optimized, Step, optimize
+from fastnst.metrics.equivalent_iterations import Spread, equivalent_iterations
+from fastnst.reference.curves import Curve, descend, strong_wolfe
+from fastnst.reference.descent import FIRST_STEP, HISTORY
+from fastnst.reference.optimize import OptimizeConfig, Step
+from fastnst.reference.second import SecondNetwork
 from fastnst.runtime.stylizer import Stylizer
 
-SHOWN_STEPS = (50, 200, 500)
+SHOWN_STEPS = (10, 20, 50, 100, 200, 500)
+REFINED, PHOTO, NOISE, ADAM, CHECK = "refined", "photo", "noise", "adam", "strong_wolfe"
 
 
-@dataclass
+@dataclass(frozen=True)
+class Ways:
+    """Which descents a comparison makes, each photo by photo.
+
+    Attributes:
+        starts: of L-BFGS: `photo`, which gets further in as many iterations, `noise`, which Johnson et al. (2016)
+            started from, or both; the first is what N_eq and the time ratio are counted by.
+        steps: evaluations of each.
+        refined: evaluations of L-BFGS from the network's picture; 0 leaves it out.
+        adam: Adam from the photo as well.
+        check: PyTorch's L-BFGS with its strong-Wolfe line search as well.
+    """
+
+    starts: tuple[str, ...] = (PHOTO, NOISE)
+    steps: int = 150
+    refined: int = 40
+    adam: bool = True
+    check: bool = False
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the objective for one photo."""
+        return self.refined + self.steps * (len(self.starts) + self.adam + self.check)
+
+
+@dataclass(frozen=True)
 class Compared:
     """One photo in the comparison.
 
     Attributes:
         photo, network: the pictures.
-        optimized: pictures after `SHOWN_STEPS` iterations (those that were reached), by step.
         network_terms: the objective of the network's picture.
         photo_terms: the objective of the photo itself.
-        curve: the objective's total at every iteration of L-BFGS.
-        noise_curve: the same from noise, where both were asked for.
-        network_seconds, optimization_seconds: wall-clock times.
-        measures: artifact measures, SSIM to the photo, and distances on the second perceptual network, of the
-            network's picture and of the last optimized one.
+        network_seconds: what the network took.
+        curves: of the descents, by way.
+        measures: artifact measures, SSIM to the photo and the second network's figures, by picture: `photo`, `network`,
+            `refined`, `optimization`.
     """
 
     name: str
@@ -43,12 +70,13 @@ class Compared:
     network: Image.Image
     network_terms: dict[str, float]
     photo_terms: dict[str, float]
-    curve: list[float] = field(default_factory=list)
-    noise_curve: list[float] = field(default_factory=list)
-    optimized: dict[int, Image.Image] = field(default_factory=dict)
-    network_seconds: float = 0.0
-    optimization_seconds: float = 0.0
-    measures: dict[str, dict[str, float]] = field(default_factory=dict)
+    network_seconds: float
+    curves: dict[str, Curve]
+    measures: dict[str, dict[str, float]]
+
+    def equivalent(self, way: str) -> float | None:
+        """N_eq of this photo by a descent."""
+        return equivalent_iterations(self.network_terms["total"], self.curves[way].totals)
 
 
 def compare_photo(
@@ -56,112 +84,109 @@ def compare_photo(
     photo: Image.Image,
     stylizer: Stylizer,
     objective: Objective,
-    steps: int,
-    second: Objective | None = None,
+    ways: Ways,
+    second: SecondNetwork | None = None,
     watcher: Callable[[Step, torch.Tensor], None] | None = None,
-    *,
-    start: str = "both",
 ) -> Compared:
-    """Restyle one photo both ways and measure both.
+    """Restyle one photo every way and measure all of them.
 
     Args:
         photo: mode RGB, at the size of the comparison.
         objective: what the network was trained on, its style set.
-        steps: iterations of L-BFGS, its pictures clipped to [0, 1] at each as the network's are.
-        second: the objective on a perceptual network that the training did not use, or None.
-        watcher: called at each iteration.
-        start: where L-BFGS starts: `content`, the photo, which gets further in as many iterations than `noise`, which
-            Johnson et al. (2016) started from; or `both`, one after the other, pictures and times being the photo's.
+        ways: the descents. Their pictures are clipped to [0, 1] at each step, as the network's are.
+        second: a perceptual network that the training did not use, or None.
+        watcher: called at each step.
     """
     device = next(objective.perceptual.convolutions.parameters()).device
     stylizer(photo)  # the first call for a size allocates
     started = time.perf_counter()
     network = stylizer(photo)
     network_seconds = time.perf_counter() - started
-    tensor = _tensor(photo, device)
-    target = objective.content_target(tensor)
+    pixels, restyled = _tensor(photo, device), _tensor(network, device)
+    target = objective.content_target(pixels)
     with torch.no_grad():
-        network_terms = objective(_tensor(network, device), target).floats()
-        photo_terms = objective(tensor, target).floats()
-    found = Compared(name, photo, network, network_terms, photo_terms, network_seconds=network_seconds)
+        terms = {label: objective(one, target).floats() for label, one in (("network", restyled), ("photo", pixels))}
 
-    def keep(step: Step, image: torch.Tensor) -> None:
-        if step.number in SHOWN_STEPS and step.number < steps:
-            found.optimized[step.number] = from_unit_floats(image[0].float().cpu().numpy())
-        if watcher is not None:
-            watcher(step, image)
+    def run(config: OptimizeConfig, start: torch.Tensor | None = None) -> Curve:
+        return descend(pixels, objective, config, start=start, shown=SHOWN_STEPS, watcher=watcher)
 
-    init = "content" if start == "both" else start
-    run = _descent(tensor, objective, steps, init, keep)
-    found.curve, found.optimization_seconds = best_so_far(run, steps), run.history[-1].seconds
-    if start == "both":
-        found.noise_curve = best_so_far(_descent(tensor, objective, steps, "noise", watcher), steps)
-    slow = from_unit_floats(run.image[0].numpy())
-    found.optimized[steps] = slow  # the best, also where the descent ended early
-    for label, picture in (("photo", photo), ("network", network), ("optimization", slow)):
-        found.measures[label] = _measures(picture, photo, second, device)
-    return found
-
-
-def _descent(
-    photo: torch.Tensor,
-    objective: Objective,
-    steps: int,
-    init: str,
-    watcher: Callable[[Step, torch.Tensor], None] | None,
-) -> Optimized:
-    run = optimize(photo, objective, OptimizeConfig(steps=steps, init=init, projected=True), watcher=watcher)
-    if run.interrupted:
-        raise KeyboardInterrupt
-    return run
+    curves: dict[str, Curve] = {}
+    for start in ways.starts:
+        init = "content" if start == PHOTO else start
+        curves[start] = run(OptimizeConfig(steps=ways.steps, init=init, projected=True))
+    if ways.refined:
+        curves[REFINED] = run(OptimizeConfig(steps=ways.refined, projected=True), restyled)
+    if ways.adam:
+        curves[ADAM] = run(OptimizeConfig(optimizer="adam", steps=ways.steps, projected=True))
+    if ways.check:
+        curves[CHECK] = strong_wolfe(pixels, objective, ways.steps)
+    pictures = {"photo": photo, "network": network, "optimization": curves[ways.starts[0]].best}
+    if ways.refined:
+        pictures["refined"] = curves[REFINED].best
+    measures = {label: _measures(picture, photo, second, device) for label, picture in pictures.items()}
+    return Compared(name, photo, network, terms["network"], terms["photo"], network_seconds, curves, measures)
 
 
-def best_so_far(run: Optimized, steps: int) -> list[float]:
-    """The lowest objective up to each of `steps` iterations.
-
-    A step that diverged is set back, so the best is what counts; a descent that ended early keeps its last value.
-    """
-    totals = np.full(steps, np.nan)
-    totals[: len(run.history)] = [step.terms["total"] for step in run.history]
-    curve: list[float] = np.fmin.accumulate(totals).tolist()
-    return curve
-
-
-def summarize(compared: Sequence[Compared]) -> dict[str, Any]:
-    """The report's numbers: means over the photos, N_eq, times and their ratio."""
-    curve = np.mean([one.curve for one in compared], axis=0).tolist()
-    network = {
-        term: float(np.mean([one.network_terms[term] for one in compared])) for term in compared[0].network_terms
+def summarize(compared: Sequence[Compared], ways: Ways) -> dict[str, Any]:
+    """The report's numbers: means over the photos, N_eq with its spread, times and their ratio, the frontier."""
+    first = ways.starts[0]
+    network = _means([one.network_terms for one in compared])
+    seconds = float(np.mean([one.network_seconds for one in compared]))
+    frontier = {
+        way: {
+            "objective": np.mean([one.curves[way].totals for one in compared], axis=0).tolist(),
+            "seconds": np.mean([one.curves[way].seconds for one in compared], axis=0).tolist(),
+        }
+        for way in compared[0].curves
     }
-    network_seconds = float(np.mean([one.network_seconds for one in compared]))
-    slow_seconds = float(np.mean([one.optimization_seconds for one in compared]))
-    labels = compared[0].measures
-    summary = {
+    for points in [frontier[REFINED]] if REFINED in frontier else []:
+        points["seconds"] = [seconds + spent for spent in points["seconds"]]
+    curve = frontier[first]["objective"]
+    slow_seconds = frontier[first]["seconds"][-1]
+    summary: dict[str, Any] = {
         "photos": len(compared),
         "pixels": [one.photo.size for one in compared],
-        "iterations": len(curve),
+        "iterations": ways.steps,
+        "start": "both" if len(ways.starts) > 1 else {PHOTO: "content"}.get(first, first),
         "network_objective": network,
         "photo_objective": float(np.mean([one.photo_terms["total"] for one in compared])),
-        "lbfgs_objective": {str(step): curve[step - 1] for step in (*SHOWN_STEPS, len(curve)) if step <= len(curve)},
-        "lbfgs_equivalent": equivalent_iterations(network["total"], curve),
-        "network_seconds": network_seconds,
+        "lbfgs_objective": {str(step): curve[step - 1] for step in {*SHOWN_STEPS, ways.steps} if step <= ways.steps},
+        "network_seconds": seconds,
         "lbfgs_seconds": slow_seconds,
-        "time_ratio": slow_seconds / network_seconds,
-        "measures": {
-            label: {key: float(np.mean([one.measures[label][key] for one in compared])) for key in labels[label]}
-            for label in labels
-        },
+        "time_ratio": slow_seconds / seconds,
+        "measures": {label: _means([one.measures[label] for one in compared]) for label in compared[0].measures},
         "curve": curve,
+        "frontier": frontier,
+        "lbfgs": {"history": HISTORY, "first_step": FIRST_STEP, "projected": True, "evaluations_per_iteration": 1},
+        "per_photo": [_one_photo(one, ways) for one in compared],
     }
-    if compared[0].noise_curve:
-        from_noise = np.mean([one.noise_curve for one in compared], axis=0).tolist()
-        summary["noise_curve"] = from_noise
-        summary["lbfgs_equivalent_from_noise"] = equivalent_iterations(network["total"], from_noise)
+    summary |= _equivalents(compared, "lbfgs_equivalent", first)
+    if first != NOISE and NOISE in ways.starts:
+        summary["noise_curve"] = frontier[NOISE]["objective"]
+        summary |= _equivalents(compared, "lbfgs_equivalent_from_noise", NOISE)
+    if ways.check:
+        summary |= _equivalents(compared, "strong_wolfe_equivalent", CHECK)
     return summary
 
 
+def _one_photo(one: Compared, ways: Ways) -> dict[str, Any]:
+    ends = {way: curve.totals[-1] for way, curve in one.curves.items()}
+    counts = {way: one.equivalent(way) for way in (*ways.starts, *([CHECK] if ways.check else []))}
+    return {"name": one.name, "network": one.network_terms["total"], "last": ends, "equivalent": counts}
+
+
+def _equivalents(compared: Sequence[Compared], key: str, way: str) -> dict[str, Any]:
+    spread = Spread.over([one.equivalent(way) for one in compared])
+    found = asdict(spread)
+    return {key: found["median"], f"{key}_quartiles": [found["lower"], found["upper"]]}
+
+
+def _means(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {key: float(np.mean([one[key] for one in several])) for key in several[0]}
+
+
 def _measures(
-    picture: Image.Image, photo: Image.Image, second: Objective | None, device: torch.device
+    picture: Image.Image, photo: Image.Image, second: SecondNetwork | None, device: torch.device
 ) -> dict[str, float]:
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
@@ -176,9 +201,7 @@ def _measures(
         "blobs": blob_share(pixels, None if picture is photo else np.asarray(photo)),
     }
     if second is not None:
-        with torch.no_grad():
-            terms = second(_tensor(picture, device), second.content_target(_tensor(photo, device))).floats()
-        values |= {"second_content": terms["content"], "second_style": terms["style"]}
+        values |= second.measure(_tensor(picture, device), _tensor(photo, device))
     return values
 
 

@@ -1,116 +1,193 @@
-"""The comparison as one self-contained HTML page."""
+"""The comparison as one self-contained HTML page: figures, the frontier, the measures, and every photo."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 from PIL import Image
 
-from fastnst.metrics.equivalent_iterations import equivalents_in_words
+from fastnst.metrics.equivalent_iterations import Spread, equivalents_in_words
+from fastnst.reference.charts import WAYS, frontier, time_in_words
 from fastnst.reference.compare import Compared
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; }
-td, th { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-td:first-child, th:first-child { text-align: left; }
-.row { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: .5rem; margin: 1rem 0; }
-figure { margin: 0; } img { width: 100%; display: block; } figcaption { font-size: .8rem; color: #555; }
-.figure { font-size: 2rem; font-weight: 600; } .figures { display: flex; gap: 3rem; margin: 1.5rem 0; }
-"""
+# Of each measure: its name, whether lower (-1) or higher (1) is better (0: neither), and what it means.
 _MEASURES = {
-    "ssim": "SSIM to the photo",
-    "grid": "grid energy (1 is none)",
-    "border": "border energy (about 1 is none)",
-    "saturated": "share of saturated pixels",
-    "blobs": "share of saturated areas where the photo has none",
-    "second_content": "content distance, second perceptual network",
-    "second_style": "Gram distance, second perceptual network",
+    "ssim": ("SSIM to the photo", 0, "structure kept, 1 is the photo itself; a strong style keeps less"),
+    "lpips": ("LPIPS to the photo", 0, "perceptual distance (Zhang et al. 2018); 0 is the photo itself"),
+    "cfsd": ("CFSD", -1, "changed self-similarity of the photo's parts (Chung et al. 2024); lower keeps more content"),
+    "second_content": ("content distance", -1, "relative, by the second network; lower keeps more content"),
+    "second_style": ("Gram distance", -1, "relative, by the second network; lower is closer to the painting"),
+    "swd": ("sliced Wasserstein", -1, "distance to the painting's features; lower is closer to the painting"),
+    "grid": ("grid energy", -1, "what repeats with the network's stride; compare with the photo's own"),
+    "border": ("border energy", -1, "a frame along the border; compare with the photo's own"),
+    "saturated": ("saturated share", -1, "pixels at pure black or white"),
+    "blobs": ("saturated blobs", -1, "share of clipped areas where the photo has none"),
 }
+_LABELS = {"photo": "photo", "network": "network", "refined": "refined", "optimization": "optimized"}
+_JPEG_QUALITY = 90
 
 
 def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared], painting: Image.Image) -> str:
-    """The page: the figures that decide, the curve, the measures, and every photo side by side."""
-    second = summary.get("second_perceptual") or "not measured"
-    equivalents = equivalents_in_words(summary)
-    starts = " and from ".join(equivalents)
-    caption = "L-BFGS iterations from {} reach the network's objective (N<sub>eq</sub>)"
-    return f"""<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>
+    """The page. It needs no network and no other file, works from file://, prints, and follows the dark mode.
+
+    Args:
+        title: of the page.
+        summary: of `compare.summarize`, with `second_perceptual` and, for several sizes, `at_sizes`.
+        compared: the photos.
+        painting: what the style was trained on.
+    """
+    script = _asset("report.js")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
 <h1>{html.escape(title)}</h1>
-<p>The trained network against per-image optimization (L-BFGS from {starts}) on the objective that it was trained
-on, over {summary["photos"]} held-out photos of about {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels.</p>
-<div class="figures">
-{"".join(_figure(shown, caption.format(start)) for start, shown in equivalents.items())}
-{_figure(f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations")}
-{_figure(f"{summary['network_objective']['total']:.3f}", "objective of the network, mean")}
-</div>
-{_objective_table(summary)}
-<h2>The curve</h2>{_curve(summary)}
-<h2>Measures</h2>{_measure_table(summary["measures"])}<p>Second perceptual network: {html.escape(second)}.</p>
-<h2>Pictures</h2>
-{"".join(_row(one, painting) for one in compared)}
+<p>A trained network beside per-image optimization of the same objective, on {summary["photos"]} held-out photos of
+{summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like. The objective says how far a picture is from
+the photo's content and the painting's style; lower is better.</p>
+<div class="figures">{_figures(summary)}</div>
+<figure class="painting"><img src="{data_url(painting)}" alt="the painting">
+<figcaption>the painting</figcaption></figure>
+<h2>Time and objective</h2>
+<p class="dim">Each curve is the mean over the photos of the lowest objective so far; a point for 1, 2, 5, 10 …
+evaluations of it. Point at one for its values.</p>
+<div class="scroll">
+{frontier((summary["network_seconds"], summary["network_objective"]["total"]), summary["frontier"])}</div>
+<div class="scroll">{_frontier_table(summary)}</div>
+<h2>How N<sub>eq</sub> was counted</h2>
+{_counting(summary)}
+<h2>Measures</h2>
+<p>{_second(summary)}</p>
+<div class="scroll">{_measure_table(summary["measures"])}</div>
+<h2>Photos</h2>
+<p class="dim">Drag across a picture: the photo at the left, the restyled one at the right.</p>
+<div class="photos">{"".join(_photo(one) for one in compared)}</div>
+<dialog aria-label="at 100 %"><img src="" alt=""></dialog><div id="hover" hidden></div>
+<script>{script}</script></body></html>
 """
 
 
-def _figure(value: str, caption: str) -> str:
-    return f'<div><div class="figure">{value}</div>{caption}</div>'
+def data_url(picture: Image.Image) -> str:
+    """A picture inside the page, as JPEG."""
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=_JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
-def _objective_table(summary: dict[str, Any]) -> str:
-    rows = [("photo itself", summary["photo_objective"]), ("network", summary["network_objective"]["total"])]
-    rows += [(f"L-BFGS, {step} iterations", total) for step, total in summary["lbfgs_objective"].items()]
-    body = "".join(f"<tr><td>{name}<td>{value:.4f}" for name, value in rows)
-    times = f"network {summary['network_seconds'] * 1e3:.1f} ms, L-BFGS {summary['lbfgs_seconds']:.1f} s a picture"
-    return f"<table><tr><th>picture<th>objective{body}</table><p>Time: {times}.</p>"
+def _asset(name: str) -> str:
+    return (files("fastnst.reference") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _figures(summary: dict[str, Any]) -> str:
+    caption = (
+        "iterations of L-BFGS from {} reach the network's objective: N<sub>eq</sub>, median and quartiles over photos"
+    )
+    rows = [(told, caption.format(start)) for start, told in equivalents_in_words(summary).items()]
+    rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
+    rows.append((time_in_words(summary["network_seconds"]), "for one photo"))
+    rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
+    return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
+
+
+def _large(shown: str) -> str:
+    """A figure; its spread, in brackets, smaller below it."""
+    figure, bracket, spread = shown.partition(" (")
+    return html.escape(figure) + (f"<small>{html.escape(spread.rstrip(')'))}</small>" if bracket else "")
+
+
+def _frontier_table(summary: dict[str, Any]) -> str:
+    marks = [step for step in (10, 20, 40, 100, 200, 500) if step <= summary["iterations"]]
+    head = "".join(f"<th>{step}" for step in marks)
+    network = f"{summary['network_objective']['total']:.3f}"
+    photo = f"{summary['photo_objective']:.3f}"
+    rows = [f"<tr><td>{WAYS['network']} (the photo itself: {photo})<td>{network}" + "<td>" * len(marks)]
+    for way, curve in summary["frontier"].items():
+        totals = curve["objective"]
+        cells = "".join(f"<td>{totals[step - 1]:.3f}" if step <= len(totals) else "<td>" for step in marks)
+        rows.append(f"<tr><td>{WAYS[way]}<td>{cells}")
+    return f"<table><thead><tr><th>mean objective after evaluations<th>0{head}</thead>{''.join(rows)}</table>"
+
+
+def _counting(summary: dict[str, Any]) -> str:
+    lbfgs = summary["lbfgs"]
+    text = (
+        f"<p>Photo by photo: the iteration at which the lowest objective so far equals the network's, between two of"
+        f" them linearly. One iteration is one evaluation of the objective and its gradient, refused steps included."
+        f" L-BFGS remembers {lbfgs['history']} steps, begins with one of {lbfgs['first_step']:g} (root mean square over"
+        f" pixels in [0, 1]) and clips the picture to [0, 1] at every step, which a network cannot leave either.</p>"
+    )
+    rows = []
+    for size in summary.get("at_sizes", []):
+        counts = "".join(f"<td>{html.escape(told)}" for told in equivalents_in_words(size).values())
+        rows.append(f"<tr><td>{size['size']} px, {size['photos']} photos{counts}<td>{_check(size)}")
+    if not rows:
+        return text
+    starts = "".join(f"<th>N<sub>eq</sub> from {start}" for start in equivalents_in_words(summary))
+    return f"{text}<table><thead><tr><th>{starts}<th>by PyTorch, strong Wolfe</thead>{''.join(rows)}</table>"
+
+
+def _check(size: Mapping[str, Any]) -> str:
+    if "strong_wolfe_equivalent" not in size:
+        return "not counted"
+    spread = Spread(size["strong_wolfe_equivalent"], *size["strong_wolfe_equivalent_quartiles"])
+    return html.escape(spread.told(size["iterations"]))
+
+
+def _second(summary: dict[str, Any]) -> str:
+    name = summary.get("second_perceptual")
+    if not name:
+        return "No second perceptual network was asked."
+    note = summary.get("second_note")
+    return (
+        f"CFSD, LPIPS, and the distances are by <b>{html.escape(name)}</b>, a perceptual network that the training did"
+        f" not use{html.escape(f' ({note})') if note else ''}. The better of network and optimization is bold."
+    )
 
 
 def _measure_table(measures: dict[str, dict[str, float]]) -> str:
-    head = "".join(f"<th>{label}" for label in measures)
-    known = next(iter(measures.values()))
-    rows = "".join(
-        f"<tr><td>{_MEASURES[key]}" + "".join(f"<td>{values[key]:.4f}" for values in measures.values()) for key in known
+    labels = [label for label in _LABELS if label in measures]
+    head = "".join(f"<th>{_LABELS[label]}" for label in labels)
+    rows = []
+    for key, (name, better, meaning) in _MEASURES.items():
+        if key not in measures["network"]:
+            continue
+        values = {label: measures[label][key] for label in labels}
+        made = {label: value for label, value in values.items() if label != "photo"}
+        best = (min if better < 0 else max)(made.values()) if better else None
+        cells = "".join(
+            f"<td{' class=best' if label in made and value == best else ''}>{value:.4g}"
+            for label, value in values.items()
+        )
+        way = {-1: "↓ ", 0: "", 1: "↑ "}[better]
+        rows.append(f"<tr><td>{way}{name}{cells}<td class=dim>{meaning}")
+    return f"<table><thead><tr><th>measure{head}<th></thead>{''.join(rows)}</table>"
+
+
+def _photo(one: Compared) -> str:
+    pictures = {"network": (one.network, one.network_terms["total"])}
+    for way, curve in one.curves.items():
+        if way in ("refined", "photo", "noise"):
+            pictures[way] = (curve.best, curve.totals[-1])
+    name = html.escape(one.name)
+    buttons, hidden = [], [f'<img src="{data_url(one.photo)}" data-way="original" alt="photo">']
+    for way, (picture, total) in pictures.items():
+        evaluations = f", {len(one.curves[way].totals)} evaluations" if way in one.curves else ""
+        caption = html.escape(f"{one.name}: {WAYS[way]}{evaluations}, objective {total:.3f}")
+        pressed = "true" if way == "network" else "false"
+        buttons.append(
+            f'<button type="button" data-source="{way}" data-caption="{caption}" aria-pressed="{pressed}">'
+            f"{html.escape(WAYS[way])}</button>"
+        )
+        hidden.append(f'<img src="{data_url(picture)}" data-way="{way}" alt="{html.escape(WAYS[way])}">')
+    first = html.escape(f"{one.name}: {WAYS['network']}, objective {one.network_terms['total']:.3f}")
+    return (
+        f'<figure data-photo="{name}">'
+        f'<div class="pair"><img class="before" alt="photo"><img class="after" alt="{WAYS["network"]}">'
+        f'<input type="range" min="0" max="100" value="50" aria-label="how much of the photo shows"></div>'
+        f'<div class="choose">{"".join(buttons)}<button type="button" class="zoom">100 %</button></div>'
+        f'<div class="all">{"".join(hidden)}</div><figcaption class="caption">{first}</figcaption></figure>'
     )
-    return f"<table><tr><th>measure{head}{rows}</table>"
-
-
-def _curve(summary: dict[str, Any]) -> str:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    first, *_ = equivalents_in_words(summary)
-    axis.semilogy(range(1, len(summary["curve"]) + 1), summary["curve"], label=f"L-BFGS from {first}")
-    if "noise_curve" in summary:
-        axis.semilogy(range(1, len(summary["noise_curve"]) + 1), summary["noise_curve"], label="L-BFGS from noise")
-    axis.axhline(summary["network_objective"]["total"], color="tab:red", linestyle="--", label="network")
-    axis.set(xlabel="iteration", ylabel="mean objective")
-    axis.grid(alpha=0.3, which="both")
-    axis.legend()
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
-    pyplot.close(figure)
-    return f'<img src="data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}" alt="objective">'
-
-
-def _row(one: Compared, painting: Image.Image) -> str:
-    pictures = [(one.photo, one.name), (painting, "painting")]
-    pictures.append((one.network, f"network: {one.network_terms['total']:.3f}"))
-    for step, picture in sorted(one.optimized.items()):
-        pictures.append((picture, f"L-BFGS {step}: {one.curve[step - 1]:.3f}"))
-    figures = "".join(
-        f'<figure><img src="{_data_url(picture)}" alt=""><figcaption>{html.escape(caption)}</figcaption></figure>'
-        for picture, caption in pictures
-    )
-    return f'<div class="row">{figures}</div>'
-
-
-def _data_url(picture: Image.Image) -> str:
-    encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", quality=90)
-    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
