@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from fastnst.errors import ConfigError
 
 Cell = tuple[Image.Image | None, str]
-_MOST_ROWS = 150  # of 320 pixels and a caption: a JPEG has at most 65,500
+_MAX_ROWS = 150  # of 320 pixels and a caption: a JPEG has at most 65,500
 
 
 def check_rows(rows: int) -> None:
     """Raise `ConfigError` for more rows than one picture file can hold."""
-    if rows > _MOST_ROWS:
-        raise ConfigError(f"a sheet holds at most {_MOST_ROWS} photos, not {rows:,}: leave --sheet out, or name fewer.")
+    if rows > _MAX_ROWS:
+        raise ConfigError(f"a sheet holds at most {_MAX_ROWS} photos, not {rows:,}: leave --sheet out, or name fewer.")
 
 
 def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 320, title: str | None = None) -> Image.Image:

@@ -16,7 +16,7 @@ from fastnst.errors import DownloadError
 from fastnst.input_files import expanded
 from fastnst.progress import progress
 
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
 # What can go wrong on the way: no connection, no HTTP in the answer, no number where one should be, no URL at all.
 NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
@@ -125,7 +125,7 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
         already = done if response.status == 206 else 0
         received = 0
         with progress(file.name, already + length, unit="bytes", start=already) as shown:
-            while chunk := response.read(_CHUNK):
+            while chunk := response.read(_CHUNK_BYTES):
                 out.write(chunk)
                 received += len(chunk)
                 if file.is_exact and already + received > file.size:

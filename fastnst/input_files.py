@@ -11,7 +11,7 @@ from typing import Any
 from fastnst.errors import ConfigError, FastNSTError
 
 LONGEST_DOCUMENT = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
-_DEEPEST = 64  # levels of such a document
+_MAX_DEPTH = 64  # levels of such a document
 
 
 def expanded(path: str | Path) -> Path:
@@ -115,8 +115,8 @@ def _check_extent(events: Any, label: str, most_values: int) -> None:
                 sizes[anchor] = count - before
         if count > most_values:
             raise ConfigError(f"{label} stands for more than {most_values} values: that is not what is meant.")
-        if len(around) > _DEEPEST:
-            raise ConfigError(f"{label} is nested deeper than {_DEEPEST} levels: that is not what is meant.")
+        if len(around) > _MAX_DEPTH:
+            raise ConfigError(f"{label} is nested deeper than {_MAX_DEPTH} levels: that is not what is meant.")
 
 
 def _first_line(error: Exception) -> str:

@@ -25,8 +25,8 @@ from fastnst.runtime.models.catalog import available_styles, resolve_style
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.standard_streams import say
 
-_SECONDS = 4.0  # a style and size is repeated for about this long, ...
-_MOST_PIXELS = 64_000_000
+_SECONDS_PER_STYLE = 4.0  # a style and size is repeated for about this long, ...
+_MAX_PIXELS = 64_000_000
 _FEWEST, _MOST = 3, 100  # ... but within these counts
 
 
@@ -57,7 +57,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--provider", nargs="+", default=["auto"], help="one or more to compare (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all that may be used)")
     parser.add_argument(
-        "--seconds", type=float, default=_SECONDS, help=f"for each style and size (default: {_SECONDS:g})"
+        "--seconds",
+        type=float,
+        default=_SECONDS_PER_STYLE,
+        help=f"for each style and size (default: {_SECONDS_PER_STYLE:g})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -73,8 +76,8 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     if not 0 < options.seconds < math.inf:
         raise ConfigError(f"seconds must be a number above 0, not {options.seconds}.")
     for name, (height, width) in sizes.items():
-        if height * width > _MOST_PIXELS:
-            raise ConfigError(f"the size {name} is too large to be timed: {_MOST_PIXELS:,} pixels are the most.")
+        if height * width > _MAX_PIXELS:
+            raise ConfigError(f"the size {name} is too large to be timed: {_MAX_PIXELS:,} pixels are the most.")
     styles = options.styles or list(available_styles())
     models = {
         (style, provider): StyleModel(resolve_style(style), provider, options.threads)

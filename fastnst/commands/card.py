@@ -22,9 +22,9 @@ from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
 from fastnst.standard_streams import say
 
-_CELL = 320  # pixels, of a picture in the strip
+_CELL_SIZE = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
-_LONGEST = 2_000  # characters of one row
+_MAX_ROW_CHARACTERS = 2_000  # characters of one row
 _SHA = "painting's SHA-256"
 _PADDED = {"replicate": ", borders replicated"}
 _WEIGHT = "_weight"
@@ -75,7 +75,7 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
             (open_image(options.painting, max_size=_PHOTO_SIZE), metadata.title or "painting"),
             (stylizer(photo), metadata.name),
         ]
-        save_image(contact_sheet([cells], cell=_CELL), strip, overwrite=options.overwrite, quality=90)
+        save_image(contact_sheet([cells], cell=_CELL_SIZE), strip, overwrite=options.overwrite, quality=90)
     with write_atomically(output, overwrite=options.overwrite) as partial:
         text = card(metadata, model.stat().st_size, report, notes, strip.name if strip else None)
         partial.write_text(text, encoding="utf-8")
@@ -162,7 +162,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
 
 def _markdown(text: str) -> str:
     """Text of a file as Markdown that shows it: no links, tables, pictures or HTML of its own; cut if it is long."""
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", printable(text, _LONGEST)).replace("<", "&lt;")
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", printable(text, _MAX_ROW_CHARACTERS)).replace("<", "&lt;")
 
 
 def _trimmed(share: float) -> str:

@@ -38,7 +38,7 @@ from fastnst.user_config import config_file
 
 _SIZE = (640, 360)  # pixels that engines are timed at
 _REPEATS = 5
-_EQUAL = 100.0  # dB: pictures that differ in nothing
+_EQUAL_PSNR = 100.0  # dB: pictures that differ in nothing
 # What each extra brings, by the package whose presence shows it.
 _EXTRAS = {
     "heic": (("pillow-heif",), "photos of phones (HEIC)"),
@@ -220,7 +220,7 @@ def report(found: Checkup) -> str:
         mark = "→" if engine.name == found.default_engine else " "
         text = engine.reason or f"{engine.precision}, {engine.milliseconds:.0f} ms"
         if engine.psnr is not None and not engine.reason:
-            text += ", the same picture" if engine.psnr == _EQUAL else f", {engine.psnr:.0f} dB"
+            text += ", the same picture" if engine.psnr == _EQUAL_PSNR else f", {engine.psnr:.0f} dB"
         lines.append(f" {mark} {engine.name:9} {engine.version or '-':10} {text}")
     lines += ["", "Extras"]
     for extra in found.extras:
@@ -248,7 +248,7 @@ def _version(packages: Sequence[str]) -> str:
 
 def _psnr(found: UInt8Image, exact: UInt8Image) -> float:
     error = float(np.mean((found.astype(np.float32) - exact.astype(np.float32)) ** 2))
-    return _EQUAL if error == 0 else min(_EQUAL, 10 * float(np.log10(255**2 / error)))
+    return _EQUAL_PSNR if error == 0 else min(_EQUAL_PSNR, 10 * float(np.log10(255**2 / error)))
 
 
 def _is_writable(folder: Path) -> bool:

@@ -21,7 +21,7 @@ from fastnst.printable import printable
 from fastnst.progress import track
 from fastnst.standard_streams import say, tell
 
-_MOST_SHOWN = 40  # failures that are reported one by one
+_MAX_SHOWN_FAILURES = 40  # failures that are reported one by one
 
 log = logging.getLogger(__name__)
 Variant = TypeVar("Variant")
@@ -141,10 +141,10 @@ def run_batch(jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[
 
 def report(plan: Plan[Variant], outcome: Outcome[Variant], options: PhotoOptions, seconds: float, engine: str) -> None:
     """Say what was made, what failed and what was left out."""
-    for _, message in outcome.failures[:_MOST_SHOWN]:
+    for _, message in outcome.failures[:_MAX_SHOWN_FAILURES]:
         _tell(message)
-    if len(outcome.failures) > _MOST_SHOWN:
-        _tell(f"… and {len(outcome.failures) - _MOST_SHOWN} more failed.")
+    if len(outcome.failures) > _MAX_SHOWN_FAILURES:
+        _tell(f"… and {len(outcome.failures) - _MAX_SHOWN_FAILURES} more failed.")
     for note in plan.notes:
         _tell(note)
     parts = [_pictures(len(plan.jobs) - len(outcome.failures))]

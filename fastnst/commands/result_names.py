@@ -6,8 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
-_LONGEST = 255  # bytes of a name, on the file systems in use
-_LONGEST_LABEL = 100
+_MAX_NAME_BYTES = 255  # bytes of a name, on the file systems in use
+_MAX_LABEL_BYTES = 100
 
 
 class ResultNames:
@@ -44,8 +44,8 @@ def fitted(stem: str, label: str, suffix: str) -> str:
     >>> fitted("beach", "starry_night", ".jpg")
     'beach_starry_night.jpg'
     """
-    label = _cut(label, _LONGEST_LABEL)
-    return f"{_cut(stem, _LONGEST - len(os.fsencode(f'_{label}{suffix}')))}_{label}{suffix}"
+    label = _cut(label, _MAX_LABEL_BYTES)
+    return f"{_cut(stem, _MAX_NAME_BYTES - len(os.fsencode(f'_{label}{suffix}')))}_{label}{suffix}"
 
 
 def _cut(text: str, most: int) -> str:

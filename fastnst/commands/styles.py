@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fastnst.sharing.index import IndexedStyle
 
 _SIZE = 480  # pixels: side of a picture on the sheet
-_LONGEST = 60  # characters of a cell
+_MAX_CELL_CHARACTERS = 60  # characters of a cell
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
 
@@ -100,7 +100,7 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
     rows = [
         (name, metadata.title, metadata.artist, metadata.year, metadata.movement) for name, metadata in styles.items()
     ]
-    cells = [_HEADINGS, *([printable(text, _LONGEST) or "-" for text in row] for row in rows)]
+    cells = [_HEADINGS, *([printable(text, _MAX_CELL_CHARACTERS) or "-" for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "".join(f"{line}\n" for line in lines)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fastnst.distillation.student import Student
 from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
 
-_POSITIONS = 512  # sampled of each picture and layer
+_SAMPLED_POSITIONS = 512  # sampled of each picture and layer
 _RIDGE = 1e-2  # of the mean of the normal equations' diagonal
 
 
@@ -103,7 +103,7 @@ def _fit(convolution: nn.Conv2d, inputs: Tensor, responses: Tensor, generator: t
     patches, wanted = [], []
     for x, y in zip(inputs, responses, strict=True):
         columns = F.unfold(x[None], 3, padding=1)[0]  # [9·C, positions]
-        index = torch.randperm(columns.shape[1], generator=generator)[:_POSITIONS]
+        index = torch.randperm(columns.shape[1], generator=generator)[:_SAMPLED_POSITIONS]
         patches.append(columns[:, index].T)
         wanted.append(y.flatten(1)[:, index].T)
     rows = torch.cat(patches)
@@ -116,8 +116,8 @@ def _fit(convolution: nn.Conv2d, inputs: Tensor, responses: Tensor, generator: t
 
 
 def _rows(features: Tensor) -> Tensor:
-    """`[N, C, h, w]` as `[M, C]`, thinned to about `_POSITIONS` a picture."""
-    step = max(1, int((features.shape[2] * features.shape[3] / _POSITIONS) ** 0.5))
+    """`[N, C, h, w]` as `[M, C]`, thinned to about `_SAMPLED_POSITIONS` a picture."""
+    step = max(1, int((features.shape[2] * features.shape[3] / _SAMPLED_POSITIONS) ** 0.5))
     return features[:, :, ::step, ::step].permute(0, 2, 3, 1).flatten(0, 2).float()
 
 

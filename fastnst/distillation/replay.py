@@ -14,9 +14,9 @@ from torch import Tensor
 
 from fastnst.distillation.losses import STYLE_TAPS, Goal
 
-_RATE = 0.02  # of Adam on pixels in [0, 1]
-_LONGEST_LIFE = 60  # visits
-_NOISE = 0.1
+_LEARNING_RATE = 0.02  # of Adam on pixels in [0, 1]
+_MAX_VISITS = 60  # visits
+_NOISE_SHARE = 0.1
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Pool:
                     content=aims.content[index],
                     grams={tap: aims.grams[tap][index] for tap in STYLE_TAPS},
                     weights=self._weights(),
-                    life=1 + int(_LONGEST_LIFE * self._uniform()),
+                    life=1 + int(_MAX_VISITS * self._uniform()),
                 )
             )
 
@@ -76,7 +76,7 @@ class Pool:
             picture.square = 0.99 * picture.square + 0.01 * gradient.square()
             mean = picture.mean / (1 - 0.9**picture.age)
             square = picture.square / (1 - 0.99**picture.age)
-            picture.pixels = (picture.pixels - _RATE * mean / (square.sqrt() + 1e-12)).clamp(0, 1)
+            picture.pixels = (picture.pixels - _LEARNING_RATE * mean / (square.sqrt() + 1e-12)).clamp(0, 1)
 
     def _start(self, photo: Tensor, painting: Tensor) -> Tensor:
         """Mostly the photo; sometimes noisy, a blend, the painting itself, or noise alone."""
@@ -85,7 +85,7 @@ class Pool:
         if kind < 0.6:
             return photo.clone()
         if kind < 0.75:
-            return (photo + _NOISE * (2 * noise - 1)).clamp(0, 1)
+            return (photo + _NOISE_SHARE * (2 * noise - 1)).clamp(0, 1)
         if kind < 0.85:
             return torch.lerp(photo, painting, self._uniform())
         return painting.clone() if kind < 0.93 else noise

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 STYLE_FILE = "style.onnx"
 LARGEST_STYLE = 64 << 20  # bytes; ours have two million, and nobody should fill a disk with one
-_LARGEST_ANSWER = 4 << 20  # bytes of JSON
+_MAX_ANSWER_BYTES = 4 << 20  # bytes of JSON
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -130,14 +130,14 @@ def _json(path: str, address: HubAddress) -> dict[str, Any]:
         if token:
             request.add_unredirected_header("Authorization", f"Bearer {token}")
         with open_address(request) as response:
-            content = response.read(_LARGEST_ANSWER + 1)
+            content = response.read(_MAX_ANSWER_BYTES + 1)
     except urllib.error.HTTPError as error:
         raise _refusal(error.code, address) from error
     except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{address} cannot be reached ({reason})", _advice()) from error
     try:
-        answer = json.loads(content) if len(content) <= _LARGEST_ANSWER else None
+        answer = json.loads(content) if len(content) <= _MAX_ANSWER_BYTES else None
     except (ValueError, RecursionError) as error:
         raise DownloadError(f"the hub's answer about {address} cannot be read", _advice()) from error
     if not isinstance(answer, dict):

@@ -12,7 +12,7 @@ from fastnst.images._pillow import opened
 
 ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif", ".avifs")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
-_MOST_PAGES = 1000
+_MAX_PAGES = 1000
 _SUBFILE_TYPE = 254  # bit 0: a reduced copy of another page; bit 2: a mask for one
 _OF_ANOTHER_PAGE = 1 | 4
 
@@ -48,7 +48,7 @@ def page_numbers(image: Any) -> list[int]:
         return [0]
     numbers: list[int] = []
     try:
-        for number in range(_MOST_PAGES):
+        for number in range(_MAX_PAGES):
             image.seek(number)
             kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
             if not (isinstance(kind, int) and kind & _OF_ANOTHER_PAGE):

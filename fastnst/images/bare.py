@@ -10,7 +10,7 @@ from typing import BinaryIO
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _NEEDED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _EXIF_OR_XMP, _PHOTOSHOP, _COMMENT, _SCAN = 0xE1, 0xED, 0xFE, 0xDA  # markers of a JPEG's segments
-_MOST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 
 def without_descriptions(source: Path | BinaryIO | bytes) -> bytes | None:
@@ -59,4 +59,4 @@ def _content(source: Path | BinaryIO | bytes) -> bytes:
 
 def _of_interest(file: BinaryIO) -> bytes:
     head = file.read(len(_PNG))
-    return head + file.read(_MOST_BYTES) if head.startswith((_PNG, _JPEG)) else b""
+    return head + file.read(_MAX_BYTES) if head.startswith((_PNG, _JPEG)) else b""

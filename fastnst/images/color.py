@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _SPACES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}  # a profile's space: Pillow's modes
-_SAME = 1  # levels; profiles that agree to this on all probes are sRGB under another name
+_MAX_EQUAL_LEVELS = 1  # levels; profiles that agree to this on all probes are sRGB under another name
 Space = ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile
 _DATE = slice(24, 36)  # of a profile's making, in its header
 
@@ -51,7 +51,7 @@ def is_srgb(profile: bytes) -> bool:
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(9, 81, 3)
     seen = _converted(Image.fromarray(grid), parsed, srgb())
-    return seen is not None and int(np.abs(np.asarray(seen, int) - grid).max()) <= _SAME
+    return seen is not None and int(np.abs(np.asarray(seen, int) - grid).max()) <= _MAX_EQUAL_LEVELS
 
 
 @functools.lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from fastnst.images.picture import Picture, Source
 from fastnst.images.resize import resize_long_side
 from fastnst.images.transparency import bleed
 
-_HUGE_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
+_MAX_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
 _UNKNOWN_PIXELS = ("unknown pixel mode", "unknown data organization")  # as Pillow calls them
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -127,7 +127,7 @@ def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, a
         numbers = page_numbers(image)
         if page:
             image.seek(numbers[page])
-        if image.width * image.height > _HUGE_PIXELS and not allow_huge:
+        if image.width * image.height > _MAX_PIXELS and not allow_huge:
             raise ImageError(
                 f"{name} has {image.width}×{image.height} pixels, which may be a decompression bomb:"
                 " pass --allow-huge if you trust it."

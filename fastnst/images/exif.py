@@ -24,7 +24,7 @@ _OF_THE_OLD_FILE = frozenset(
 )
 # Descriptions by which programs know how the old file's pixels lie: tifffile, ImageJ, OME.
 _OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
-_MOST_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
+_MAX_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1
 
 Block = dict[int, Any]
@@ -127,7 +127,7 @@ def _fitted(blocks: dict[int, Block]) -> bytes | None:
             content = exif.tobytes()
         except Exception:  # tags that can be written each, but not together
             content = None
-        if content is not None and len(content) <= _MOST_BYTES:
+        if content is not None and len(content) <= _MAX_BYTES:
             return content
         sizes = [(_size(value), part, tag) for part, block in blocks.items() for tag, value in block.items()]
         _, part, tag = max(sizes)

@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
-_MOST_TEXT = 1 << 20  # bytes of one comment, text or XMP packet; more is not a description
-_MOST_SEGMENT = 65_000  # bytes that a segment of a JPEG holds, about
+_MAX_TEXT_BYTES = 1 << 20  # bytes of one comment, text or XMP packet; more is not a description
+_MAX_SEGMENT_BYTES = 65_000  # bytes that a segment of a JPEG holds, about
 _XMP_CHUNK = "XML:com.adobe.xmp"
 _IPTC_TAG, _XMP_TAG, _PHOTOSHOP_TAG = 33723, 700, 34377
 _IPTC_RESOURCE = 0x0404
@@ -79,13 +79,13 @@ def save_options(metadata: Metadata, pillow_format: str) -> dict[str, Any]:
         options["exif"] = exif
     if pillow_format == "PNG":
         return {**options, "pnginfo": _png_texts(metadata)}
-    if metadata.xmp is not None and (pillow_format != "JPEG" or len(metadata.xmp) <= _MOST_SEGMENT):
+    if metadata.xmp is not None and (pillow_format != "JPEG" or len(metadata.xmp) <= _MAX_SEGMENT_BYTES):
         options["xmp"] = metadata.xmp
     if pillow_format == "JPEG":
-        if metadata.iptc is not None and len(metadata.iptc) <= _MOST_SEGMENT:
+        if metadata.iptc is not None and len(metadata.iptc) <= _MAX_SEGMENT_BYTES:
             options["extra"] = _iptc_segment(metadata.iptc)
         if metadata.comment is not None:
-            options["comment"] = metadata.comment[:_MOST_SEGMENT]
+            options["comment"] = metadata.comment[:_MAX_SEGMENT_BYTES]
     return options
 
 
@@ -128,7 +128,7 @@ def _texts(image: Image.Image) -> dict[str, str]:
     with contextlib.suppress(Exception):  # whatever Pillow makes of damaged chunks
         for key, text in getattr(image, "text", {}).items():
             known = not key.startswith(_STRUCTURAL_TEXTS)
-            if known and 0 < len(key) < 80 and key.isascii() and len(text) <= _MOST_TEXT:
+            if known and 0 < len(key) < 80 and key.isascii() and len(text) <= _MAX_TEXT_BYTES:
                 texts[key] = str(text)
     return texts
 
@@ -171,7 +171,7 @@ def _resource(block: object) -> bytes | None:
 def _bounded(content: object) -> bytes | None:
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
-    return content if isinstance(content, bytes) and 0 < len(content) <= _MOST_TEXT else None
+    return content if isinstance(content, bytes) and 0 < len(content) <= _MAX_TEXT_BYTES else None
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:

@@ -19,7 +19,7 @@ from fastnst.images.formats import RAW_SUFFIXES
 from fastnst.images.metadata import Metadata
 from fastnst.images.picture import Picture
 
-_HEAD = 4096
+_HEAD_BYTES = 4096
 _DNG_VERSION, _PHOTOMETRIC, _SUBFILE_TYPE, _SUB_IFDS = 50706, 262, 254, 330
 _MOSAIC = (32803, 34892)  # photometric: colour filter array, linear raw
 _MAGIC = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")  # ORF, RW2, RAF, X3F, MRW
@@ -70,9 +70,9 @@ def _exif(source: Path | BinaryIO) -> bytes | None:
 def _head(source: Path | BinaryIO) -> bytes:
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return file.read(_HEAD)
+            return file.read(_HEAD_BYTES)
     source.seek(0)
-    head = source.read(_HEAD)
+    head = source.read(_HEAD_BYTES)
     source.seek(0)
     return head
 

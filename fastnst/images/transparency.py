@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-_HIDDEN = 8  # alpha below this shows less than a thirtieth of a colour
+_MIN_VISIBLE_ALPHA = 8  # alpha below this shows less than a thirtieth of a colour
 
 
 def bleed(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
@@ -17,7 +17,7 @@ def bleed(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
         rgb: mode RGB.
         alpha: mode L, of the same size.
     """
-    shown = alpha.point([0] * _HIDDEN + list(range(_HIDDEN, 256)))
+    shown = alpha.point([0] * _MIN_VISIBLE_ALPHA + list(range(_MIN_VISIBLE_ALPHA, 256)))
     if shown.getextrema() == (0, 0):
         return Image.new("RGB", rgb.size, "white")
     levels = [_with_alpha(rgb, shown)]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fastnst.losses.term import LossTerm, TermInputs
 
-_REPEATS = 8  # of the period in one window
+_PERIODS_PER_WINDOW = 8  # of the period in one window
 
 
 def periodicity(images: Tensor, period: int) -> Tensor:
@@ -26,9 +26,11 @@ def periodicity(images: Tensor, period: int) -> Tensor:
     reach = period  # a mean of an odd number of pixels leaves ramps as they are
     around = F.avg_pool2d(F.pad(images, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
     count, channels, height, width = images.shape
-    rows, columns = height // (period * _REPEATS), width // (period * _REPEATS)
-    fine = (images - around)[:, :, : rows * period * _REPEATS, : columns * period * _REPEATS]
-    cells = fine.reshape(count, channels, rows, _REPEATS, period, columns, _REPEATS, period).mean((3, 6))
+    rows, columns = height // (period * _PERIODS_PER_WINDOW), width // (period * _PERIODS_PER_WINDOW)
+    fine = (images - around)[:, :, : rows * period * _PERIODS_PER_WINDOW, : columns * period * _PERIODS_PER_WINDOW]
+    cells = fine.reshape(count, channels, rows, _PERIODS_PER_WINDOW, period, columns, _PERIODS_PER_WINDOW, period).mean(
+        (3, 6)
+    )
     found: Tensor = (cells - cells.mean((3, 5), keepdim=True)).square().mean((1, 2, 3, 4, 5))
     return found
 

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from fastnst.losses.term import LossTerm, TermInputs
 
-_SHIFT = 8.0  # pixels, the largest translation
-_WARP = 2.0  # pixels, the standard deviation of the smooth deformation
-_CELLS = 4  # of the deformation's control grid, a side
-_ZOOM = 0.03
-_NOISE = 0.02  # standard deviation, of 1
+_MAX_SHIFT = 8.0  # pixels, the largest translation
+_WARP_SIGMA = 2.0  # pixels, the standard deviation of the smooth deformation
+_WARP_CELLS = 4  # of the deformation's control grid, a side
+_MAX_ZOOM = 0.03
+_NOISE_SIGMA = 0.02  # standard deviation, of 1
 
 
 class Motion(NamedTuple):
@@ -34,9 +34,9 @@ class Motion(NamedTuple):
 def random_motion(count: int, height: int, width: int, generator: torch.Generator) -> Motion:
     """A small translation, zoom and smooth deformation for each of `count` pictures; drawn on the CPU."""
     extent = torch.tensor([width, height], dtype=torch.float32)
-    shift = (torch.rand(count, 1, 1, 2, generator=generator) * 2 - 1) * _SHIFT * 2 / extent
-    zoom = 1 + (torch.rand(count, 1, 1, 1, generator=generator) * 2 - 1) * _ZOOM
-    control = torch.randn(count, 2, _CELLS, _CELLS, generator=generator) * _WARP
+    shift = (torch.rand(count, 1, 1, 2, generator=generator) * 2 - 1) * _MAX_SHIFT * 2 / extent
+    zoom = 1 + (torch.rand(count, 1, 1, 1, generator=generator) * 2 - 1) * _MAX_ZOOM
+    control = torch.randn(count, 2, _WARP_CELLS, _WARP_CELLS, generator=generator) * _WARP_SIGMA
     warp = F.interpolate(control, (height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     identity = F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, height, width], align_corners=False)
     grid = identity * zoom + shift + warp * 2 / extent
@@ -65,7 +65,7 @@ def inconsistency(
     being the best answer.
     """
     motion = random_motion(len(photos), photos.shape[2], photos.shape[3], generator)
-    noise = torch.randn(photos.shape, generator=generator).to(photos.device) * _NOISE
+    noise = torch.randn(photos.shape, generator=generator).to(photos.device) * _NOISE_SIGMA
     again = restyle((warp(photos, motion) + noise).clamp(0, 1)).float()
     visible = motion.visible.to(photos.device)
     restyled = restyled.float()

@@ -10,15 +10,15 @@ from fastnst.array_types import UInt8Image
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-_UPPER_BODY = 0.42  # share of the squares that show a head to half a figure
-_CLOSE_UP = 0.33  # share that shows a face, up to where it leaves the frame
-_SMALLEST_CROP = 72  # pixels of the source; below it a crop is only blur
-_SMALLEST_CLOSE_UP = 40  # a face that fills the frame stays one when it is blurred
-_INSIDE = 127  # level of a matte above which a pixel is the person's
-_SHOULDERS = 1.45  # times the head's width: where a figure gets this wide, its head has ended
-_TALLEST_HEAD = 1.6  # times its width
-_STANDING = 2.5  # times its width: a figure this tall is seen whole
-_HEADS_TALL = 5.5  # at least so many heads is a standing figure tall
+_UPPER_BODY_SHARE = 0.42  # share of the squares that show a head to half a figure
+_CLOSE_UP_SHARE = 0.33  # share that shows a face, up to where it leaves the frame
+_MIN_CROP_SIDE = 72  # pixels of the source; below it a crop is only blur
+_MIN_CLOSE_UP_SIDE = 40  # a face that fills the frame stays one when it is blurred
+_MIN_PERSON_LEVEL = 127  # level of a matte above which a pixel is the person's
+_SHOULDER_WIDTH_RATIO = 1.45  # times the head's width: where a figure gets this wide, its head has ended
+_MAX_HEAD_ASPECT = 1.6  # times its width
+_MIN_STANDING_ASPECT = 2.5  # times its width: a figure this tall is seen whole
+_MIN_HEADS_PER_FIGURE = 5.5  # at least so many heads is a standing figure tall
 
 
 class Head(NamedTuple):
@@ -34,7 +34,7 @@ def find_head(matte: UInt8Image) -> Head | None:
 
     From the top downwards until the outline widens into shoulders. Long hair and raised arms make it too large.
     """
-    person = matte > _INSIDE
+    person = matte > _MIN_PERSON_LEVEL
     rows = np.flatnonzero(person.any(axis=1))
     if not len(rows):
         return None
@@ -42,12 +42,12 @@ def find_head(matte: UInt8Image) -> Head | None:
     end, width = len(widths), float(np.percentile(widths, 80))
     for row in range(3, len(widths)):
         head = float(np.percentile(widths[:row], 80))
-        if row > _TALLEST_HEAD * head or (row > 0.9 * head and widths[row] > _SHOULDERS * head):
+        if row > _MAX_HEAD_ASPECT * head or (row > 0.9 * head and widths[row] > _SHOULDER_WIDTH_RATIO * head):
             end, width = row, head
             break
-    size = min(max(1.25 * width, end), _TALLEST_HEAD * width)
-    if len(widths) > _STANDING * max(widths):
-        size = min(size, len(widths) / _HEADS_TALL)
+    size = min(max(1.25 * width, end), _MAX_HEAD_ASPECT * width)
+    if len(widths) > _MIN_STANDING_ASPECT * max(widths):
+        size = min(size, len(widths) / _MIN_HEADS_PER_FIGURE)
     return Head(float(centres[:end].mean()), float(rows[0] + size / 2), float(max(size, 1)))
 
 
@@ -83,7 +83,7 @@ def head_square(matte: UInt8Image, heads: float) -> Box | None:
 def centred_square(matte: UInt8Image, *, upper: bool) -> Box:
     """The largest square around the person; with `upper`, half the person's height from just above the head."""
     height, width = matte.shape
-    rows, columns = (np.flatnonzero((matte > _INSIDE).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((matte > _MIN_PERSON_LEVEL).any(axis=axis)) for axis in (1, 0))
     side = float(min(height, width))
     x, y = (columns.mean(), rows.mean()) if len(rows) else (width / 2, height / 2)
     if len(rows):
@@ -97,19 +97,19 @@ def centred_square(matte: UInt8Image, *, upper: bool) -> Box:
 def random_square(matte: UInt8Image, generator: np.random.Generator) -> Box:
     """A square inside the picture: a face, an upper body, or the figure with some surroundings."""
     height, width = matte.shape
-    rows, columns = (np.flatnonzero((matte > _INSIDE).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((matte > _MIN_PERSON_LEVEL).any(axis=axis)) for axis in (1, 0))
     limit = min(height, width)
     if not len(rows):
         side = limit * generator.uniform(0.6, 1)
         return _placed(width / 2, generator.uniform(0, height), side, width, height)
     kind = generator.random()
-    if kind < _CLOSE_UP:
+    if kind < _CLOSE_UP_SHARE:
         return random_close_up(matte, generator)
     top, tall, wide = rows[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-    if kind < _CLOSE_UP + _UPPER_BODY:
-        head = np.flatnonzero((matte[top : top + max(1, tall // 6)] > _INSIDE).any(axis=0))
+    if kind < _CLOSE_UP_SHARE + _UPPER_BODY_SHARE:
+        head = np.flatnonzero((matte[top : top + max(1, tall // 6)] > _MIN_PERSON_LEVEL).any(axis=0))
         side = tall * generator.uniform(0.2, 0.85)
-        side = max(side, 1.1 * len(head), _SMALLEST_CROP)
+        side = max(side, 1.1 * len(head), _MIN_CROP_SIDE)
         middle = head.mean() + side * generator.uniform(-0.22, 0.22)
         centre = top + side * generator.uniform(0.15, 0.48)
     else:
@@ -117,7 +117,7 @@ def random_square(matte: UInt8Image, generator: np.random.Generator) -> Box:
         middle = columns.mean() + side * generator.uniform(-0.3, 0.3)
         # A square of a tall picture cannot hold a standing figure: rather the head's end of it than the feet's.
         centre = min(rows.mean(), top + 0.5 * min(side, limit)) + side * generator.uniform(-0.2, 0.2)
-    return _placed(middle, centre, min(max(side, min(limit, _SMALLEST_CROP)), limit), width, height)
+    return _placed(middle, centre, min(max(side, min(limit, _MIN_CROP_SIDE)), limit), width, height)
 
 
 def random_close_up(matte: UInt8Image, generator: np.random.Generator) -> Box:
@@ -126,7 +126,7 @@ def random_close_up(matte: UInt8Image, generator: np.random.Generator) -> Box:
     head = find_head(matte)
     assert head is not None
     limit = min(height, width)
-    side = min(max(head.size * generator.uniform(0.5, 1.8), min(limit, _SMALLEST_CLOSE_UP)), limit)
+    side = min(max(head.size * generator.uniform(0.5, 1.8), min(limit, _MIN_CLOSE_UP_SIDE)), limit)
     x = head.x + side * generator.uniform(-0.25, 0.25)
     y = head.y + side * generator.uniform(-0.15, 0.3)
     return _placed(x, y, side, width, height)

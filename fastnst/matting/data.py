@@ -25,7 +25,7 @@ from fastnst.trainer.photos import SampleNumbers
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 20  # unreadable pairs in a row after which the folder is to blame
+_MAX_UNREADABLE_IN_A_ROW = 20  # unreadable pairs in a row after which the folder is to blame
 
 
 class Samples(Dataset[Tensor]):
@@ -38,14 +38,14 @@ class Samples(Dataset[Tensor]):
     def __getitem__(self, number: int) -> Tensor:
         generator = np.random.default_rng((self.seed, 1, number))
         reason = ""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_MAX_UNREADABLE_IN_A_ROW):
             try:
                 sample = make_sample(self.pairs, self.backgrounds, self._pair(number + attempt), self.size, generator)
                 return torch.from_numpy(sample)
             except ImageError as error:
                 reason = str(error)
                 log.debug("portrait skipped: %s", error)
-        raise ImageError(f"{_ATTEMPTS} portraits in a row cannot be used; the last: {reason}")
+        raise ImageError(f"{_MAX_UNREADABLE_IN_A_ROW} portraits in a row cannot be used; the last: {reason}")
 
     def _pair(self, number: int) -> int:
         """Every pair once before any comes again, in a new order each time."""

@@ -23,7 +23,7 @@ from fastnst.runtime.models.metadata import MattingMetadata
 _CHECKED_SIZES = ((1, 64, 96), (2, 96, 32), (1, 256, 448))
 # Of the alpha, on average: rounding weights to fp16 moves single pixels in doubt, not the matte.
 _TOLERANCE = 0.01
-_SMALLEST_CAST = 64  # values; smaller constants stay as they are
+_MIN_CAST_SIZE = 64  # values; smaller constants stay as they are
 
 
 class MattingGraph(nn.Module):
@@ -134,7 +134,7 @@ def _halve_weights(model: Any) -> None:
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _SMALLEST_CAST:
+        if values.dtype != np.float32 or values.size < _MIN_CAST_SIZE:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))

@@ -19,14 +19,14 @@ from fastnst.images.decode import open_image
 from fastnst.matting.crops import find_head, random_square
 from fastnst.matting.pairs import PortraitPairs
 
-_OTHER_BACKGROUND = 0.6  # share of the samples before another photo
-_WHOLE_FIGURE = 0.3  # share of these that show all of the pair's picture, reduced
-_SMALLEST_FIGURE = 0.4  # its height, of the sample's
-_SECOND_PERSON = 0.12  # share of these whose background is another portrait
-_CLOTHES = 0.22  # share of these whose background has clothes in it that nobody wears
-_MOST_CLOTHES = 5  # pieces of them
-_NOBODY = 0.22  # share without a person: a network that seldom sees none takes whatever stands out for one
-_SIDEWAYS = 0.15  # share turned by a quarter
+_OTHER_BACKGROUND_SHARE = 0.6  # share of the samples before another photo
+_WHOLE_FIGURE_SHARE = 0.3  # share of these that show all of the pair's picture, reduced
+_MIN_FIGURE_HEIGHT = 0.4  # its height, of the sample's
+_SECOND_PERSON_SHARE = 0.12  # share of these whose background is another portrait
+_CLOTHES_SHARE = 0.22  # share of these whose background has clothes in it that nobody wears
+_MAX_CLOTHES = 5  # pieces of them
+_EMPTY_SHARE = 0.22  # share without a person: a network that seldom sees none takes whatever stands out for one
+_SIDEWAYS_SHARE = 0.15  # share turned by a quarter
 _BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -45,7 +45,7 @@ def reduce_pair(
     image: Image.Image, matte: Image.Image, size: int, generator: np.random.Generator
 ) -> tuple[Image.Image, Image.Image]:
     """The whole pair somewhere on an empty square of `size`: figures too tall for a square of their own picture."""
-    height = round(size * generator.uniform(_SMALLEST_FIGURE, 1))
+    height = round(size * generator.uniform(_MIN_FIGURE_HEIGHT, 1))
     width = max(1, round(image.width * height / image.height))
     leftmost = -0.2 * width
     left = round(generator.uniform(leftmost, max(leftmost, size - 0.8 * width)))
@@ -96,10 +96,10 @@ def make_sample(
 ) -> UInt8Image:
     """One sample: uint8 `[4, size, size]`, a photo's RGB and its alpha. Raises `ImageError` for unreadable files."""
     pair = pairs.open(index)
-    before_another = bool(backgrounds) and generator.random() < _OTHER_BACKGROUND
+    before_another = bool(backgrounds) and generator.random() < _OTHER_BACKGROUND_SHARE
     alpha: FloatArray
     pixels: FloatArray
-    is_whole = before_another and generator.random() < _WHOLE_FIGURE
+    is_whole = before_another and generator.random() < _WHOLE_FIGURE_SHARE
     image, matte = reduce_pair(*pair, size, generator) if is_whole else crop_pair(*pair, size, generator)
     if not before_another:
         pixels, alpha = np.asarray(image, np.float32), soften(matte, generator, tighten=0)
@@ -107,14 +107,14 @@ def make_sample(
             pixels = light(pixels, generator)
     else:
         alpha = soften(matte, generator, tighten=generator.uniform(0, 0.25))
-        if generator.random() < _NOBODY / _OTHER_BACKGROUND:
+        if generator.random() < _EMPTY_SHARE / _OTHER_BACKGROUND_SHARE:
             alpha = np.zeros((size, size), np.float32)
         behind, others = _background(pairs, backgrounds, size, generator)
         person = light(clean_foreground(image, matte), generator)
         pixels = alpha[..., None] * person + (1 - alpha[..., None]) * behind
         alpha = 1 - (1 - alpha) * (1 - others)
     photo = _photograph(pixels, generator)
-    if generator.random() < _SIDEWAYS:
+    if generator.random() < _SIDEWAYS_SHARE:
         turns = int(generator.choice((1, 3)))
         photo, alpha = np.rot90(photo, turns), np.rot90(alpha, turns)
     return np.concatenate((photo.transpose(2, 0, 1), np.rint(alpha * 255).astype(np.uint8)[None]))
@@ -124,14 +124,14 @@ def _background(
     pairs: PortraitPairs, backgrounds: list[Path], size: int, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """The picture behind the person, float `[H, W, 3]`, and the alpha of who is in it."""
-    if generator.random() < _SECOND_PERSON:
+    if generator.random() < _SECOND_PERSON_SHARE:
         image, matte = crop_pair(*pairs.open(int(generator.integers(len(pairs)))), size, generator)
         return light(np.asarray(image, np.float32), generator), soften(matte, generator, tighten=0)
     photo = open_image(backgrounds[int(generator.integers(len(backgrounds)))])
     side = min(photo.size) * generator.uniform(0.4, 1)
     left, top = (generator.uniform(0, extent - side) for extent in photo.size)
     photo = photo.resize((size, size), _BILINEAR, box=(left, top, left + side, top + side))
-    if generator.random() < _CLOTHES:
+    if generator.random() < _CLOTHES_SHARE:
         hang_clothes(photo, pairs, generator)
     if generator.random() < 0.5:  # depth of field
         photo = photo.filter(ImageFilter.GaussianBlur(generator.uniform(0.5, 5)))
@@ -144,7 +144,7 @@ def hang_clothes(photo: Image.Image, pairs: PortraitPairs, generator: np.random.
     top = generator.uniform(-0.1, 0.5) * size
     left = generator.uniform(-0.2, 0.6) * size
     on_a_rack = generator.random() < 0.6
-    for _ in range(int(generator.integers(1, _MOST_CLOTHES + 1))):
+    for _ in range(int(generator.integers(1, _MAX_CLOTHES + 1))):
         piece = _garment(*pairs.open(int(generator.integers(len(pairs)))))
         if piece is None:
             continue

@@ -25,10 +25,10 @@ FIRST_STEP = 0.005
 LARGEST_STEP = 0.2  # likewise; a quasi-Newton step beyond it left the region in which its curvature was measured
 # A step may raise the objective if it stays below the worst of the last few (Grippo, Lampariello & Lucidi 1986).
 _MEMORY = 3
-_SHORTENED = 0.25  # what a refused step is multiplied with
-_MOST_REFUSALS = 4  # in a row; then the curvature is forgotten
+_REFUSED_STEP_FACTOR = 0.25  # what a refused step is multiplied with
+_MAX_REFUSALS_IN_A_ROW = 4  # in a row; then the curvature is forgotten
 _MOST_RESTARTS = 8
-_DIVERGED = 4.0  # times the best objective, for Adam, which has no line search
+_MAX_OBJECTIVE_RATIO = 4.0  # times the best objective, for Adam, which has no line search
 
 Moved = Callable[[LossTerms, Tensor], None]
 
@@ -85,7 +85,7 @@ class Descent:
                 state.best, state.image = total, measured
             moved(terms, measured)
             if self._is_refused(total, state.best):
-                if self.uses_lbfgs and self._base is not None and self._refusals < _MOST_REFUSALS:
+                if self.uses_lbfgs and self._base is not None and self._refusals < _MAX_REFUSALS_IN_A_ROW:
                     self._shorten()
                     continue
                 state.restarts += 1
@@ -124,7 +124,7 @@ class Descent:
         if not math.isfinite(total):
             return True
         if not self.uses_lbfgs:
-            return total > _DIVERGED * best
+            return total > _MAX_OBJECTIVE_RATIO * best
         return bool(self._recent) and total > max(self._recent)
 
     def _accept(self, total: float, measured: Tensor) -> None:
@@ -146,7 +146,7 @@ class Descent:
         """Try the last step again, shorter."""
         assert self._base is not None
         self._refusals += 1
-        self._move((self._image.detach() - self._base) * _SHORTENED)
+        self._move((self._image.detach() - self._base) * _REFUSED_STEP_FACTOR)
 
     def _move(self, moved: Tensor) -> None:
         assert self._base is not None

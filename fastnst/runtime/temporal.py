@@ -7,10 +7,12 @@ from PIL import Image, ImageChops, ImageFilter
 
 from fastnst.array_types import FloatPlane, UInt8Image
 
-_HOLD = 0.85  # of the previous picture where nothing moves: flicker falls to about √((1−a)/(1+a)) = 0.28 of itself
+_PREVIOUS_WEIGHT = (
+    0.85  # of the previous picture where nothing moves: flicker falls to about √((1−a)/(1+a)) = 0.28 of itself
+)
 _STILL, _MOVING = 3, 12  # levels of difference: below it is noise, above it is motion; between them it fades
-_REDUCTION = 4  # motion is looked for at a quarter of the size, where sensor noise has averaged out
-_REACH = 3  # pixels of the reduced picture around a change that count as changed: a brush stroke is that wide
+_MOTION_REDUCTION = 4  # motion is looked for at a quarter of the size, where sensor noise has averaged out
+_MOTION_REACH = 3  # pixels of the reduced picture around a change that count as changed: a brush stroke is that wide
 
 
 class Smoother:
@@ -24,12 +26,12 @@ class Smoother:
         self._input: Image.Image | None = None
         self._shown: Image.Image | None = None
         ramp = np.clip((_MOVING - np.arange(256)) / (_MOVING - _STILL), 0, 1)
-        self._weights = [round(255 * _HOLD * value) for value in ramp]
+        self._weights = [round(255 * _PREVIOUS_WEIGHT * value) for value in ramp]
 
     def __call__(self, photo: UInt8Image, stylized: UInt8Image) -> UInt8Image:
         """Filter one frame, uint8 RGB `[H, W, 3]` before and after restyling; the same shape comes back."""
         picture = Image.fromarray(stylized)
-        reduced = Image.fromarray(photo).reduce(_REDUCTION)
+        reduced = Image.fromarray(photo).reduce(_MOTION_REDUCTION)
         if self._shown is not None and self._input is not None and self._shown.size == picture.size:
             weight = self._still(reduced, self._input).resize(picture.size, Image.Resampling.BILINEAR)
             picture = Image.composite(self._shown, picture, weight)
@@ -40,7 +42,7 @@ class Smoother:
         """The weight of the last picture, mode L: high where no channel changed nearby."""
         red, green, blue = ImageChops.difference(now, before).split()
         change = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-        return change.filter(ImageFilter.MaxFilter(2 * _REACH + 1)).point(self._weights)
+        return change.filter(ImageFilter.MaxFilter(2 * _MOTION_REACH + 1)).point(self._weights)
 
 
 class TemporalSmoothing:

@@ -14,7 +14,9 @@ from fastnst.scale.options import BatchOptions
 from fastnst.scale.rows import Row
 from fastnst.scale.worker import Result, Worker
 
-_WAITING = 4  # rows a worker that are handed out ahead; more would only fill the memory with encoded pictures
+_ROWS_AHEAD_PER_WORKER = (
+    4  # rows a worker that are handed out ahead; more would only fill the memory with encoded pictures
+)
 _worker: Worker | None = None  # of this process
 
 
@@ -32,7 +34,7 @@ def run_local(todo: Iterable[Row], options: BatchOptions, output: str) -> Iterat
     context = multiprocessing.get_context("spawn")  # engines' threads do not survive a fork
     rows = iter(todo)
     with ProcessPoolExecutor(workers, context, _open, (options, output, threads)) as pool:
-        waiting = {pool.submit(_make, row) for row in itertools.islice(rows, workers * _WAITING)}
+        waiting = {pool.submit(_make, row) for row in itertools.islice(rows, workers * _ROWS_AHEAD_PER_WORKER)}
         try:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

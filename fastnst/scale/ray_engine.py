@@ -16,8 +16,8 @@ from fastnst.scale.options import BatchOptions
 from fastnst.scale.rows import Row
 from fastnst.scale.worker import Result, Worker
 
-_ROWS = 16  # of one call of an actor
-_CHUNK = 20_000  # rows that become one dataset: names of a million pictures need not be in memory at once
+_ROWS_PER_CALL = 16  # of one call of an actor
+_ROWS_PER_DATASET = 20_000  # rows that become one dataset: names of a million pictures need not be in memory at once
 
 
 class StyleActor:
@@ -52,11 +52,11 @@ def run_ray(todo: Iterable[Row], options: BatchOptions, output: str) -> Iterator
     for chunk in _chunks(todo):
         dataset = ray.data.from_items(
             [{"path": row.path, "name": row.name, "content": row.content or b""} for row in chunk],
-            override_num_blocks=max(1, min(len(chunk) // _ROWS, 8 * workers)),
+            override_num_blocks=max(1, min(len(chunk) // _ROWS_PER_CALL, 8 * workers)),
         )
         made = dataset.map_batches(
             StyleActor,
-            batch_size=_ROWS,
+            batch_size=_ROWS_PER_CALL,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
             num_cpus=threads,
             num_gpus=options.gpus or None,
@@ -72,7 +72,7 @@ def _chunks(todo: Iterable[Row]) -> Iterator[list[Row]]:
     for row in todo:
         chunk.append(row)
         size += len(row.content or b"")
-        if len(chunk) >= _CHUNK or size > 512 << 20:
+        if len(chunk) >= _ROWS_PER_DATASET or size > 512 << 20:
             yield chunk
             chunk, size = [], 0
     if chunk:

@@ -16,8 +16,8 @@ from fastnst.images.formats import READABLE
 from fastnst.scale import files
 
 _TABLES, _SHARDS, _LISTS = (".parquet",), (".tar",), (".txt", ".lst")
-_ROWS = 64  # of a parquet file that are held at once
-_LARGEST_MEMBER = 1 << 30  # bytes of one picture in a shard
+_ROWS_HELD = 64  # of a parquet file that are held at once
+_MAX_MEMBER_BYTES = 1 << 30  # bytes of one picture in a shard
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _table(address: str, image_column: str | None) -> Iterator[Row | Unreadable]
             column = _image_column(table.schema_arrow, image_column, address)
             names = [name for name in ("path", "file_name", "filename") if name in table.schema_arrow.names][:1]
             number = 0
-            for batch in table.iter_batches(batch_size=_ROWS, columns=[column, *names]):
+            for batch in table.iter_batches(batch_size=_ROWS_HELD, columns=[column, *names]):
                 for record in batch.to_pylist():
                     yield _record(address, stem, number, record, column, names)
                     number += 1
@@ -186,7 +186,7 @@ def _shard(address: str) -> Iterator[Row | Unreadable]:
                     continue
                 where = f"{address}#{member.name}"
                 content = shard.extractfile(member)
-                if content is None or member.size > _LARGEST_MEMBER:
+                if content is None or member.size > _MAX_MEMBER_BYTES:
                     yield Unreadable(where, "it is not a picture that can be read.")
                     continue
                 yield Row(where, f"{stem}/{posixpath.normpath(member.name)}", content.read())

@@ -24,7 +24,7 @@ from fastnst.scale import files
 from fastnst.scale.options import BatchOptions
 from fastnst.scale.rows import Row
 
-_LONGEST_NAME = 200  # bytes of one part of a path
+_MAX_NAME_BYTES = 200  # bytes of one part of a path
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def output_name(name: str, suffix: str | None) -> str:
 def _harmless(part: str) -> str:
     part = re.sub(r"[\x00-\x1f:*?\"<>|]", "_", part)
     encoded = part.encode("utf-8", "replace")
-    if len(encoded) <= _LONGEST_NAME:
+    if len(encoded) <= _MAX_NAME_BYTES:
         return part
     stem, dot, suffix = part.rpartition(".")
     mark = hashlib.sha256(encoded).hexdigest()[:12]
-    short = (stem or part).encode("utf-8", "replace")[: _LONGEST_NAME - 40].decode("utf-8", "ignore")
+    short = (stem or part).encode("utf-8", "replace")[: _MAX_NAME_BYTES - 40].decode("utf-8", "ignore")
     return f"{short}-{mark}{dot}{suffix[:16]}" if dot else f"{short}-{mark}"

@@ -20,7 +20,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime.models.style_model import SMALLEST_SIDE, StyleModel
 
 DEVICES = ("auto", "gpu", "cpu")
-_LARGEST_SIDE = 8192
+_MAX_SIDE = 8192
 _VERSION = "1"
 _NAME = re.compile(r"[\w][\w.-]{0,199}")
 
@@ -58,9 +58,9 @@ class TritonOptions:
         if self.tensorrt and self.device == "cpu":
             raise ConfigError("--tensorrt runs on GPUs: leave out --device cpu.")
         for width, height in self.warm_up:
-            if not all(SMALLEST_SIDE <= side <= _LARGEST_SIDE for side in (width, height)):
+            if not all(SMALLEST_SIDE <= side <= _MAX_SIDE for side in (width, height)):
                 raise ConfigError(
-                    f"a warm-up's sides must be between {SMALLEST_SIDE} and {_LARGEST_SIDE}, not {width}×{height}."
+                    f"a warm-up's sides must be between {SMALLEST_SIDE} and {_MAX_SIDE}, not {width}×{height}."
                 )
 
 

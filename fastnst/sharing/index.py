@@ -32,10 +32,10 @@ from fastnst.runtime.stylizer import Stylizer
 INDEX_FILE = "index.json"
 _FORMAT, _VERSION = "fastnst-styles", 1
 _THUMBNAIL_SIZE = 256  # pixels, long side
-_LARGEST_INDEX = 8 << 20  # bytes
-_LARGEST_STYLE = 64 << 20  # bytes, as for the hub
-_MOST_STYLES = 10_000
-_LONGEST_TEXT = 500
+_MAX_INDEX_BYTES = 8 << 20  # bytes
+_MAX_STYLE_BYTES = 64 << 20  # bytes, as for the hub
+_MAX_STYLES = 10_000
+_MAX_TEXT_CHARACTERS = 500
 _FILE = re.compile(r"(?!.*\.\.)[\w][\w.-]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ADVICE = "download the file elsewhere and pass it to --style."
@@ -112,12 +112,12 @@ def read_index(url: str) -> list[IndexedStyle]:
     address = index_url(url)
     try:
         with open_address(address) as response:
-            content = response.read(_LARGEST_INDEX + 1)
+            content = response.read(_MAX_INDEX_BYTES + 1)
     except NETWORK_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(f"{address} cannot be read ({reason})", _ADVICE) from error
-    if len(content) > _LARGEST_INDEX:
-        raise ConfigError(f"{address} is not an index of styles: it has more than {_LARGEST_INDEX >> 20} MB.")
+    if len(content) > _MAX_INDEX_BYTES:
+        raise ConfigError(f"{address} is not an index of styles: it has more than {_MAX_INDEX_BYTES >> 20} MB.")
     return parse_index(content, address)
 
 
@@ -133,8 +133,8 @@ def parse_index(content: bytes, name: str) -> list[IndexedStyle]:
         raise ConfigError(
             f"{name} has the version {str(index.get('version'))[:20]}, this fastnst reads version {_VERSION}."
         )
-    if len(index["styles"]) > _MOST_STYLES:
-        raise ConfigError(f"{name} names more than {_MOST_STYLES} styles.")
+    if len(index["styles"]) > _MAX_STYLES:
+        raise ConfigError(f"{name} names more than {_MAX_STYLES} styles.")
     styles = [_style(entry) for entry in index["styles"]]
     damaged = next((number for number, style in enumerate(styles, 1) if style is None), None)
     if damaged is not None:
@@ -174,10 +174,10 @@ def _style(entry: Any) -> IndexedStyle | None:
     known = {field.name for field in fields(IndexedStyle)}
     values = {key: value for key, value in entry.items() if key in known}
     texts = {"name", "file", "sha256", "title", "artist", "year", "movement", "licence", "thumbnail"}
-    if any(not isinstance(values.get(key, ""), str) or len(values.get(key, "")) > _LONGEST_TEXT for key in texts):
+    if any(not isinstance(values.get(key, ""), str) or len(values.get(key, "")) > _MAX_TEXT_CHARACTERS for key in texts):
         return None
     size, n_eq = values.get("size"), values.get("n_eq")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST_STYLE:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _MAX_STYLE_BYTES:
         return None
     if n_eq is not None and (isinstance(n_eq, bool) or not isinstance(n_eq, int | float) or not 0 <= n_eq < 1e9):
         return None

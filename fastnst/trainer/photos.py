@@ -34,8 +34,8 @@ from fastnst.trainer.photo_tables import (
 
 log = logging.getLogger(__name__)
 
-_LARGEST_CROP = 1.5  # a crop's photo is scaled to between 1 and 1.5 crops at its short side
-_ATTEMPTS = 50  # unreadable photos in a row after which the folder is to blame, not the photos
+_MAX_CROP_RATIO = 1.5  # a crop's photo is scaled to between 1 and 1.5 crops at its short side
+_MAX_UNREADABLE_IN_A_ROW = 50  # unreadable photos in a row after which the folder is to blame, not the photos
 
 
 class PhotoSource(Protocol):
@@ -89,7 +89,7 @@ def open_source(location: str, split: str = "train", column: str | None = None) 
 
 
 def random_crop(
-    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = _LARGEST_CROP
+    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = _MAX_CROP_RATIO
 ) -> Tensor:
     """A square crop, mirrored half of the time: uint8 `[3, size, size]`.
 
@@ -115,7 +115,7 @@ class Crops(Dataset[Tensor]):
     An unreadable photo is replaced by the next one in the shuffled order, and counted in `skipped`.
     """
 
-    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = _LARGEST_CROP) -> None:
+    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = _MAX_CROP_RATIO) -> None:
         self.source, self.size, self.seed, self.largest = source, size, seed, largest
         self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # workers add to it
         self._order: tuple[int, np.ndarray] | None = None
@@ -127,14 +127,16 @@ class Crops(Dataset[Tensor]):
 
     def __getitem__(self, number: int) -> Tensor:
         generator = np.random.default_rng((self.seed, 1, number))
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_MAX_UNREADABLE_IN_A_ROW):
             try:
                 photo = self.source.open(self._photo(number + attempt))
                 return random_crop(photo, self.size, generator, self.largest)
             except ImageError as error:
                 self._skipped += 1
                 log.debug("photo skipped: %s", error)
-        raise ImageError(f"{_ATTEMPTS} photos in a row cannot be read or are smaller than {self.size // 2} pixels.")
+        raise ImageError(
+            f"{_MAX_UNREADABLE_IN_A_ROW} photos in a row cannot be read or are smaller than {self.size // 2} pixels."
+        )
 
     def _photo(self, number: int) -> int:
         """The photo of a sample: every photo once before any comes again, in a new order each time."""

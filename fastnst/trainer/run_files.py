@@ -17,9 +17,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from fastnst.errors import ConfigError, OutputError
 from fastnst.output_files import write_atomically
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
-_LONGEST_NAME = 100
+_MAX_NAME_CHARACTERS = 100
 _DESCRIPTIONS, _EVENTS = ("config.yaml", "hparams.yaml"), "events.out.tfevents"  # all that a run begins with
 
 
@@ -27,8 +27,8 @@ def check_run_name(name: str) -> None:
     """Raise `ConfigError` for a name that is not one folder's: runs lie in `runs/<name>/version_<number>`."""
     if not name or name in (".", "..") or any(mark in name for mark in "/\\\0") or not name.isprintable():
         raise ConfigError(f"the name {name!r} cannot be a folder's: take letters, digits, - and _.")
-    if len(name) > _LONGEST_NAME:
-        raise ConfigError(f"the name {name[:20]}… has {len(name)} letters: {_LONGEST_NAME} is the most.")
+    if len(name) > _MAX_NAME_CHARACTERS:
+        raise ConfigError(f"the name {name[:20]}… has {len(name)} letters: {_MAX_NAME_CHARACTERS} is the most.")
 
 
 def check_writable(root: Path) -> None:
@@ -125,7 +125,7 @@ def has_begun(trainer: pl.Trainer) -> bool:
 def is_out_of_space(error: BaseException | None) -> bool:
     """True if an error, or what it came from, is of a full disk; libraries hide it in errors of their own."""
     while error is not None:
-        if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _FULL_TEXTS):
+        if getattr(error, "errno", None) in _FULL_DISK_ERRNOS or any(text in str(error) for text in _FULL_TEXTS):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -26,8 +26,8 @@ from fastnst.input_files import expanded
 from fastnst.trainer.photo_tables import hub_table, open_cell, undecoded
 from fastnst.trainer.photos import random_crop
 
-_BLOCK = 500  # rows that are shuffled together; their encoded pictures wait in the memory of a worker
-_KEPT_STATES = 8  # batches; Lightning fetches one or two ahead of the step
+_SHUFFLED_ROWS = 500  # rows that are shuffled together; their encoded pictures wait in the memory of a worker
+_MAX_KEPT_STATES = 8  # batches; Lightning fetches one or two ahead of the step
 
 
 def shards_at(location: str) -> list[Path]:
@@ -89,7 +89,7 @@ class StreamedCrops(IterableDataset[Tensor]):
         rank: int = 0,
         world_size: int = 1,
         *,
-        block: int = _BLOCK,
+        block: int = _SHUFFLED_ROWS,
     ) -> None:
         from datasets.distributed import split_dataset_by_node
 
@@ -180,7 +180,7 @@ class StreamLoader:
     def __iter__(self) -> Iterator[Tensor]:
         for number, batch in enumerate(self._loader, 1):
             self._states[number] = self._loader.state_dict()
-            while len(self._states) > _KEPT_STATES:
+            while len(self._states) > _MAX_KEPT_STATES:
                 self._states.popitem(last=False)
             yield batch
 

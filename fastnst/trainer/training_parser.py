@@ -14,7 +14,7 @@ from fastnst.errors import ConfigError, suggest
 from fastnst.trainer.trusted_names import TRUST_FLAG, untrusted
 
 ALL_HELP_FLAG = "--help-all"
-_LONGEST = 400  # characters of a message
+_MAX_MESSAGE_CHARACTERS = 400  # characters of a message
 _LEAST = {
     "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "num_nodes": 1, "log_every_n_steps": 0,
     "gradient_clip_val": 0, "val_check_interval": 0, "limit_train_batches": 0, "limit_val_batches": 0,
@@ -118,7 +118,7 @@ def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
     match = re.search(r"(?:unrecognized arguments:|accept option|[Kk]ey|[Oo]ption) ['\"]?(?:--)?([\w.-]+)", text)
     known = [action.dest for action in parser._actions]
     near = suggest(match[1], known) if match and match[1] not in known else ""
-    return f"{text[:_LONGEST]}{'…' if len(text) > _LONGEST else '.'}{near}"
+    return f"{text[:_MAX_MESSAGE_CHARACTERS]}{'…' if len(text) > _MAX_MESSAGE_CHARACTERS else '.'}{near}"
 
 
 def _shown(value: object) -> str:

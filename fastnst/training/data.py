@@ -28,7 +28,7 @@ from fastnst.training.portraits import PortraitSource
 log = logging.getLogger(__name__)
 
 _HELD_OUT_SHARE = 0.05
-_MOST_HELD_OUT = 32
+_MAX_HELD_OUT = 32
 _STREAMED_HELD_OUT = 32
 
 
@@ -230,7 +230,7 @@ class PhotoData(pl.LightningDataModule):
         return open_source(location, split, self.image_column)
 
     def _hold_out(self, source: PhotoSource) -> tuple[PhotoSource, PhotoSource]:
-        count = min(_MOST_HELD_OUT, max(1, round(len(source) * _HELD_OUT_SHARE)))
+        count = min(_MAX_HELD_OUT, max(1, round(len(source) * _HELD_OUT_SHARE)))
         if len(source) <= count:
             raise ConfigError(f"{self.photos} holds {len(source)} photo(s): training needs at least two.")
         order = np.random.default_rng((self.seed, 2)).permutation(len(source)).tolist()

@@ -32,7 +32,7 @@ def test_a_shift_by_whole_pixels_moves_pixels(photo: Image.Image) -> None:
 
 @pytest.mark.parametrize("restyle", [lambda x: 1 - x, lambda x: 0.5 * x + 0.2], ids=["negative", "paler"])
 def test_pointwise_networks_are_consistent(photo: Image.Image, restyle, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(motion, "_NOISE", 0.0)
+    monkeypatch.setattr(motion, "_NOISE_SIGMA", 0.0)
     image = tensor(photo)
     error = inconsistency(restyle, image, restyle(image), torch.Generator().manual_seed(0))
     assert float(error) < 1e-4

@@ -69,7 +69,12 @@ def test_clothes_have_no_heads(standing: PortraitPairs) -> None:
 
 
 def test_clothes_behind_nobody_are_nobody(standing: PortraitPairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, share in (("_CLOTHES", 1.0), ("_NOBODY", 1.0), ("_OTHER_BACKGROUND", 1.0), ("_SECOND_PERSON", 0.0)):
+    for name, share in (
+        ("_CLOTHES_SHARE", 1.0),
+        ("_EMPTY_SHARE", 1.0),
+        ("_OTHER_BACKGROUND_SHARE", 1.0),
+        ("_SECOND_PERSON_SHARE", 0.0),
+    ):
         monkeypatch.setattr(samples, name, share)
     path = standing.pairs[0][0].with_name("behind.png")
     Image.new("RGB", (120, 120)).save(path)
@@ -80,7 +85,7 @@ def test_clothes_behind_nobody_are_nobody(standing: PortraitPairs, monkeypatch: 
 
 def test_some_samples_lie_on_their_side(standing: PortraitPairs, monkeypatch: pytest.MonkeyPatch) -> None:
     upright = [make_sample(standing, [], 0, 64, np.random.default_rng(seed)) for seed in range(6)]
-    monkeypatch.setattr(samples, "_SIDEWAYS", 1.0)
+    monkeypatch.setattr(samples, "_SIDEWAYS_SHARE", 1.0)
     turned = [make_sample(standing, [], 0, 64, np.random.default_rng(seed)) for seed in range(6)]
     lies = [
         any(np.array_equal(one[3], np.rot90(other[3], turns)) for turns in (1, 3))

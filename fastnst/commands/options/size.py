@@ -8,7 +8,7 @@ from fastnst.errors import ConfigError, suggest
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
 
 SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
-_MOST_DIGITS = 5
+_MAX_DIGITS = 5
 
 
 def parse_size(text: str, names: Mapping[str, tuple[int, int]] = SIZES) -> tuple[int, int]:
@@ -16,11 +16,11 @@ def parse_size(text: str, names: Mapping[str, tuple[int, int]] = SIZES) -> tuple
     if text in names:
         return names[text]
     width, _, height = text.lower().partition("x")
-    sides = [int(side) if side.isascii() and side.isdigit() and len(side) <= _MOST_DIGITS else 0
+    sides = [int(side) if side.isascii() and side.isdigit() and len(side) <= _MAX_DIGITS else 0
              for side in (height, width)]  # fmt: skip
     if min(sides) < SMALLEST_SIDE:
         raise ConfigError(
             f"unknown size '{text}'.{suggest(text, names)} Give {', '.join([*names, 'WIDTHxHEIGHT'])} of"
-            f" {SMALLEST_SIDE} to {10**_MOST_DIGITS - 1} pixels a side."
+            f" {SMALLEST_SIDE} to {10**_MAX_DIGITS - 1} pixels a side."
         )
     return sides[0], sides[1]

@@ -24,8 +24,8 @@ _ALSO_ANIMATED = (".webp", ".png")  # photos, too: written as animations where a
 ANIMATED = (".gif", ".apng", *_ALSO_ANIMATED)
 _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked for by mistake: the answer should say so
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,12})?|\.[0-9]{1,12}|[0-9]{1,9}/0*[1-9][0-9]{0,8}")  # bounded, exact
-_SLOWEST = Fraction(1, 1000)  # frames a second
-_SHOWN = 60  # characters of what was typed, in a message
+_MIN_RATE = Fraction(1, 1000)  # frames a second
+_MAX_SHOWN_CHARACTERS = 60  # characters of what was typed, in a message
 _OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 
@@ -126,7 +126,9 @@ def parse_time(text: str, name: str) -> Fraction:
     """
     parts = text.split(":")
     if not 1 <= len(parts) <= 3 or not all(_NUMBER.fullmatch(part) for part in parts):
-        raise ConfigError(f"{name} must be a time such as 12.5 or 1:30, not '{printable(text, _SHOWN)}'.")
+        raise ConfigError(
+            f"{name} must be a time such as 12.5 or 1:30, not '{printable(text, _MAX_SHOWN_CHARACTERS)}'."
+        )
     seconds = Fraction(0)
     for part in parts:
         seconds = seconds * 60 + Fraction(part)
@@ -135,6 +137,8 @@ def parse_time(text: str, name: str) -> Fraction:
 
 def _rate(text: str) -> Fraction:
     rate = Fraction(text) if _NUMBER.fullmatch(text) else Fraction(0)
-    if not _SLOWEST <= rate <= 1000:
-        raise ConfigError(f"fps must be a rate such as 25 or 30000/1001, not '{printable(text, _SHOWN)}'.")
+    if not _MIN_RATE <= rate <= 1000:
+        raise ConfigError(
+            f"fps must be a rate such as 25 or 30000/1001, not '{printable(text, _MAX_SHOWN_CHARACTERS)}'."
+        )
     return rate

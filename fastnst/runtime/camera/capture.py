@@ -19,13 +19,13 @@ from fastnst.runtime.camera.file_capture import FileCapture
 
 log = logging.getLogger(__name__)
 
-_RETRY = 1.0  # seconds between attempts to get a lost camera back
-_FIRST_INDICES = 4  # cameras that are tried if none is named
+_RETRY_SECONDS = 1.0  # seconds between attempts to get a lost camera back
+_MAX_TRIED_CAMERAS = 4  # cameras that are tried if none is named
 _USUAL_RATE = 30.0
 _RATE_PROPERTY = 5  # OpenCV's CAP_PROP_FPS; files are played without OpenCV
-_LARGEST_NUMBER = 9999  # of a device; OpenCV's own numbers end well below
+_MAX_CAMERA_NUMBER = 9999  # of a device; OpenCV's own numbers end well below
 _PROTOCOLS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "rtp", "srt", "mms")
-_FIRST_PICTURE = 15.0  # seconds that a camera may take for its first picture
+_MAX_FIRST_PICTURE_SECONDS = 15.0  # seconds that a camera may take for its first picture
 Opener = Callable[["int | str"], Any]
 
 
@@ -60,7 +60,7 @@ def find_camera(wanted: str | None, opener: Opener = open_capture) -> tuple[int 
 
     Raises `CameraError` with what was tried.
     """
-    candidates: list[int | str] = list(range(_FIRST_INDICES)) if wanted is None else [_checked(wanted)]
+    candidates: list[int | str] = list(range(_MAX_TRIED_CAMERAS)) if wanted is None else [_checked(wanted)]
     for candidate in candidates:
         capture = opener(candidate)
         if capture.isOpened():
@@ -86,8 +86,8 @@ def _checked(wanted: str) -> int | str:
     """A camera's name as OpenCV takes it; raises `CameraError` for what it would stumble over."""
     name = printable(wanted)
     if _is_number(wanted):
-        if len(wanted) > len(str(_LARGEST_NUMBER)):
-            raise CameraError(f"there is no camera {name}: their numbers go from 0 to {_LARGEST_NUMBER}.")
+        if len(wanted) > len(str(_MAX_CAMERA_NUMBER)):
+            raise CameraError(f"there is no camera {name}: their numbers go from 0 to {_MAX_CAMERA_NUMBER}.")
         return int(wanted)
     protocol, separator, _ = wanted.partition("://")
     try:
@@ -125,9 +125,9 @@ class Camera:
         self,
         wanted: str | None,
         opener: Opener = open_capture,
-        retry: float = _RETRY,
+        retry: float = _RETRY_SECONDS,
         max_size: int | None = None,
-        patience: float = _FIRST_PICTURE,
+        patience: float = _MAX_FIRST_PICTURE_SECONDS,
     ) -> None:
         self._opener, self._retry, self.patience = opener, retry, patience
         self._is_file = wanted is not None and is_file(wanted)

@@ -26,7 +26,9 @@ from fastnst.runtime.video.types import ClipInfo, Frame
 log = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, 90000)
-_WAITING = 30  # pictures; if the encoder is slower, pictures are left out of the recording, not of the screen
+_MAX_QUEUED_PICTURES = (
+    30  # pictures; if the encoder is slower, pictures are left out of the recording, not of the screen
+)
 
 
 def unused(folder: Path, suffix: str) -> Path:
@@ -58,7 +60,7 @@ class Recording:
         self.path = unused(folder, ".mp4")
         self.left_out = self.other_size = 0
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._waiting: queue.Queue[tuple[float, UInt8Image] | None] = queue.Queue(_WAITING)
+        self._waiting: queue.Queue[tuple[float, UInt8Image] | None] = queue.Queue(_MAX_QUEUED_PICTURES)
         self._failure: FastNSTError | None = None
         self._size: tuple[int, ...] | None = None
         self._thread = threading.Thread(target=self._guard, name="fastnst-recording", daemon=True)

@@ -26,8 +26,8 @@ from fastnst.runtime.video.pixel_formats import Reducer
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 0.1  # seconds to wait for a picture before the keys are looked at again
-_REPORT = 10.0  # seconds between lines of --stats
+_MAX_WAIT_SECONDS = 0.1  # seconds to wait for a picture before the keys are looked at again
+_REPORT_SECONDS = 10.0  # seconds between lines of --stats
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ class Live:
         """Show pictures until the end is asked for; a recording that runs is ended properly, whatever happens."""
         number = self._warm_up()
         self.stats = Stats()
-        next_report = time.perf_counter() + _REPORT
+        next_report = time.perf_counter() + _REPORT_SECONDS
         try:
             while not self.controls.quit and (self._options.frames is None or self.stats.shown < self._options.frames):
-                shot = self._camera.newest(number, _PATIENCE)
+                shot = self._camera.newest(number, _MAX_WAIT_SECONDS)
                 if shot is None:
                     self._wait()
                 else:
@@ -103,7 +103,7 @@ class Live:
                     number = shot.number
                 if self._report and time.perf_counter() >= next_report:
                     self._report(self.stats.recent())
-                    next_report += _REPORT
+                    next_report += _REPORT_SECONDS
         finally:
             self._end_recording()
 
@@ -112,7 +112,7 @@ class Live:
         shot = None
         until = time.perf_counter() + self._camera.patience
         while shot is None and not self.controls.quit:
-            shot = self._camera.newest(0, _PATIENCE)
+            shot = self._camera.newest(0, _MAX_WAIT_SECONDS)
             if shot is None and time.perf_counter() > until:
                 raise CameraError(
                     f"the camera {printable(self._camera.source)} was opened but gives no pictures: is another program"
@@ -126,7 +126,7 @@ class Live:
         if self._people:
             self._people.portrait(photo, photo, self._people.find(photo).result())
             self._people.portrait.reset()
-        newest = self._camera.newest(0, _PATIENCE)
+        newest = self._camera.newest(0, _MAX_WAIT_SECONDS)
         return newest.number if newest else shot.number
 
     def _step(self, shot: Shot, skipped: int) -> None:

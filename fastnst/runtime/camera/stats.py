@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-_RECENT = 10.0  # seconds that "now" means
+_RECENT_SECONDS = 10.0  # seconds that "now" means
 
 
 class Stats:
@@ -31,7 +31,7 @@ class Stats:
         self._inference += inference
         self._latencies[min(2000, int(latency * 1000))] += 1
         self._recent.append((now, latency))
-        while now - self._recent[0][0] > _RECENT:
+        while now - self._recent[0][0] > _RECENT_SECONDS:
             self._recent.popleft()
 
     @property

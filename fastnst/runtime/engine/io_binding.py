@@ -24,9 +24,9 @@ from fastnst.array_types import UInt8Image
 from fastnst.runtime.engine.page_locked import PageLockedMemory
 from fastnst.runtime.engine.session import EngineFailure, UnavailableError, engine_calls, first_line, warn_once
 
-_KEPT_SHAPES = 4  # whose buffers stay
-_RECORD_FROM = 3  # th frame of a shape
-_MOST_GRAPHS = 8  # of one session
+_MAX_KEPT_SHAPES = 4  # whose buffers stay
+_FIRST_RECORDED_FRAME = 3  # th frame of a shape
+_MAX_GRAPHS = 8  # of one session
 _NO_GRAPH = "-1"  # onnxruntime's graph id for a run that is neither recorded nor replayed
 
 _Key = tuple[int, tuple[int, ...]]  # the thread and the shape
@@ -90,7 +90,7 @@ class BoundSession:
 
         It has to be called in the thread that asked for it.
         """
-        for _ in range(_RECORD_FROM):  # what repeats is recorded
+        for _ in range(_FIRST_RECORDED_FRAME):  # what repeats is recorded
             self(images)
         kept = self._buffers(images.shape)
 
@@ -128,9 +128,9 @@ class BoundSession:
         options = None
         if self._with_graphs:
             options = self._ort.RunOptions()
-            records = buffers.frames >= _RECORD_FROM
+            records = buffers.frames >= _FIRST_RECORDED_FRAME
             options.add_run_config_entry("gpu_graph_id", str(buffers.graph) if records else _NO_GRAPH)
-            self._recorded += buffers.frames == _RECORD_FROM
+            self._recorded += buffers.frames == _FIRST_RECORDED_FRAME
         with engine_calls():
             self.session.run_with_iobinding(buffers.binding, options)
 
@@ -140,9 +140,9 @@ class BoundSession:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        if self._with_graphs and self._recorded >= _MOST_GRAPHS:
+        if self._with_graphs and self._recorded >= _MAX_GRAPHS:
             self._open_anew(with_graphs=True)
-        while len(self._kept) >= _KEPT_SHAPES:
+        while len(self._kept) >= _MAX_KEPT_SHAPES:
             self._kept.popitem(last=False)
         create = self._ort.OrtValue.ortvalue_from_shape_and_type
         with engine_calls():

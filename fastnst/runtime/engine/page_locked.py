@@ -18,7 +18,7 @@ from fastnst.array_types import UInt8Image
 
 _PORTABLE = 1  # cudaHostAllocPortable: for all CUDA contexts of the process
 _DEVICE_TO_HOST = 2  # cudaMemcpyDeviceToHost
-_MOST_SPARE = 4  # of one size
+_MAX_SPARE_BUFFERS = 4  # of one size
 
 
 class PageLockedMemory:
@@ -54,7 +54,7 @@ class PageLockedMemory:
     def give_back(self, address: int, size: int) -> None:
         """Keep memory for the next array of its size, or free it."""
         with self._lock:
-            if len(self._spare[size]) < _MOST_SPARE:
+            if len(self._spare[size]) < _MAX_SPARE_BUFFERS:
                 self._spare[size].append(address)
                 return
         self._runtime.cudaFreeHost(ctypes.c_void_p(address))

@@ -21,9 +21,9 @@ LONGEST_TEXT = 20_000  # characters of one text
 LONGEST_JSON = 200_000  # characters of one value
 # For `dataclasses.field(metadata=…)`: figures that only inform. If they are damaged they are lost, and nothing else is.
 INFORMS = {"informs": True}
-_MOST_ITEMS = 5_000  # of one value, at all depths together
-_DEEPEST = 12  # lists and objects inside each other
-_LARGEST = 2.0**53  # beyond it floats are no longer exact
+_MAX_ITEMS = 5_000  # of one value, at all depths together
+_MAX_DEPTH = 12  # lists and objects inside each other
+_MAX_NUMBER = 2.0**53  # beyond it floats are no longer exact
 
 
 class DescriptionError(ValueError):
@@ -75,7 +75,7 @@ def _hints(schema: type) -> dict[str, Any]:
 def _conform(value: object, kind: Any, items: list[int], depth: int) -> Any:
     """`value` if it is of this type (a number becomes a float where one is wanted); `items` counts what was seen."""
     items[0] += 1
-    if items[0] > _MOST_ITEMS or depth > _DEEPEST:
+    if items[0] > _MAX_ITEMS or depth > _MAX_DEPTH:
         raise DescriptionError("holds too much")
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -127,7 +127,7 @@ def _text(value: object) -> str:
 
 
 def _number(value: int | float, kind: type) -> int | float:
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not math.isfinite(value) or abs(value) > _MAX_NUMBER:
         raise DescriptionError(f"is {printable(value, 40)}, not a number that can be used")
     if kind is int and not isinstance(value, int):
         raise DescriptionError(f"is {value}, not a whole number")

@@ -16,7 +16,7 @@ from fastnst.runtime.models.metadata import PREFIX, MattingMetadata, StyleMetada
 
 _PROPERTIES = 14  # ModelProto.metadata_props: StringStringEntryProto with key = 1 and value = 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-_LONGEST = 1_000_000  # bytes of one property, and of all of ours together
+_MAX_BYTES = 1_000_000  # bytes of one property, and of all of ours together
 
 
 def read_description(path: str | Path) -> StyleMetadata:
@@ -86,7 +86,7 @@ def _properties(file: BinaryIO, size: int) -> dict[str, str]:
         if not key.startswith(PREFIX.encode()):
             continue  # another program's
         total += len(entry)
-        if total > _LONGEST:
+        if total > _MAX_BYTES:
             raise ValueError("too long a description")
         properties[key.decode()] = value.decode()
     return properties
@@ -115,7 +115,7 @@ def _field(file: BinaryIO, size: int, wanted: int | None = None) -> tuple[int, b
         length = _varint(file)
     if number == 0 or length is None or file.tell() + length > size:
         raise ValueError("no protobuf message")
-    if kind == _BYTES and wanted in (None, number) and length <= _LONGEST:
+    if kind == _BYTES and wanted in (None, number) and length <= _MAX_BYTES:
         return number, file.read(length)
     file.seek(length, 1)
     return number, None

@@ -22,9 +22,9 @@ from fastnst.runtime.video.types import ClipInfo, Frame
 
 _MAGIC = ((b"GIF8", 0), (b"\x89PNG\r\n\x1a\n", 0), (b"WEBP", 8), (b"ftypavi", 4))
 _TICK = Fraction(1, 90000)  # holds GIF's hundredths, WebP's thousandths and what PNG has in use
-_SHORTEST = 10  # milliseconds; at this and less browsers show a frame for a tenth of a second
-_USUAL = 100  # milliseconds
-_HUGE_PIXELS = 178_956_970  # of one frame; more is taken for a decompression bomb, as for photos
+_MAX_IGNORED_DURATION = 10  # milliseconds; at this and less browsers show a frame for a tenth of a second
+_DEFAULT_DURATION = 100  # milliseconds
+_MAX_PIXELS = 178_956_970  # of one frame; more is taken for a decompression bomb, as for photos
 
 
 class AnimationSource:
@@ -45,7 +45,7 @@ class AnimationSource:
             width, height = picture_size(path)
         except ImageError as error:
             raise ClipError(f"{path} is damaged or cut short, or not a picture.") from error
-        if width * height > _HUGE_PIXELS:
+        if width * height > _MAX_PIXELS:
             raise ClipError(f"{path} has {width}×{height} pixels a frame, which may be a decompression bomb.")
         size = reduced_size(width, height, max_size)
         if min(size) < SMALLEST_SIDE:
@@ -116,8 +116,8 @@ def _count(image: Image.Image) -> int:
 
 
 def _ticks(milliseconds: Any) -> int:
-    usual = not isinstance(milliseconds, int | float) or not _SHORTEST < milliseconds < 1e7
-    return round((_USUAL if usual else milliseconds) / 1000 / float(_TICK))
+    usual = not isinstance(milliseconds, int | float) or not _MAX_IGNORED_DURATION < milliseconds < 1e7
+    return round((_DEFAULT_DURATION if usual else milliseconds) / 1000 / float(_TICK))
 
 
 def _plays(image: Image.Image) -> int:

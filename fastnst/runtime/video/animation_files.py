@@ -9,9 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-_LONGEST_WEBP = (1 << 24) - 1  # milliseconds of a frame
+_MAX_WEBP_DURATION = (1 << 24) - 1  # milliseconds of a frame
 _WEBP_ALPHA = 0x10  # among the flags of the extended header
-_LONGEST_PNG = 65_535  # numerator and denominator of a delay
+_MAX_PNG_DELAY_PART = 65_535  # numerator and denominator of a delay
 
 
 def is_whole(path: Path) -> bool:
@@ -62,7 +62,7 @@ def _set_webp_end(file: BinaryIO, end: Fraction) -> None:
         place = start + 12  # after position and size, 3 bytes each
     if place is not None:
         file.seek(place)
-        file.write(min(_LONGEST_WEBP, max(1, round(end * 1000) - shown)).to_bytes(3, "little"))
+        file.write(min(_MAX_WEBP_DURATION, max(1, round(end * 1000) - shown)).to_bytes(3, "little"))
 
 
 def _set_png_end(file: BinaryIO, end: Fraction) -> None:
@@ -76,7 +76,7 @@ def _set_png_end(file: BinaryIO, end: Fraction) -> None:
         place = start
     if place is None:
         return
-    delay = min(Fraction(_LONGEST_PNG), max(Fraction(1, 1000), end - shown)).limit_denominator(1000)
+    delay = min(Fraction(_MAX_PNG_DELAY_PART), max(Fraction(1, 1000), end - shown)).limit_denominator(1000)
     file.seek(place)
     control = bytearray(file.read(26))
     control[20:24] = struct.pack(">HH", *_bounded(delay))
@@ -86,9 +86,9 @@ def _set_png_end(file: BinaryIO, end: Fraction) -> None:
 
 def _bounded(delay: Fraction) -> tuple[int, int]:
     """Numerator and denominator that fit into 16 bits each."""
-    if delay.numerator <= _LONGEST_PNG:
+    if delay.numerator <= _MAX_PNG_DELAY_PART:
         return delay.numerator, delay.denominator
-    return min(_LONGEST_PNG, round(delay)), 1
+    return min(_MAX_PNG_DELAY_PART, round(delay)), 1
 
 
 def _chunks(file: BinaryIO, first: int, header: str, *, padded: bool) -> Iterator[tuple[bytes, int, int]]:

@@ -44,9 +44,9 @@ ANIMATIONS = {
     ".apng": _Kind("apng", "apng", "rgba", Fraction(1, 90000), "plays", {"pred": "mixed"}, 65_535),
 }
 ANIMATIONS[".png"] = ANIMATIONS[".apng"]
-_LEAST_TICKS = {"gif": 2}  # browsers show what is shorter for a tenth of a second
-_USUAL_SECONDS = Fraction(1, 25)  # for a last frame whose duration nobody knows
-_SEEN = 128  # GIF has no half-transparency: alpha from here on is opaque
+_MIN_TICKS = {"gif": 2}  # browsers show what is shorter for a tenth of a second
+_DEFAULT_LAST_SECONDS = Fraction(1, 25)  # for a last frame whose duration nobody knows
+_MIN_OPAQUE_ALPHA = 128  # GIF has no half-transparency: alpha from here on is opaque
 
 
 class AnimationSink:
@@ -66,7 +66,7 @@ class AnimationSink:
         self._info = info
         self._last = -1
         self._transparent = False
-        self._duration = 1 / info.rate if info.rate else _USUAL_SECONDS
+        self._duration = 1 / info.rate if info.rate else _DEFAULT_LAST_SECONDS
         if max(info.width, info.height) > self._kind.longest_side:
             raise OutputError(
                 f"{path} cannot be written: {self._kind.muxer.upper()} holds at most {self._kind.longest_side:,} pixels"
@@ -132,7 +132,7 @@ class AnimationSink:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}).") from error
 
     def _ticks(self) -> int:
-        return max(_LEAST_TICKS.get(self._kind.muxer, 1), round(self._duration / self._kind.tick))
+        return max(_MIN_TICKS.get(self._kind.muxer, 1), round(self._duration / self._kind.tick))
 
     def _write(self, picture: Any) -> None:
         try:
@@ -151,7 +151,7 @@ class AnimationSink:
             return np.ascontiguousarray(layers)
         self._transparent = True
         if self._kind.pixels == "pal8":
-            seen = layers[..., 3:] >= _SEEN
+            seen = layers[..., 3:] >= _MIN_OPAQUE_ALPHA
             opaque = np.dstack((frame.opaque if frame.alpha is None else frame.shown, np.full(seen.shape, 255)))
             layers = np.where(seen, opaque, 0).astype(np.uint8)
         return np.ascontiguousarray(layers)
@@ -170,7 +170,7 @@ class AnimationSink:
         size = {"width": self._info.width, "height": self._info.height}
         buffer = graph.add_buffer(**size, format=bgra, time_base=self._kind.tick)
         split, make = graph.add("split"), graph.add("palettegen", stats_mode="single", reserve_transparent="1")
-        use = graph.add("paletteuse", new="1", dither="sierra2_4a", alpha_threshold=str(_SEEN))
+        use = graph.add("paletteuse", new="1", dither="sierra2_4a", alpha_threshold=str(_MIN_OPAQUE_ALPHA))
         sink = graph.add("buffersink")
         buffer.link_to(split)
         split.link_to(use, 0, 0)

@@ -10,8 +10,8 @@ from typing import Any
 from fastnst.errors import ClipError
 from fastnst.runtime.video._pyav import import_av, open_input, reason
 
-_TIMES_JUMP = 0x0200  # AVFMT_TS_DISCONT: in MPEG-TS and the like the first time stamp means nothing
-MOST_DAMAGED = 1000  # packets
+_DISCONTINUOUS_TIMES = 0x0200  # AVFMT_TS_DISCONT: in MPEG-TS and the like the first time stamp means nothing
+MAX_DAMAGED_PACKETS = 1000  # packets
 
 
 def open_clip(path: Path) -> Any:
@@ -37,7 +37,7 @@ def open_clip(path: Path) -> Any:
 
 def times_may_jump(container: Any) -> bool:
     """True if a format's times mean nothing by themselves: they begin anywhere and may begin anew."""
-    return bool(int(container.format.flags) & _TIMES_JUMP)
+    return bool(int(container.format.flags) & _DISCONTINUOUS_TIMES)
 
 
 def demuxed(container: Any, name: str) -> Iterator[Any]:
@@ -51,8 +51,10 @@ def demuxed(container: Any, name: str) -> Iterator[Any]:
             return
         except (av.error.InvalidDataError, av.error.EOFError):
             damaged += 1
-            if damaged > MOST_DAMAGED:
-                raise ClipError(f"{name} is damaged: more than {MOST_DAMAGED} of its packets cannot be read.") from None
+            if damaged > MAX_DAMAGED_PACKETS:
+                raise ClipError(
+                    f"{name} is damaged: more than {MAX_DAMAGED_PACKETS} of its packets cannot be read."
+                ) from None
             continue
         except av.error.FFmpegError as error:
             raise ClipError(f"{name} cannot be read on ({reason(error)}).") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastnst.runtime.video._pyav import import_av
 
-_LEAST_SIDE = 16  # pixels; of smaller planes bwdif has no lines to look at
+_MIN_SIDE = 16  # pixels; of smaller planes bwdif has no lines to look at
 
 
 class Deinterlacer:
@@ -35,7 +35,7 @@ class Deinterlacer:
             if self._graph is not None and shape != self._shape:
                 yield from self._flush()
             if self._graph is None:
-                if not frame.interlaced_frame or min(frame.width, frame.height) < _LEAST_SIDE:
+                if not frame.interlaced_frame or min(frame.width, frame.height) < _MIN_SIDE:
                     yield frame
                     continue
                 self._graph, self._shape, self.used = _graph(frame), shape, True

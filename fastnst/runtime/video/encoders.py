@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 CODECS = ("h264", "hevc", "av1")
 ENCODERS = ("auto", "software", "hardware")
-_SECONDS_A_GROUP = 2  # a key frame every two seconds: what a crash can cost, and how far a player seeks
+_KEY_FRAME_SECONDS = 2  # a key frame every two seconds: what a crash can cost, and how far a player seeks
 _SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 _HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf")
-_LARGEST_CRF = {"h264": 51, "hevc": 51, "av1": 63}
+_MAX_CRF = {"h264": 51, "hevc": 51, "av1": 63}
 # Visually close to each other; strokes are fine detail, so a little finer than the encoders' own defaults.
 _CRF = {"h264": 20, "hevc": 23, "av1": 30}
 _OPTIONS = {
@@ -57,8 +57,8 @@ def choose_encoder(info: ClipInfo, codec: str = "h264", crf: int | None = None, 
     if kind not in ENCODERS:
         raise ConfigError(f"unknown encoder '{kind}'.{suggest(kind, ENCODERS)} Choose one of: {', '.join(ENCODERS)}.")
     quality = _CRF[codec] if crf is None else crf
-    if not 0 <= quality <= _LARGEST_CRF[codec]:
-        raise ConfigError(f"crf must be between 0 and {_LARGEST_CRF[codec]} for {codec}, not {crf}.")
+    if not 0 <= quality <= _MAX_CRF[codec]:
+        raise ConfigError(f"crf must be between 0 and {_MAX_CRF[codec]} for {codec}, not {crf}.")
     tried: list[str] = []
     for encoder in _candidates(info, codec, quality, kind):
         failure = _try(encoder, info)
@@ -77,7 +77,7 @@ def configure(context: Any, encoder: Encoder, info: ClipInfo) -> None:
     context.width, context.height, context.pix_fmt = info.width, info.height, encoder.pixel_format
     context.time_base = info.time_base
     context.framerate = rate
-    context.gop_size = max(1, round(rate * _SECONDS_A_GROUP))
+    context.gop_size = max(1, round(rate * _KEY_FRAME_SECONDS))
     if info.sample_aspect:
         context.sample_aspect_ratio = info.sample_aspect
     context.colorspace, context.color_range = info.colors.matrix, 1

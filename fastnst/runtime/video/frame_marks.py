@@ -21,7 +21,7 @@ _PACKET = (
 )
 _SETTINGS = re.compile(r"""fastnst:settings=(?:"([^"]*)"|'([^']*)')""")
 _XMP_TAG = 700  # of TIFF
-_LONGEST_VALUE = 80  # characters of a value in a message
+_MAX_SHOWN_CHARACTERS = 80  # characters of a value in a message
 
 
 def mark(settings: Settings) -> bytes:
@@ -58,7 +58,7 @@ def compare(path: Path, found: Settings, wanted: Settings) -> None:
     """Raise `ConfigError` if unfinished work was begun with other settings: the halves would not fit together."""
     for name, value in wanted.items():
         if found.get(name) != value:
-            before, now = printable(found.get(name), _LONGEST_VALUE), printable(value, _LONGEST_VALUE)
+            before, now = printable(found.get(name), _MAX_SHOWN_CHARACTERS), printable(value, _MAX_SHOWN_CHARACTERS)
             raise ConfigError(
                 f"{path} was begun with {name} {before}, not {now}:"
                 " give the same options to go on, or --overwrite instead of --resume to start again."

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
-_WAIT = 0.1  # seconds between looks at progress; a main thread that waits without end would not see Ctrl-C
-_PATIENCE = 20.0  # seconds for a stage to finish its item after a stop; daemon threads may then be left behind
+_POLL_SECONDS = 0.1  # seconds between looks at progress; a main thread that waits without end would not see Ctrl-C
+_MAX_STOP_SECONDS = 20.0  # seconds for a stage to finish its item after a stop; daemon threads may then be left behind
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: another stage ended the work
@@ -134,7 +134,7 @@ class Pipeline:
             thread.start()
         try:
             while any(thread.is_alive() for thread in self._threads) and self._failure is None:
-                self._threads[-1].join(_WAIT)
+                self._threads[-1].join(_POLL_SECONDS)
                 if progress:
                     progress(self.done)
         finally:  # Ctrl-C too
@@ -148,7 +148,7 @@ class Pipeline:
         """Let every stage finish the item it holds and end."""
         for channel in self._channels:
             channel.stop()
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _MAX_STOP_SECONDS
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, until - time.monotonic()))

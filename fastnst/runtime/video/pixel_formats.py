@@ -11,7 +11,7 @@ from fastnst.runtime.video._pyav import import_av
 from fastnst.runtime.video.tone_mapping import HLG, PQ, ToneMapper
 from fastnst.runtime.video.types import Colors
 
-_HD = 720  # lines from which an untagged picture is taken as BT.709, below it as BT.601, as players do
+_MIN_HD_LINES = 720  # lines from which an untagged picture is taken as BT.709, below it as BT.601, as players do
 _BT709, _UNKNOWN, _FCC, _BT470BG, _BT601, _SMPTE240M, _BT2020 = 1, 2, 4, 5, 6, 7, 9  # H.273, table 4
 _SWSCALE = {_BT709: "ITU709", _FCC: "FCC", _BT470BG: "ITU601", _BT601: "ITU601", _SMPTE240M: "SMPTE240M"}
 _SWSCALE |= {_BT2020: "BT2020", 10: "BT2020"}
@@ -114,7 +114,7 @@ def _matrix(frame: Any) -> int:
     matrix = int(frame.colorspace)
     if matrix in _SWSCALE:
         return matrix
-    return _BT709 if frame.height >= _HD else _BT601
+    return _BT709 if frame.height >= _MIN_HD_LINES else _BT601
 
 
 def _tags(frame: Any, matrix: int) -> Colors:

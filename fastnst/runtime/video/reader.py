@@ -13,7 +13,7 @@ from fastnst.errors import ClipError, ConfigError
 from fastnst.runtime.models.style_model import SMALLEST_SIDE
 from fastnst.runtime.video._pyav import import_av, reason
 from fastnst.runtime.video.container import (
-    MOST_DAMAGED,
+    MAX_DAMAGED_PACKETS,
     clip_length,
     demuxed,
     first_frame,
@@ -26,7 +26,7 @@ from fastnst.runtime.video.pixel_formats import ToRGB
 from fastnst.runtime.video.timeline import Timeline
 from fastnst.runtime.video.types import ClipInfo, Frame
 
-_CUT_SHORT = 0.5  # seconds that may be missing at the end before it is worth a word
+_MAX_UNREPORTED_SECONDS = 0.5  # seconds that may be missing at the end before it is worth a word
 _INDEXED = ("mov", "matroska", "asf", "nut", "mxf")  # times that can be sought; elsewhere packets are read through
 
 
@@ -145,7 +145,7 @@ class VideoSource:
 
     def _note_early_end(self, shown: float) -> None:
         end = self._natural_end
-        if end is not None and shown < end - max(_CUT_SHORT, 0.02 * end):
+        if end is not None and shown < end - max(_MAX_UNREPORTED_SECONDS, 0.02 * end):
             self._warn(f"{self.name} ends at {shown:.2f} s of {end:.2f} s: it is cut short.")
 
     def _cut_to_nothing(self, length: float | None) -> ClipError:
@@ -240,9 +240,9 @@ class VideoSource:
                 yield from packet.decode()
             except (av.error.InvalidDataError, av.error.EOFError):
                 damaged += 1
-                if damaged > MOST_DAMAGED:
+                if damaged > MAX_DAMAGED_PACKETS:
                     raise ClipError(
-                        f"{self.name} is damaged: more than {MOST_DAMAGED} of its packets cannot be read."
+                        f"{self.name} is damaged: more than {MAX_DAMAGED_PACKETS} of its packets cannot be read."
                     ) from None
             except av.error.FFmpegError as error:
                 raise ClipError(f"{self.name} cannot be read on ({reason(error)}).") from error

@@ -24,7 +24,7 @@ from fastnst.runtime.video.frame_marks import Settings, compare, parsed
 from fastnst.runtime.video.pixel_formats import FromRGB
 from fastnst.runtime.video.types import ClipInfo, Frame
 
-_LONGEST_NAME = 255  # bytes, on the file systems in use
+_MAX_NAME_BYTES = 255  # bytes, on the file systems in use
 # delay_moov: the header is written with the first fragment, when the encoder's delay is known and times can be exact.
 _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof+delay_moov", "flush_packets": "1"}
 
@@ -37,9 +37,9 @@ def part_path(output: Path, number: int = 1) -> Path:
 def partial_path(output: Path, ending: str) -> Path:
     """`output` with another ending, as unfinished work is named; a stem that leaves no room for it is cut."""
     name = f"{output.stem}{ending}"
-    if len(os.fsencode(name)) > _LONGEST_NAME:
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
         digits = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:8]
-        room = _LONGEST_NAME - len(os.fsencode(ending)) - len(digits) - 1
+        room = _MAX_NAME_BYTES - len(os.fsencode(ending)) - len(digits) - 1
         name = f"{os.fsencode(output.stem)[:room].decode(errors='ignore')}-{digits}{ending}"
     return output.with_name(name)
 

@@ -12,7 +12,7 @@ _BITS_PER_CHANNEL = 96_000  # a second; twice what is called transparent for Opu
 _OPUS_RATE = 48_000
 _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 _NAMES = {"aac": "AAC", "libopus": "Opus"}
-_MOST_DAMAGED = 2000  # damaged packets that are passed over before the sound is given up
+_MAX_DAMAGED_PACKETS = 2000  # damaged packets that are passed over before the sound is given up
 
 
 class SoundEncoder:
@@ -48,7 +48,7 @@ class SoundEncoder:
             frames = packet.decode()
         except (self._av.error.InvalidDataError, self._av.error.EOFError):
             self._damaged += 1
-            if self._damaged > _MOST_DAMAGED:
+            if self._damaged > _MAX_DAMAGED_PACKETS:
                 raise
             return
         for frame in frames:

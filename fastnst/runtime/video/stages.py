@@ -20,8 +20,8 @@ from fastnst.runtime.video.types import Frame
 
 _GPU_BATCH = 4  # frames; a CPU gains nothing from batches
 # Frames until what came before them is forgotten: 0.85⁶⁰ and 0.6²⁰ are less than half a level of 255.
-_SMOOTHING_LASTS = 60
-_MATTES_LAST = 20
+_SMOOTHING_FRAMES = 60
+_MATTE_FRAMES = 20
 
 
 class FrameStylist:
@@ -49,8 +49,8 @@ class FrameStylist:
     def warm_up(self) -> int:
         """Number of frames before one that its picture depends on."""
         if self._finisher.options.smooth:
-            return _SMOOTHING_LASTS
-        return 0 if self._finisher.portrait is None else _MATTES_LAST
+            return _SMOOTHING_FRAMES
+        return 0 if self._finisher.portrait is None else _MATTE_FRAMES
 
     @property
     def stages(self) -> list[Stage]:
@@ -96,7 +96,7 @@ class FrameMattes:
 
     def __init__(self, portrait: Portrait, kind: str, *, grey: bool = False) -> None:
         self._portrait, self._kind, self._grey = portrait, kind, grey
-        self.warm_up = _MATTES_LAST
+        self.warm_up = _MATTE_FRAMES
 
     @property
     def stages(self) -> list[Stage]:

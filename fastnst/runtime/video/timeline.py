@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-_BACK = Fraction(1, 10)  # seconds that decoding times may fall back before it is a jump
-_AHEAD = 10  # seconds ahead of every stream from which on it is a jump, where times may jump (FFmpeg's own measure)
-_NEAR = 10  # seconds within which two streams are taken to have made the same jump
-_HELD = 2000  # packets that wait for the pictures to make the jump that the sound made
+_MAX_BACKWARD_SECONDS = Fraction(1, 10)  # seconds that decoding times may fall back before it is a jump
+_MAX_FORWARD_SECONDS = (
+    10  # seconds ahead of every stream from which on it is a jump, where times may jump (FFmpeg's own measure)
+)
+_MAX_SAME_JUMP_SECONDS = 10  # seconds within which two streams are taken to have made the same jump
+_MAX_HELD_PACKETS = 2000  # packets that wait for the pictures to make the jump that the sound made
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Timeline:
         stream = self._of(packet)
         if stream.held:
             stream.held.append(packet)
-            if len(stream.held) > _HELD:
+            if len(stream.held) > _MAX_HELD_PACKETS:
                 yield from self._release(stream, stream.end)
             return
         if self._jumped(stream, packet):
@@ -82,15 +84,15 @@ class Timeline:
         if stream.last is None:
             return False
         time = self._time(packet, stream.jumps)
-        if time < stream.last - _BACK:
+        if time < stream.last - _MAX_BACKWARD_SECONDS:
             return True
         ends = [other.end for other in self._streams.values() if other.end is not None]
-        return self._forward and time > max(ends) + _AHEAD
+        return self._forward and time > max(ends) + _MAX_FORWARD_SECONDS
 
     def _follow(self, stream: _Stream, packet: Any) -> bool:
         """Make the jump that another stream has made, if this is the one."""
         for number in range(stream.jumps + 1, len(self._shifts)):
-            if stream.end is not None and abs(self._time(packet, number) - stream.end) < _NEAR:
+            if stream.end is not None and abs(self._time(packet, number) - stream.end) < _MAX_SAME_JUMP_SECONDS:
                 stream.jumps = number
                 return True
         return False

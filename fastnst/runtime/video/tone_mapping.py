@@ -11,9 +11,9 @@ import numpy as np
 from fastnst.runtime.video._pyav import import_av
 
 PQ, HLG = 16, 18  # transfer characteristics of ITU-T H.273, table 3
-_GRID = 33  # points a side: what film looks are distributed with
-_WHITE = 203.0  # nits of diffuse white (ITU-R BT.2408); it becomes SDR's white, less the room for highlights
-_PEAK = 1000.0  # nits at which HLG's curve is rendered (ITU-R BT.2100)
+_LUT_POINTS = 33  # points a side: what film looks are distributed with
+_WHITE_NITS = 203.0  # nits of diffuse white (ITU-R BT.2408); it becomes SDR's white, less the room for highlights
+_PEAK_NITS = 1000.0  # nits at which HLG's curve is rendered (ITU-R BT.2100)
 _KNEE = 0.6  # of SDR's white; below it nothing is changed, above it highlights are compressed (our choice)
 _TO_BT709 = np.array(  # ITU-R BT.2087, linear BT.2020 to linear BT.709
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
@@ -22,7 +22,7 @@ _TO_BT709 = np.array(  # ITU-R BT.2087, linear BT.2020 to linear BT.709
 
 def tone_map(signal: np.ndarray, transfer: int) -> np.ndarray:
     """Encoded BT.2020 `[..., 3]` in [0, 1] with `transfer` PQ or HLG → encoded BT.709 in [0, 1]."""
-    linear = (_pq_nits(signal) if transfer == PQ else _hlg_nits(signal)) / _WHITE
+    linear = (_pq_nits(signal) if transfer == PQ else _hlg_nits(signal)) / _WHITE_NITS
     linear = np.maximum(linear @ _TO_BT709.T, 0)
     # The brightest channel is compressed and the others follow, which keeps the hue.
     brightest = linear.max(axis=-1, keepdims=True)
@@ -65,10 +65,12 @@ class ToneMapper:
 
 
 def _cube(transfer: int) -> str:
-    steps = np.linspace(0, 1, _GRID)
+    steps = np.linspace(0, 1, _LUT_POINTS)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")  # in a .cube red runs fastest
     colours = tone_map(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer)
-    return f"LUT_3D_SIZE {_GRID}\n" + "\n".join(" ".join(f"{value:.6f}" for value in row) for row in colours) + "\n"
+    return (
+        f"LUT_3D_SIZE {_LUT_POINTS}\n" + "\n".join(" ".join(f"{value:.6f}" for value in row) for row in colours) + "\n"
+    )
 
 
 def _pq_nits(signal: np.ndarray) -> np.ndarray:
@@ -83,5 +85,5 @@ def _hlg_nits(signal: np.ndarray) -> np.ndarray:
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
     luminance = scene @ np.array([0.2627, 0.6780, 0.0593])
-    result: np.ndarray = _PEAK * scene * np.maximum(luminance, 1e-9)[..., None] ** 0.2
+    result: np.ndarray = _PEAK_NITS * scene * np.maximum(luminance, 1e-9)[..., None] ** 0.2
     return result
