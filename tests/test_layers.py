@@ -22,6 +22,7 @@ FLOORS = [
     ["runtime.models", "hardware"],
     ["metrics"],
     ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "export", "serving", "trainer"],
+    ["start.shipped"],
     ["runtime.portrait"],
     ["runtime.finishing"],
     ["runtime.stylizer"],

@@ -43,7 +43,7 @@ class StyleCLI(TrainingCLI):
             "--photos",
             type=str,
             default="detection-datasets/coco",
-            help="training photos: a folder, a .parquet file or folder, a dataset of the hub, or `sample`: ten that ship",
+            help="training photos: a folder, a .parquet file or folder, a hub dataset, or sample (ten that ship)",
         )
         parser.add_argument("--name", type=str, default="", help="name of the style (default: the painting's file)")
         parser.add_argument(
@@ -87,8 +87,9 @@ def watchers() -> list[pl.Callback]:
 SUMMARY = (
     "Train a style: a small network learns to restyle photos in the manner of one painting (or of several, as one"
     " style). A recipe sets the rest: quickstart, which is taken where a painting stands alone, takes minutes and"
-    " downloads nothing; style is the one of the styles that ship. The run's folder, runs/NAME/version_0, holds previews, checkpoints to go on from with --ckpt_path, and"
-    " the trained NAME.safetensors, which fastnst export turns into a style model file."
+    " downloads nothing; style is the one of the styles that ship. The run's folder, runs/NAME/version_0, holds"
+    " previews, checkpoints to go on from with --ckpt_path, and the trained NAME.safetensors, which fastnst export"
+    " turns into a style model file (the quick start does that itself)."
 )
 _USAGE = "fastnst train PAINTING [PAINTING ...] [--photos DIR] [--config RECIPE] [--name NAME] [options]"
 # With no more than these the quick start is meant.

@@ -31,9 +31,9 @@ from fastnst.losses.term import NetworkPass
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
+from fastnst.start.shipped import find_init
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.trainer.photos import Crops, open_source
 from fastnst.training.settings import NetworkConfig
@@ -179,7 +179,7 @@ class StartTraining:
             first = (number * config.inner_steps + step) * config.batch_size
             total = self._total(network, self._photos(first), seed=first)
             optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_CLIP)
             optimizer.step()
             schedule.step()
@@ -190,7 +190,7 @@ class StartTraining:
         target = self.objective.content_target(photos)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
             restyled = network(photos)
-            total = self.objective(restyled, target).mean().total
+            total: Tensor = self.objective(restyled, target).mean().total
             made_by = NetworkPass(network, photos, network.stride, seed)
             for name, value in self.objective.measure_network(restyled, made_by).items():
                 total = total + self.objective.config.weights[name] * value
@@ -242,7 +242,7 @@ class StartTraining:
         if self.config.init is None:
             return wanted
         init = self.config.init
-        network, metadata = load_network(expanded(init) if Path(init).suffix else resolve_style(init))
+        network, metadata = load_network(find_init(init))
         if type(network) is not type(wanted) or network.options != wanted.options:
             raise ConfigError(
                 f"init {init} holds a {metadata.network} network with {network.options}, but this configuration asks"

@@ -23,8 +23,8 @@ from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.start.shipped import find_init
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.training.paintings import open_painting, painting_sha256
 from fastnst.training.settings import NetworkConfig, StyleCredits, WarmupPerceptual, check_at_least, check_shares
@@ -52,7 +52,8 @@ class StyleTraining(pl.LightningModule):
         learning_rate: the peak, after the warm-up; about 2e-3 for `adam`, 1e-2 for `muon`.
         warmup: share of the steps in which the rate rises from 0.
         final_rate: the rate at the last step, as a share of the peak; it falls there on a half cosine.
-        init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights.
+        init: start from this trained .ckpt, .safetensors, .onnx or installed style instead of random weights;
+            `start` is the network that ships for it and belongs to no painting.
         mattes: weights inside and outside the person, for photos that come with mattes.
         credits: painting and licence, for the model file (default: those of `init` where its painting is the same).
     """
@@ -98,7 +99,7 @@ class StyleTraining(pl.LightningModule):
         self.lost_steps = 0  # steps that the guards took back
         self._started: float | None = None
         if init is not None:
-            self._start_from(expanded(init) if Path(init).suffix else resolve_style(init))
+            self._start_from(find_init(init))
         build_optimizer(optimizer, self.network, learning_rate)  # an unknown one is refused now
         self.objective = Objective(build_perceptual(perceptual), objective)
         self.warmup_objective = warmup_perceptual.objective(perceptual, objective)

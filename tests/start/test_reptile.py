@@ -88,7 +88,7 @@ def test_recolouring_keeps_greys() -> None:
 
 
 def test_what_a_user_can_get_wrong(materials: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such picture. Did you mean 'paintings1'"):
+    with pytest.raises(ConfigError, match=r"no such picture\. Did you mean 'paintings1'"):
         learn(materials, tmp_path, "--leave_out", "[painting1]")
     with pytest.raises(ConfigError, match="outer_rate must be above 0"):
         learn(materials, tmp_path, "--outer_rate", "2")

@@ -12,7 +12,7 @@ import yaml
 
 import fastnst
 from fastnst import cli
-from fastnst.commands.train import with_paintings
+from fastnst.commands.train import style_name, with_paintings, with_recipe
 from fastnst.errors import ConfigError
 from fastnst.trainer.run_files import last_whole_checkpoint, next_version
 from tests.training.runs import arguments, train
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole_and_names_it(
 def test_a_style_is_trained_and_exported_from_python(materials: Path, tmp_path: Path) -> None:
     settings = {
         "perceptual": "slim",
-        "model": {"network": {"width": 32, "blocks": 1}, "style_size": 96},
+        "model": {"network": {"options": {"width": 32, "blocks": 1}}, "style_size": 96},
         "data": {"image_size": 64, "batch_size": 2, "workers": 0},
         "trainer": {
             "precision": "32-true",
@@ -199,3 +199,14 @@ def test_a_checkpoint_that_is_none(
     given = arguments(materials, tmp_path / "runs", "resumed", 1, "--ckpt_path", str(path))
     assert f"the checkpoint {path} is not one of this training" in refused(capsys, *given)
     assert not (tmp_path / "runs").exists()
+def test_a_painting_alone_means_the_quick_start() -> None:
+    assert with_recipe(["--painting", "a.jpg"]) == ["--config", "quickstart", "--painting", "a.jpg"]
+    for more in (["--config", "style"], ["--model.style_size", "96"], ["--help"]):
+        assert with_recipe([*more, "--painting", "a.jpg"]) == [*more, "--painting", "a.jpg"]
+    assert with_recipe(["--help"]) == ["--help"]
+
+
+def test_a_style_is_named_after_its_painting() -> None:
+    assert style_name(["some/van-gogh_Olive grove.jpg", "b.jpg"]) == "van_gogh_olive_grove"
+    assert style_name(["名.png"]) == "mine"
+    assert style_name([]) == "mine"

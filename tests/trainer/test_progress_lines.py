@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fastnst.trainer import progress_lines
+from fastnst.trainer.progress_lines import ProgressLines, duration
+
+
+def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A step takes two seconds: a line at the third, the sixth and the ninth of a hundred."""
+    clock = [0.0]
+    monkeypatch.setattr(progress_lines.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress_lines.sys.stderr, "isatty", lambda: False, raising=False)
+    caplog.set_level(logging.INFO)
+    trainer: Any = SimpleNamespace(global_step=0, max_steps=100, is_global_zero=True)
+    lines, module = ProgressLines(seconds=5), Any
+    lines.on_train_start(trainer, module)  # type: ignore[arg-type]
+    for step in range(1, 10):
+        clock[0], trainer.global_step = 2.0 * step, step
+        lines.on_train_batch_end(trainer, module, None, None, step)  # type: ignore[arg-type]
+    assert [record.message for record in caplog.records] == [
+        "step 3/100, 3 min left",
+        "step 6/100, 3 min left",
+        "step 9/100, 3 min left",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (50.4, "50 s"), (720, "12 min"), (12000, "3 h 20 min")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
