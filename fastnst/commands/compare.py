@@ -122,7 +122,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     if options.config or options.mattes:
         raise ConfigError("--config and --mattes belong to --portrait.")
     request = Request(
-        options.model, options.photos, tuple(options.painting), options.count, options.size or _SIZE,
+        options.model, options.photos, tuple(options.painting), options.count, _SIZE if options.size is None else options.size,
         options.steps or _STEPS, options.start, options.perceptual_weights, options.second, options.second_weights,
         options.provider,
     )  # fmt: skip
