@@ -113,6 +113,8 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     for name in ("count", "steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    if options.size is not None and options.size < _SMALLEST_SIZE:
+        raise ConfigError(f"--size must be at least {_SMALLEST_SIZE}, not {options.size}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
@@ -122,7 +124,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     if options.config or options.mattes:
         raise ConfigError("--config and --mattes belong to --portrait.")
     request = Request(
-        options.model, options.photos, tuple(options.painting), options.count, _SIZE if options.size is None else options.size,
+        options.model, options.photos, tuple(options.painting), options.count, options.size or _SIZE,
         options.steps or _STEPS, options.start, options.perceptual_weights, options.second, options.second_weights,
         options.provider,
     )  # fmt: skip
@@ -132,7 +134,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     summary, html = compare(request)
     for path, text in ((page, html), (numbers, json.dumps(summary, indent=2) + "\n")):
         with write_atomically(path, overwrite=options.overwrite) as partial:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
     say(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
