@@ -34,6 +34,7 @@ from fastnst.standard_streams import say, tell
 
 _TRIAL_STEPS = 3
 _STEPS, _SIZE = 500, 256
+_SMALLEST_SIZE = 16  # pixels; less is no picture to the perceptual network
 # Layers of like depth to compare two pictures by a network that the training did not use.
 _SECOND_LAYERS = {
     "alexnet": (["relu4"], ["relu1", "relu2", "relu3", "relu4", "relu5"]),

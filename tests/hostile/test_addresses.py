@@ -100,6 +100,7 @@ def test_names_that_a_server_would_read_as_something_else(name, tmp_path, capsys
     assert not Path("repository").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
 def test_a_batch_goes_past_pipes_and_a_damaged_manifest_is_told(tmp_path, capsys):
     pytest.importorskip("pyarrow")

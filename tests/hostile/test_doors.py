@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import onnx
@@ -188,10 +189,11 @@ def test_an_interrupt_that_an_import_turned_into_something_else(monkeypatch, cap
 def test_interrupts_end_with_130_and_a_line(times, tmp_path):
     argv = [*PYTHON, "styles", "--sheet", str(tmp_path / "out.png"), "--provider", "cpu"]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.7)
     for _ in range(times):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.7)
         process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "fastnst: interrupted; what was finished is kept.\n"
