@@ -7,6 +7,7 @@ point), on macOS below ~/Library, on Windows below %LOCALAPPDATA%.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fastnst.errors import DownloadError
@@ -19,7 +20,7 @@ def cache_path() -> Path:
     from platformdirs import user_cache_path
 
     own = os.environ.get("FASTNST_CACHE")
-    return Path(own) if own else user_cache_path(_NAME, appauthor=False)
+    return Path(own) if own else _found(user_cache_path)
 
 
 def data_path() -> Path:
@@ -27,14 +28,22 @@ def data_path() -> Path:
     from platformdirs import user_data_path
 
     own = os.environ.get("FASTNST_DATA")
-    return Path(own) if own else user_data_path(_NAME, appauthor=False)
+    return Path(own) if own else _found(user_data_path)
 
 
 def config_path() -> Path:
     """The folder of the user's defaults: fastnst/ in the user's configuration directory."""
     from platformdirs import user_config_path
 
-    return user_config_path(_NAME, appauthor=False)
+    return _found(user_config_path)
+
+
+def _found(folder: Callable[..., Path]) -> Path:
+    """The platform's folder; for a user without a home (a bare container) a place where nothing is and nothing goes."""
+    try:
+        return folder(_NAME, appauthor=False)
+    except RuntimeError:
+        return Path(os.devnull) / _NAME
 
 
 def cache_folder() -> Path:

@@ -34,6 +34,7 @@ from fastnst.standard_streams import say, tell
 _TRIAL_STEPS = 3
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
+_SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
     logging.basicConfig(format="fastnst: %(message)s", stream=sys.stderr)
     options = build_parser(prog).parse_args(argv)
+    for name in ("count", "steps"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    if options.size and min(options.size) < _SMALLEST_SIZE:
+        raise ConfigError(f"--size must be at least {_SMALLEST_SIZE} pixels, not {min(options.size)}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -9,8 +10,8 @@ from types import TracebackType
 import numpy as np
 
 from fastnst.array_types import UInt8Image
-from fastnst.errors import ConfigError, OutputError
-from fastnst.output_files import check_output
+from fastnst.errors import ConfigError
+from fastnst.output_files import check_output, write_atomically
 
 _FRAMES_A_SECOND = 30
 _LONGEST_SECONDS = 15
@@ -27,7 +28,8 @@ class Film:
             raise ConfigError(f"a film is an .mp4 file, not {path.name}.")
         check_output(path, overwrite=overwrite)
         self.path = path
-        self._partial = path.with_name(f".{path.stem}.part.mp4")
+        self._place = contextlib.ExitStack()  # of the partial file, from the first frame on
+        self._overwrite = overwrite
         self._every = max(1, steps // (_FRAMES_A_SECOND * _LONGEST_SECONDS))
         self._container: object | None = None
         self._seen = 0
@@ -44,11 +46,8 @@ class Film:
             return
         height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
         if self._container is None:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._container = av.open(str(self._partial), "w")
-            except OSError as error:
-                raise OutputError(f"{self.path} cannot be written ({error}).") from error
+            partial = self._place.enter_context(write_atomically(self.path, overwrite=self._overwrite))
+            self._container = av.open(str(partial), "w")
             self._stream = self._container.add_stream("libx264", rate=Fraction(_FRAMES_A_SECOND))
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
             self._stream.options = {"crf": "18"}
@@ -58,11 +57,13 @@ class Film:
         self._container.mux(self._stream.encode(picture))  # type: ignore[attr-defined]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._container is None:
-            return
-        self._container.mux(self._stream.encode())  # type: ignore[attr-defined]
-        self._container.close()  # type: ignore[attr-defined]
-        if kind is None or kind is KeyboardInterrupt:
-            self._partial.replace(self.path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        is_kept = kind is None or kind is KeyboardInterrupt
+        with self._place:  # what is raised in here removes the partial file; a full disk becomes a sentence
+            if self._container is not None:
+                try:
+                    if is_kept:
+                        self._container.mux(self._stream.encode())  # type: ignore[attr-defined]
+                finally:
+                    self._container.close()  # type: ignore[attr-defined]
+            if not is_kept and error is not None:
+                raise error
