@@ -173,8 +173,9 @@ def _style(entry: Any) -> IndexedStyle | None:
         return None
     known = {field.name for field in fields(IndexedStyle)}
     values = {key: value for key, value in entry.items() if key in known}
-    texts = {"name", "file", "sha256", "title", "artist", "year", "movement", "licence", "thumbnail"}
-    if any(not isinstance(values.get(key, ""), str) or len(values.get(key, "")) > _MAX_TEXT_CHARACTERS for key in texts):
+    names = ("name", "file", "sha256", "title", "artist", "year", "movement", "licence", "thumbnail")
+    texts = [values.get(name, "") for name in names]
+    if any(not isinstance(text, str) or len(text) > _MAX_TEXT_CHARACTERS for text in texts):
         return None
     size, n_eq = values.get("size"), values.get("n_eq")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _MAX_STYLE_BYTES:
