@@ -1,6 +1,6 @@
 """fastnst: one small feed-forward network per painting style; photos, video and the webcam in real time.
 
-The names below are the public API. They keep their meaning within a minor version (0.2.x), and what changes in the next
+The names below are the public API. They keep their meaning within a minor version (0.3.x), and what changes in the next
 one is in CHANGELOG.md. Everything else may change at any time. All paths are `str` or `Path`; what a user can get wrong
 raises a subclass of `FastNSTError` with one sentence. `import fastnst` loads none of it: each name is imported when it
 is first asked for, so that restyling needs no torch.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "FastNSTError",

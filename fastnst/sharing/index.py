@@ -173,8 +173,8 @@ def _style(entry: Any) -> IndexedStyle | None:
         return None
     known = {field.name for field in fields(IndexedStyle)}
     values = {key: value for key, value in entry.items() if key in known}
-    names = ("name", "file", "sha256", "title", "artist", "year", "movement", "licence", "thumbnail")
-    texts = [values.get(name, "") for name in names]
+    keys = ("name", "file", "sha256", "title", "artist", "year", "movement", "licence", "thumbnail")
+    texts = [values.get(key, "") for key in keys]
     if any(not isinstance(text, str) or len(text) > _MAX_TEXT_CHARACTERS for text in texts):
         return None
     size, n_eq = values.get("size"), values.get("n_eq")
