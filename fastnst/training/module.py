@@ -16,7 +16,6 @@ import fastnst
 from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware
-from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import TOTAL, LossTerms, Objective
 from fastnst.losses.regions import MatteWeights, matte_terms

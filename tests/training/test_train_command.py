@@ -199,6 +199,8 @@ def test_a_checkpoint_that_is_none(
     given = arguments(materials, tmp_path / "runs", "resumed", 1, "--ckpt_path", str(path))
     assert f"the checkpoint {path} is not one of this training" in refused(capsys, *given)
     assert not (tmp_path / "runs").exists()
+
+
 def test_a_painting_alone_means_the_quick_start() -> None:
     assert with_recipe(["--painting", "a.jpg"]) == ["--config", "quickstart", "--painting", "a.jpg"]
     for more in (["--config", "style"], ["--model.style_size", "96"], ["--help"]):
