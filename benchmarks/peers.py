@@ -37,11 +37,11 @@ from torch import nn
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
-from fastnst.export import StyleModelGraph, trace_graph
 from fastnst.onnx_graph import save_graph
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import Stylizer, available_styles, resolve_style
 from fastnst.runtime.engine.providers import usable_cores
+from fastnst.style_export import StyleModelGraph, trace_graph
 from peer_files import eager, find_peers, stock_session
 from peer_networks import PlainJohnson
 from peer_objective import Key, named_files, objectives

@@ -27,7 +27,6 @@ from PIL import Image
 
 from fastnst.checkpoints import load_network
 from fastnst.errors import FastNSTError, ModelError
-from fastnst.export import export_style_model, shaded_picture
 from fastnst.images.decode import open_image
 from fastnst.matting.export import export_matting_model
 from fastnst.matting.exported import load_exported
@@ -35,6 +34,7 @@ from fastnst.runtime.engine.openvino import openvino_version
 from fastnst.runtime.models.onnx_metadata import read_properties
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.runtime.portrait.matting_model import MattingModel
+from fastnst.style_export import export_style_model, shaded_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 _SIZES = ((256, 320), (203, 151), (16, 16))

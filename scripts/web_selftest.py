@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fastnst.export import StyleModelGraph, save_graph, shaded_picture, trace_graph
 from fastnst.networks.base import ConvBlock, InstanceNorm, ResidualBlock, StyleNetwork, UpsampleBlock, to_unit_range
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_model import StyleModel
+from fastnst.style_export import StyleModelGraph, save_graph, shaded_picture, trace_graph
 from fastnst.web.half_weights import halve_weights
 
 FOLDER = Path(__file__).resolve().parents[1] / "fastnst" / "web" / "selftest"

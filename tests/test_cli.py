@@ -167,7 +167,7 @@ def test_styles_lists_what_is_installed(capsys, monkeypatch, negative_model: Pat
 def test_a_missing_training_package_names_the_extra(capsys, monkeypatch, tmp_path: Path) -> None:
     import sys
 
-    for module in [name for name in sys.modules if name.startswith("fastnst.export")]:
+    for module in [name for name in sys.modules if name.startswith("fastnst.style_export")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
     code, _, err = run(capsys, "export", tmp_path / "x.ckpt", "-o", tmp_path / "x.onnx")

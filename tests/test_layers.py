@@ -21,7 +21,7 @@ FLOORS = [
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],
     ["metrics"],
-    ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "export", "serving", "trainer"],
+    ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "style_export", "serving", "trainer"],
     ["start.shipped"],
     ["runtime.portrait"],
     ["runtime.finishing"],

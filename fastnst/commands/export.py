@@ -144,8 +144,8 @@ def _export_style(
     overwrite: bool,
 ) -> Exported:
     from fastnst.checkpoints import load_network
-    from fastnst.export import export_style_model
     from fastnst.metrics.comparison_report import equivalent_from_noise, read_report
+    from fastnst.style_export import export_style_model
 
     network, metadata = load_network(checkpoint)
     if report is not None:

@@ -130,7 +130,7 @@ def _model_and_weights(network: Path, scratch: Path) -> tuple[Path, Path | None]
     """The .onnx and the .safetensors, whichever is missing made from the other."""
     if network.suffix != ".onnx":
         from fastnst.checkpoints import load_network, save_network
-        from fastnst.export import export_style_model
+        from fastnst.style_export import export_style_model
 
         trained, metadata = load_network(network)
         model = scratch / "style.onnx"

@@ -14,11 +14,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 import fastnst
 from fastnst.errors import ConfigError, ModelError
-from fastnst.export import PRECISIONS, cpu_session, shaded_picture, trace_graph
 from fastnst.matting.network import STRIDE, Block, IBNorm, MattingNetwork
 from fastnst.onnx_graph import save_graph
 from fastnst.output_files import write_atomically
 from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.style_export import PRECISIONS, cpu_session, shaded_picture, trace_graph
 
 _CHECKED_SIZES = ((1, 64, 96), (2, 96, 32), (1, 256, 448))
 # Of the alpha, on average: rounding weights to fp16 moves single pixels in doubt, not the matte.

@@ -9,11 +9,11 @@ from typing import cast
 import pytorch_lightning as pl
 
 from fastnst.checkpoints import load_network
-from fastnst.export import export_style_model
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.sample import sample_photo
+from fastnst.style_export import export_style_model
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.module import StyleTraining
 

@@ -14,7 +14,7 @@ import torch
 from fastnst import cli
 from fastnst.checkpoints import load_network, save_network
 from fastnst.errors import ModelError
-from fastnst.export import shaded_picture
+from fastnst.style_export import shaded_picture
 from fastnst.networks import build_network
 from fastnst.runtime import StyleMetadata, StyleModel
 from fastnst.runtime.models.onnx_metadata import read_description
@@ -158,3 +158,14 @@ def test_a_checkpoint_that_lies_about_its_network(
     save_network(network, replace(metadata, **changes), path)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=message):
         load_network(path)
+
+
+def test_the_public_name_stays_a_function() -> None:
+    """A module of that name would take its place in the package as soon as anything imports it."""
+    import importlib.util
+
+    import fastnst
+
+    taken = [name for name in fastnst.__all__ if importlib.util.find_spec(f"fastnst.{name}")]
+    assert taken == []
+    assert callable(fastnst.export)
