@@ -17,7 +17,7 @@ from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.portrait.matting_model import MattingModel
 
 _COLUMNS = {"mse": "MSE", "mad": "MAD", "gradient": "gradient error", "iou": "IoU", "coverage": "coverage"}
-_VIEWS = {"whole": "held-out portraits", "upper": "their upper bodies", "sideways": "them, turned by a quarter"}
+_VIEWS = {"whole": "whole", "upper": "upper bodies", "sideways": "turned by a quarter"}
 
 
 def card(metadata: MattingMetadata, model: Path, reports: list[dict[str, Any]], notes: str) -> str:
@@ -49,12 +49,16 @@ def card(metadata: MattingMetadata, model: Path, reports: list[dict[str, Any]], 
 
 def _table(view: dict[str, Any]) -> list[str]:
     """The rows of one view of the portraits."""
-    what = _VIEWS.get(view["view"], f"squares of {view['view']} times the head")
+    shown = _VIEWS.get(view["view"], f"squares of {view['view']} times the head")
     rows = [
         f"| {name} | {' | '.join(f'{values[column]:.4g}' for column in _COLUMNS)} |"
         for name, values in view["models"].items()
     ]
-    return [f"| {view['portraits']} {what} | {' | '.join(_COLUMNS.values())} |", "|---|" + "---|" * len(_COLUMNS), *rows]
+    return [
+        f"| {view['portraits']} held-out portraits, {shown} | {' | '.join(_COLUMNS.values())} |",
+        "|---|" + "---|" * len(_COLUMNS),
+        *rows,
+    ]
 
 
 def main() -> int:
