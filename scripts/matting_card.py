@@ -16,7 +16,8 @@ from fastnst.output_files import write_atomically
 from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.portrait.matting_model import MattingModel
 
-_COLUMNS = {"mse": "MSE", "mad": "MAD", "gradient": "gradient error", "iou": "IoU", "ms": "ms"}
+_COLUMNS = {"mse": "MSE", "mad": "MAD", "gradient": "gradient error", "iou": "IoU", "coverage": "coverage"}
+_VIEWS = {"whole": "whole", "upper": "upper bodies", "sideways": "turned by a quarter"}
 
 
 def card(metadata: MattingMetadata, model: Path, reports: list[dict[str, Any]], notes: str) -> str:
@@ -38,21 +39,23 @@ def card(metadata: MattingMetadata, model: Path, reports: list[dict[str, Any]], 
         "",
     ]
     for report in reports:
-        lines += [*_table(report), ""]
+        for view in report["views"]:
+            lines += [*_table(view), ""]
         if nobody := report.get("nobody"):
             counts = ", ".join(f"{name} finds somebody in {count}" for name, count in nobody["found"].items())
             lines += [f"Of {nobody['photos']} held-out photos without people {counts}.", ""]
     return "\n".join([*lines, notes, ""]) if notes else "\n".join(lines)
 
 
-def _table(report: dict[str, Any]) -> list[str]:
-    what = "upper bodies of held-out portraits" if report["upper"] else "held-out portraits"
+def _table(view: dict[str, Any]) -> list[str]:
+    """The rows of one view of the portraits."""
+    shown = _VIEWS.get(view["view"], f"squares of {view['view']} times the head")
     rows = [
         f"| {name} | {' | '.join(f'{values[column]:.4g}' for column in _COLUMNS)} |"
-        for name, values in report["models"].items()
+        for name, values in view["models"].items()
     ]
     return [
-        f"| {report['portraits']} {what} | {' | '.join(_COLUMNS.values())} |",
+        f"| {view['portraits']} held-out portraits, {shown} | {' | '.join(_COLUMNS.values())} |",
         "|---|" + "---|" * len(_COLUMNS),
         *rows,
     ]

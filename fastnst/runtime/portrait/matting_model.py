@@ -21,6 +21,7 @@ from fastnst.runtime.imaging.guided_filter import refine
 from fastnst.runtime.models.catalog import style_folders
 from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.models.onnx_metadata import check_file, read_matting_description
+from fastnst.runtime.portrait import close_ups
 
 MODELS = ("ours", "modnet")
 STRIDE = 32
@@ -119,11 +120,17 @@ class MattingModel:
         return enlarge(coarse, (photo.shape[1], photo.shape[0]))
 
     def people(self, photo: UInt8Image) -> FloatPlane:
-        """The alpha matte as of a call, but empty where the network wavers: then it found something else than people.
+        """The alpha matte as of a call, with more care, as single photos deserve it.
 
-        Half of the false alarms on photos without people go so, and no portrait.
+        A close-up is seen a second time at a smaller scale, which fills holes in faces. Where the network wavers the
+        matte is empty: then it found something else than people. Half of the false alarms on photos without people go
+        so, and no portrait.
         """
-        alpha = self(photo)
+        coarse, small = self.coarse(photo)
+        if not self.is_official and float(coarse.mean()) > close_ups.MIN_SHARE:
+            second, _ = self.coarse(close_ups.with_surroundings(photo))
+            coarse = close_ups.filled(coarse, close_ups.without_surroundings(second, coarse.shape))
+        alpha = settled(refine(coarse, small, photo))
         return alpha if is_confident(alpha) else np.zeros_like(alpha)
 
     def coarse(self, photo: UInt8Image, short_side: int | None = None) -> tuple[FloatPlane, UInt8Image]:

@@ -206,7 +206,7 @@ def test_a_broken_download_goes_on_where_it_stopped(
     monkeypatch.setenv("FASTNST_CACHE", str(cache))
     monkeypatch.setenv("FASTNST_MIRROR", f"http://127.0.0.1:{server.server_port}")
     try:
-        with pytest.raises(DownloadError, match=r"ended after 100 of .*--matting-model FILE, or take --matting ours"):
+        with pytest.raises(DownloadError, match=r"ended after 100 of .*--matting-model FILE, or use --matting ours"):
             resolve_matting_model("modnet")
         assert not (cache / "modnet.onnx").exists()
         assert resolve_matting_model("modnet").read_bytes() == content
