@@ -34,7 +34,7 @@ class RemoteFile:
         size: bytes, for the progress bar and the sentence that names the file.
         mirrored: whether FASTNST_MIRROR counts for it.
         token: sent to its publisher as a bearer's, and not on to where that redirects.
-        is_exact: whether a file of another size is wrong, and no more than that size is read.
+        is_exact: whether a file of another size is wrong; of others, up to twice their size is read.
     """
 
     url: str
@@ -128,8 +128,8 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
             while chunk := response.read(_CHUNK_BYTES):
                 out.write(chunk)
                 received += len(chunk)
-                if file.is_exact and already + received > file.size:
-                    raise OSError(f"more than the {file.size} bytes that were announced came")
+                if already + received > (file.size if file.is_exact else 2 * file.size + _CHUNK):
+                    raise OSError(f"more than the {file.size} bytes that it should have came")
                 shown.advance(len(chunk))
     if received < length and response.headers.get("Content-Length"):
         raise OSError(f"the connection ended after {already + received} of {already + length} bytes")

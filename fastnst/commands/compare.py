@@ -176,7 +176,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     summary, html = compare(request)
     for path, text in ((page, html), (numbers, json.dumps(summary, indent=2) + "\n")):
         with write_atomically(path, overwrite=options.overwrite) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
     say(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"

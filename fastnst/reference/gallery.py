@@ -28,7 +28,7 @@ def write_terms(entries: Sequence[Entry], path: Path, *, overwrite: bool) -> Non
     """A CSV with a line for each variant: the terms at its last step, steps, seconds, restarts."""
     with (
         write_atomically(path, overwrite=overwrite) as partial,
-        partial.open("w", newline="", encoding="utf-8") as stream,
+        partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
     ):
         writer = csv.writer(stream)
         names = list(dict.fromkeys(name for entry in entries for name in entry.run.history[0].terms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fastnst.errors import ModelError
@@ -18,7 +19,7 @@ def find_init(init: str) -> Path:
     Raises `ModelError` for `start` where none ships, and what `resolve_style` raises for a name that is none.
     """
     if init == START:
-        if not _FILE.is_file():
+        if not os.path.isfile(_FILE):
             raise ModelError("no start ships with this fastnst: begin from a style, --init starry_night.")
         return _FILE
     return expanded(init) if Path(init).suffix else resolve_style(init)

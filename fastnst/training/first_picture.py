@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +31,7 @@ class FirstPicture(pl.Callback):
         """On the first rank, of what was trained."""
         folder = run_folder(trainer)
         trained = folder / f"{cast(StyleTraining, pl_module).style_name}.safetensors"
-        if not trainer.is_global_zero or not trained.is_file():
+        if not trainer.is_global_zero or not os.path.isfile(trained):
             return
         model, picture = trained.with_suffix(".onnx"), trained.with_suffix(".jpg")
         make(trained, model, picture)
