@@ -29,6 +29,7 @@ from fastnst.trainer.run_files import (
     check_run_name,
     check_writable,
     discard_unbegun_run,
+    full_disk_told_once,
     has_begun,
     is_out_of_space,
     next_version,
@@ -235,15 +236,18 @@ def _run(
 def _fitted(cli: TrainingCLI) -> TrainingCLI:
     """Train, and turn what ends a training without being a bug into one sentence."""
     try:
-        cli.fit()
+        with full_disk_told_once():
+            cli.fit()
     except SystemExit as stop:  # Lightning's way to end after Ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        if is_out_of_space(error):
-            raise OutputError(out_of_space(run_folder(cli.trainer), cli.trainer.global_step)) from error
+        step = cli.trainer.global_step
+        left = out_of_space(run_folder(cli.trainer), step) if is_out_of_space(error) else None
         discard_unbegun_run(cli.trainer)
+        if left is not None:
+            raise OutputError(left) from error
         if isinstance(error, MisconfigurationException):
             raise _refused(error) from error
         if cli.config.ckpt_path and not isinstance(error, FastNSTError) and not has_begun(cli.trainer):

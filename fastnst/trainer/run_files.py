@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
+import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +105,8 @@ def discard_unbegun_run(trainer: pl.Trainer) -> None:
     if trainer.global_step > 0 or not trainer.is_global_zero or not os.path.isdir(folder):
         return
     for logger in trainer.loggers:
-        logger.finalize("failed")  # closes its file
+        with contextlib.suppress(OSError):  # of a full disk
+            logger.finalize("failed")  # closes its file
     files = [path for path in folder.rglob("*") if not os.path.isdir(path)]
     if any(path.name not in _DESCRIPTIONS and not path.name.startswith(_EVENTS) for path in files):
         return
@@ -129,6 +133,22 @@ def is_out_of_space(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@contextlib.contextmanager
+def full_disk_told_once() -> Iterator[None]:
+    """While it lasts, threads that meet a full disk end without a traceback: the training itself tells it."""
+    told = threading.excepthook
+
+    def tell(happened: threading.ExceptHookArgs) -> None:
+        if not is_out_of_space(happened.exc_value):
+            told(happened)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = told
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
