@@ -128,7 +128,7 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
             while chunk := response.read(_CHUNK_BYTES):
                 out.write(chunk)
                 received += len(chunk)
-                if already + received > (file.size if file.is_exact else 2 * file.size + _CHUNK):
+                if already + received > (file.size if file.is_exact else 2 * file.size + _CHUNK_BYTES):
                     raise OSError(f"more than the {file.size} bytes that it should have came")
                 shown.advance(len(chunk))
     if received < length and response.headers.get("Content-Length"):

@@ -48,7 +48,7 @@ def given(tmp_path: Path, photo: Image.Image) -> list[str]:
     (tmp_path / "configs" / "styles" / "b.md").write_text("It needed more.")
     (tmp_path / "configs" / "style.yaml").write_text(
         "perceptual: slim\nsteps: 2\ncheckpoint_every: 1\n"
-        "model: {style_size: 96, network: {name: swift-s, blocks: 1}}\n"
+        "model: {style_size: 96, network: {name: swift-s, options: {blocks: 1}}}\n"
         "data: {image_size: 64, batch_size: 2, workers: 0}\ntrainer: {val_check_interval: 2}\n"
     )
     for part in ("train", "val"):
