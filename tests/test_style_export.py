@@ -14,10 +14,10 @@ import torch
 from fastnst import cli
 from fastnst.checkpoints import load_network, save_network
 from fastnst.errors import ModelError
-from fastnst.style_export import shaded_picture
 from fastnst.networks import build_network
 from fastnst.runtime import StyleMetadata, StyleModel
 from fastnst.runtime.models.onnx_metadata import read_description
+from fastnst.style_export import shaded_picture
 from tests.test_card import REPORT
 
 METADATA = StyleMetadata(
