@@ -15,8 +15,8 @@ PACKAGE = Path(fastnst.__file__).parent
 # From the ground up. A name is a module or a folder below fastnst/; the most specific one counts.
 FLOORS = [
     ["errors", "array_types", "printable", "sample", "interrupts", "verbosity", "command_table", "onnx_graph"],
-    ["progress", "standard_streams", "input_files"],
-    ["cache", "output_files", "download", "networks"],
+    ["progress", "standard_streams", "cache", "input_files", "output_files"],
+    ["download", "networks"],
     ["hub", "recipes", "images", "perceptual", "user_config"],
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_there_is_one_version() -> None:
     assert f'\nversion = "{fastnst.__version__}"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f'\nversion = "{fastnst.__version__}"\n' in (ROOT / "integrations/comfyui/pyproject.toml").read_text()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == fastnst.__version__
     assert citation["license"] == "MIT"
