@@ -211,6 +211,7 @@ export class Controls {
     const style = look.mixStyle ? `${look.style}+${look.mixStyle}` : look.style;
     const photo = studio.camera.on ? `camera-${new Date().toISOString().slice(0, 19).replace(/\D/g, '-')}` : studio.photoName;
     try {
+      await studio.finding;
       const { blob } = await studio.painter.save(`image/${kind}`, !studio.camera.on);
       await use(blob, fileName(photo, style, kind === 'jpeg' ? 'jpg' : 'png'));
     } catch (error) {

@@ -3,29 +3,31 @@
 
 import { openSession, runSession, setUpRuntime } from './wasm_engine.js';
 import { guide } from './guided_filter.js';
+import { readModel } from './onnx.js';
 import { pictureContext, rgb } from './pixels.js';
 
 const STRIDE = 32;
+const DEFAULT_REFERENCE = 256; // of a model file that does not say it, as in fastnst/runtime/models/metadata.py
 const LONGEST = 4; // long side in short sides up to which a picture is scaled by its short side
 const LEAST_PERSON = 0.004; // share of the picture; below it there are but specks
 const SURENESS = 0.4; // share of what is more than a trace that is nearly 1 where people are
 
 /** @type {any} */
 let session;
-let reference = 192;
+let reference = 0; // the short side at which the network works best
 
 /** @type {Record<string, (message: any) => any>} */
 const answers = {
-  async open({ bytes, referenceSize }) {
+  async open({ bytes }) {
     setUpRuntime(2); // the style's network needs the others
-    reference = referenceSize;
+    reference = Number(readModel(bytes).properties['fastnst.reference_size']) || DEFAULT_REFERENCE;
     session = await openSession(bytes);
   },
 
   /** The matte of a picture, or null where nobody is found. */
-  async find({ picture }) {
+  async find({ picture, mirror = false }) {
     const { width, height } = workingSize(picture.displayWidth ?? picture.width, picture.displayHeight ?? picture.height);
-    const pixels = pictureContext(picture, width, height).getImageData(0, 0, width, height).data;
+    const pixels = pictureContext(picture, width, height, mirror).getImageData(0, 0, width, height).data;
     picture.close();
     const alpha = await runSession(session, rgb(pixels), width, height);
     return hasPerson(alpha) ? { width, height, planes: guide(alpha, pixels, width, height) } : null;

@@ -29,6 +29,7 @@ export class Painter {
     this.painted = ''; // what the shown picture was painted with
     this.wanted = { paint: false, show: false };
     this.running = false;
+    this.done = Promise.resolve(); // when what is wanted is shown
     this.hasPhoto = false;
     /** @type {(state: 'painting' | 'ready', answer?: {ms: number, width: number, height: number}) => void} */
     this.onState = () => {};
@@ -72,7 +73,7 @@ export class Painter {
     this.look = { ...look };
     if (this.live) return; // the next frame has it
     this.wanted.show = true;
-    void this.#run();
+    if (!this.running && this.hasPhoto) this.done = this.#run();
   }
 
   /** What the last pass does. */
@@ -82,7 +83,6 @@ export class Painter {
   }
 
   async #run() {
-    if (this.running || !this.hasPhoto) return;
     this.running = true;
     try {
       while (this.wanted.show && this.look && !this.live) {
@@ -173,7 +173,8 @@ export class Painter {
    * @param {boolean} full at the photo's own size
    * @returns {Promise<{blob: Blob, width: number, height: number}>}
    */
-  save(type, full) {
+  async save(type, full) {
+    await this.done; // or it would be the last look, under the name of this one
     const stroke = this.look?.stroke ?? 1;
     return this.client.ask('save', { type, quality: 0.92, full, stroke, options: this.options });
   }

@@ -9,6 +9,8 @@ import { readLook, writeLook } from './settings.js';
 import { isStyleFile, readPhoto } from './sources.js';
 import { Stage } from './stage.js';
 
+// Shown first: it flatters faces, of which photos and cameras have many.
+const FIRST_STYLE = 'edtaonisl';
 const START_SIZE = { webgpu: 640, wasm: 320 }; // long side of the first frames of the camera
 
 export class Studio extends EventTarget {
@@ -73,7 +75,7 @@ export class Studio extends EventTarget {
 
   #readAddress() {
     const look = readLook(location.hash, (name) => Boolean(this.gallery.find(name)));
-    look.style ||= this.gallery.styles.some(({ name }) => name === 'starry_night') ? 'starry_night' : this.gallery.styles[0].name;
+    look.style ||= this.gallery.find(FIRST_STYLE)?.name ?? this.gallery.styles[0].name;
     if (!this.catalog.matting) look.portrait = 'off';
     return look;
   }
@@ -89,7 +91,7 @@ export class Studio extends EventTarget {
     Object.assign(this.look, changes);
     history.replaceState(null, '', writeLook(this.look));
     this.tell('look');
-    if (this.look.portrait !== 'off' && !this.live) void this.findPeople();
+    if (this.look.portrait !== 'off' && !this.live) this.findPeople();
     this.painter.update(this.look);
   }
 
@@ -153,17 +155,23 @@ export class Studio extends EventTarget {
     this.peopleFound = false;
     document.body.dataset.source = 'photo';
     this.tell('source');
-    if (this.look.portrait !== 'off') void this.findPeople();
+    if (this.look.portrait !== 'off') this.findPeople();
     this.painter.update(this.look);
   }
 
   /** Finds people in the photo, once. */
-  async findPeople() {
+  findPeople() {
     if (this.peopleFound || !this.small) return;
     this.peopleFound = true;
+    this.finding = this.#find(this.small);
+  }
+
+  /** @param {ImageBitmap} photo */
+  async #find(photo) {
     try {
       const matting = await this.#openMatting();
-      const matte = await matting.ask('find', { picture: this.small });
+      const matte = await matting.ask('find', { picture: photo });
+      if (photo !== this.small) return; // another photo has come
       if (!matte) this.tell('note', 'Nobody was found in this picture.');
       await this.painter.matte(matte);
     } catch (error) {

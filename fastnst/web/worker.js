@@ -21,6 +21,7 @@ const answers = {
   /** Opens an engine; `canvas` is what it draws to. */
   async open({ canvas, wanted }) {
     const opened = await openEngine(wanted);
+    opened.engine.matte = engine?.matte ?? null; // that of an engine that was lost
     engine = opened.engine;
     engine.attach(canvas);
     engine.onLost = (/** @type {string} */ reason) => postMessage({ lost: reason });
@@ -72,6 +73,7 @@ const answers = {
 
   async paint({ stroke, options }) {
     const start = performance.now();
+    if (engine.width * engine.height > engine.viewPixels) answers.view({}); // this style needs more memory than the last
     await engine.paint(stroke);
     await engine.show(options);
     return { ms: performance.now() - start, width: engine.width, height: engine.height };

@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fastnst.web.server import PageServer
-from fastnst.web.site import build_site
+from fastnst.web.site import PAGE, build_site
 
 # WebGPU and everything else on the processor. Screenshots of WebGPU are black then: pixels are read from what is saved.
 GPU_ARGUMENTS = [
@@ -46,16 +47,23 @@ def small_photo(photo: Image.Image) -> Image.Image:
 
 @pytest.fixture
 def open_page(server: PageServer, small_photo: Image.Image, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`page_opener` for one test."""
+    with page_opener(server.url, small_photo, tmp_path) as open_it:
+        yield open_it
+
+
+@contextmanager
+def page_opener(home: str, small_photo: Image.Image, folder: Path) -> Iterator[Callable[..., Any]]:
     """Opens the page in a browser of its own; its end checks that nothing was logged and no other host was asked.
 
-    `sample` takes the place of the sample photo: restyling a large one takes seconds without a graphics card.
+    `photo` takes the place of the sample photo: restyling a large one takes seconds without a graphics card.
     """
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
     chromium = os.environ.get("FASTNST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
         pytest.skip("needs Chromium (apt-get install chromium)")
     problems: list[str] = []
-    sample = tmp_path / "sample.png"
+    sample = folder / "sample.png"
 
     def watch(page: Any, origin: str) -> None:
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -70,11 +78,13 @@ def open_page(server: PageServer, small_photo: Image.Image, tmp_path: Path) -> I
             address: str = "?engine=wasm",
             *,
             arguments: tuple[str, ...] | list[str] = (),
-            url: str = server.url,
+            url: str = home,
             photo: Image.Image | None = small_photo,
             worker: bool = False,
+            changed: Mapping[str, tuple[str, str]] | None = None,
             **options: Any,
         ) -> Any:
+            """`changed` replaces a text of a script of the page: limits, so that small pictures reach them."""
             args = ["--no-sandbox", *arguments]  # CI runs as root, where Chromium's sandbox cannot
             browser = playwright.chromium.launch(executable_path=chromium, args=args, timeout=PATIENCE)
             browsers.append(browser)
@@ -86,6 +96,12 @@ def open_page(server: PageServer, small_photo: Image.Image, tmp_path: Path) -> I
             if photo is not None:
                 photo.save(sample)
                 page.route("**/sample.jpg", lambda route: route.fulfill(path=sample, content_type="image/png"))
+            for script, (old, new) in (changed or {}).items():
+                text = (PAGE / script).read_text(encoding="utf-8")
+                assert old in text
+                headers = {"content-type": "text/javascript", "cross-origin-resource-policy": "same-origin"}
+                answer = {"body": text.replace(old, new), "headers": headers}
+                context.route(f"**/{script}", lambda route, answer=answer: route.fulfill(**answer))
             page.goto(f"{url}{address}")
             return page
 

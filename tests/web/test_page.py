@@ -144,7 +144,7 @@ def test_the_camera_is_restyled_and_recorded(open_page: OpenPage, camera_clip: P
     with page.expect_download() as download:
         page.locator("#record").click()
     clip = Path(download.value.path())
-    assert re.fullmatch(r"camera-starry_night\.(mp4|webm)", download.value.suggested_filename)
+    assert re.fullmatch(r"camera-edtaonisl\.(mp4|webm)", download.value.suggested_filename)
     assert clip.stat().st_size > 1000
     assert b"ftyp" in clip.read_bytes()[:16] or clip.read_bytes()[:4] == b"\x1aE\xdf\xa3"
     found, _ = saved(page)

@@ -47,7 +47,7 @@ export class GpuEngine {
     this.canvas = null;
     /** @type {GPUTexture | null} */
     this.texture = null;
-    this.aside = ''; // why a style does not run here
+    this.reasons = ['', '']; // why a style does not run here, by slot
     /** @type {(reason: string) => void} */
     this.onLost = () => {};
     void device.lost.then(({ reason, message }) => {
@@ -74,6 +74,10 @@ export class GpuEngine {
     return new GpuEngine(device, card);
   }
 
+  get aside() {
+    return this.reasons.find(Boolean) ?? '';
+  }
+
   get detail() {
     const own = `WebGPU${this.card ? ` (${this.card})` : ''}`;
     return this.aside ? `WASM, since ${this.aside}` : own;
@@ -95,7 +99,7 @@ export class GpuEngine {
   async use(slot, bytes) {
     await this.models[slot]?.release();
     [this.models[slot], this.painted[slot]] = [null, null];
-    if (slot === 0) this.aside = '';
+    this.reasons[slot] = '';
     if (!bytes) return;
     try {
       const model = new GpuModel(this.memory, readModel(bytes), this.half);
@@ -105,7 +109,7 @@ export class GpuEngine {
       this.models[slot] = model;
     } catch (error) {
       if (!(error instanceof UnknownOperator)) throw error;
-      this.aside = error.message;
+      this.reasons[slot] = error.message;
       this.models[slot] = await WasmModel.open(bytes);
     }
   }
