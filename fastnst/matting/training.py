@@ -72,6 +72,7 @@ class MattingTraining(pl.LightningModule):
             self._start_from(init)
         # Convolutions on CPUs and on tensor cores want the channels innermost.
         self.network.to(memory_format=torch.channels_last)
+        self._freeze_norms()  # Lightning begins with the modes that it finds
         self.errors: dict[str, float] = {}
         self._validated: list[dict[str, float]] = []
 
@@ -83,11 +84,14 @@ class MattingTraining(pl.LightningModule):
     def train(self, mode: bool = True) -> MattingTraining:
         """As of any module, but with `freeze_norms` batch normalizations stay as in eval mode."""
         super().train(mode)
+        self._freeze_norms()
+        return self
+
+    def _freeze_norms(self) -> None:
         if self.freeze_norms:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        return self
 
     def training_step(self, batch: Tensor, _batch_index: int) -> Tensor:
         """One batch uint8 `[N, 4, H, W]`: the total to minimize."""

@@ -171,6 +171,7 @@ def test_folding_changes_nothing() -> None:
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded(network).modules())
 
 
+@pytest.mark.slow
 def test_export_runs_without_torch_and_says_the_same(tmp_path: Path) -> None:
     network = stirred(TINY)
     metadata = MattingMetadata("tiny", network_options=dataclasses.asdict(TINY), reference_size=64, data="nothing")
@@ -225,6 +226,7 @@ def test_coverage_counts_what_is_found_of_the_truth() -> None:
     assert coverage(truth, np.zeros_like(truth)) == 1
 
 
+@pytest.mark.slow
 def test_an_exported_network_comes_back_from_its_file(tmp_path: Path) -> None:
     network, path = stirred(TINY), tmp_path / "m.onnx"
     described = MattingMetadata("m", network_options=dataclasses.asdict(TINY))

@@ -70,6 +70,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(portraits: Path, tmp_path: 
     assert torch.allclose(started[name], network.state_dict()[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_an_exported_file(portraits: Path, tmp_path: Path) -> None:
     run = train(portraits, tmp_path, "first", 2)
     model = tmp_path / "first.onnx"
@@ -77,6 +78,9 @@ def test_training_goes_on_from_an_exported_file(portraits: Path, tmp_path: Path)
     more = train(portraits, tmp_path, "second", 1, "--init", str(model), "--model.learning_rate", "1e-12")
     network, metadata = load_matting(more / "second.safetensors")
     assert metadata.steps == 3
+    # The file has no statistics of any data, so that those of its normalizations must stay as they were.
+    state = network.state_dict()
+    assert all(float(value.abs().max()) == 0 for name, value in state.items() if name.endswith("running_mean"))
     network.eval()
     picture = torch.rand(1, 3, 64, 96) * 2 - 1
     expected = load_matting(run / "first.safetensors")[0].eval()(picture).alpha
