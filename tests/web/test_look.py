@@ -49,9 +49,11 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def page(server: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(
+    launch: Callable[..., Any], server: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """One page for all looks."""
-    with page_opener(server.url, portrait, tmp_path_factory.mktemp("look")) as open_it:
+    with page_opener(launch, server.url, portrait, tmp_path_factory.mktemp("look")) as open_it:
         page = open_it("?engine=wasm#style=edtaonisl")
         expect(page.locator("#status")).to_contain_text("128×144")
         yield page
@@ -169,8 +171,10 @@ def test_a_photo_of_640_by_360_is_as_by_onnxruntime(open_page: OpenPage, photo: 
 
 
 @pytest.fixture(scope="module")
-def gpu_page(styles: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with page_opener(styles.url, portrait, tmp_path_factory.mktemp("gpu")) as open_it:
+def gpu_page(
+    launch: Callable[..., Any], styles: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    with page_opener(launch, styles.url, portrait, tmp_path_factory.mktemp("gpu")) as open_it:
         page = open_it("?engine=webgpu#style=negative", arguments=GPU_ARGUMENTS)
         expect(page.locator("#status")).to_contain_text("128×144")
         expect(page.locator("#status")).to_contain_text("WebGPU")
@@ -202,19 +206,21 @@ def test_operators_that_shaders_do_not_know_run_in_wasm(gpu_page: Any, portrait:
     path.write_bytes(_style([helper.make_node("Softmax", ["x"], ["y"], axis=1)], {}))
     gpu_page.evaluate("location.hash = 'style=negative'")
     gpu_page.locator("#file").set_input_files(path)
-    expect(gpu_page.locator("#status")).to_contain_text("WASM, since the graphics engine does not know the operator Softmax")
+    expect(gpu_page.locator("#status")).to_contain_text(
+        "WASM, since the graphics engine does not know the operator Softmax"
+    )
     expected = StyleModel(path, "cpu")(np.asarray(portrait)[None])[0].astype(int)
     assert np.abs(saved(gpu_page)[0] - expected).max() <= 1
 
 
-def test_a_lost_graphics_card_is_replaced(gpu_page: Any, portrait: Image.Image) -> None:
-    before = look(gpu_page, "style=negative&portrait=background")
-    browser = gpu_page.context.browser.new_browser_cdp_session()
-    try:
-        browser.send("Browser.crashGpuProcess")
-    except Exception as error:  # it may end before it answers
-        print(error)
-    expect(gpu_page.locator("#toast")).to_have_text("The graphics engine was lost; it is started again.")
-    expect(gpu_page.locator("#status")).to_contain_text("WASM")
-    after, _ = saved(gpu_page)
+def test_a_lost_graphics_card_is_replaced(open_page: OpenPage, styles: PageServer, portrait: Image.Image) -> None:
+    own = [*GPU_ARGUMENTS, "--mute-audio"]  # a browser of its own, as no card is left in it
+    page = open_page("?engine=webgpu#style=negative", url=styles.url, photo=portrait, arguments=own)
+    expect(page.locator("#status")).to_contain_text("WebGPU")
+    before = look(page, "style=negative&portrait=background")
+    page.context.browser.new_browser_cdp_session().send("Browser.crashGpuProcess")
+    expect(page.locator("#toast")).to_have_text("The graphics engine was lost; it is started again.")
+    expect(page.locator("#status")).to_contain_text("WASM")
+    after, _ = saved(page)
+    shot(page, "after the loss")
     assert np.abs(before - after).max(-1).mean() <= 1
