@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,9 @@ def page_opener(
         for script, (old, new) in (changed or {}).items():
             text = (PAGE / script).read_text(encoding="utf-8")
             assert old in text
-            headers = {"content-type": "text/javascript", "cross-origin-resource-policy": "same-origin"}
+            headers = {"content-type": "text/javascript", "cross-origin-embedder-policy": "require-corp"}
             answer = {"body": text.replace(old, new), "headers": headers}
-            context.route(f"**/{script}", lambda route, answer=answer: route.fulfill(**answer))
+            context.route(f"**/{script}", partial(lambda answer, route: route.fulfill(**answer), answer))
         page.goto(f"{url}{address}")
         return page
 

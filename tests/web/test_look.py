@@ -1,4 +1,4 @@
-"""The adjustments in Chromium beside the runtime's: colours, mixing, strokes, people, tiles; own styles; lost engines."""
+"""The adjustments in Chromium beside the runtime's: colours, mixes, strokes, people, tiles; own styles, lost cards."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def test_a_style_of_ones_own_is_dropped_in(page: Any, portrait: Image.Image, tmp
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(bytes)], 'mine.onnx'));
           for (const type of ['dragenter', 'dragover', 'drop']) {
-            document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+            const event = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent(type, event));
           }
         }""",
         list(own.read_bytes()),
@@ -158,7 +159,7 @@ def test_a_photo_beyond_one_run_is_saved_in_tiles(open_page: OpenPage, photo: Im
     model = StyleModel(available_styles()["the_scream"], "cpu")
     tiles = choose_tiles(*pixels.shape[:2], 0.2)
     assert tiles
-    expected = run_in_tiles(pixels, lambda part: model(part[None])[0], tiles).astype(int)
+    expected = run_in_tiles(pixels, lambda part: model(part), tiles).astype(int)
     assert agreeing(found, expected, 3) >= 0.99
 
 
