@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from PIL import Image
 
 from fastnst.runtime.imaging.color import transfer_luminance
-from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.runtime.portrait.compositing import composite
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
@@ -23,7 +23,7 @@ from fastnst.web.site import build_site
 from tests.style_models import write_style
 from tests.web.conftest import GPU_ARGUMENTS, page_opener
 from tests.web.test_page import agreeing, expect, painted, saved
-from tests.web.test_shaders import _style
+from tests.web.test_shaders import OPERATORS, _style
 
 pytestmark = pytest.mark.slow
 OpenPage = Callable[..., Any]
@@ -42,6 +42,13 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     folder = tmp_path_factory.mktemp("styles")
     write_style(folder / "itself.onnx", title="Itself")
     write_style(folder / "negative.onnx", negative=True, title="Negative")
+    with serving(folder) as running:
+        yield running
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[PageServer]:
+    """The page with the styles of a folder."""
     with PageServer(build_site(folder), 0) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
@@ -143,20 +150,25 @@ def test_a_style_of_ones_own_is_dropped_in(page: Any, portrait: Image.Image, tmp
 
 
 def test_a_photo_beyond_one_run_is_saved_in_tiles(open_page: OpenPage, photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "styles" / "norm.onnx"  # depends on all that it sees, and costs little
+    path.parent.mkdir()
+    path.write_bytes(_style(*OPERATORS["norm"]))
     limits = ("runPixels = 2_000_000", "runPixels = 200_000")
-    page = open_page(
-        "?engine=wasm#style=the_scream",
-        changed={"wasm_engine.js": limits, "worker.js": ("engine.viewPixels)", "20_000)")},
-    )
-    expect(page.locator("#status")).to_contain_text("160×96")
-    large = photo.resize((640, 400), Image.Resampling.LANCZOS, (0, 60, 512, 380))
-    large.save(tmp_path / "large.png")
-    page.locator("#file").set_input_files(tmp_path / "large.png")
-    expect(page.locator("#status")).to_contain_text("the photo has 640×400; it is saved at that size")
-    shot(page, "reduced")
-    found, _ = saved(page)
+    with serving(path.parent) as running:
+        page = open_page(
+            "?engine=wasm",
+            url=running.url,
+            changed={"wasm_engine.js": limits, "worker.js": ("engine.viewPixels)", "20_000)")},
+        )
+        expect(page.locator("#status")).to_contain_text("160×96")
+        large = photo.resize((640, 400), Image.Resampling.LANCZOS, (0, 60, 512, 380))
+        large.save(tmp_path / "large.png")
+        page.locator("#file").set_input_files(tmp_path / "large.png")
+        expect(page.locator("#status")).to_contain_text("the photo has 640×400; it is saved at that size")
+        shot(page, "reduced")
+        found, _ = saved(page)
     pixels = np.asarray(large)
-    model = StyleModel(available_styles()["the_scream"], "cpu")
+    model = StyleModel(path, "cpu")
     tiles = choose_tiles(*pixels.shape[:2], 0.2)
     assert tiles
     expected = run_in_tiles(pixels, lambda part: model(part), tiles).astype(int)
