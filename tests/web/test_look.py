@@ -1,10 +1,11 @@
-"""The adjustments in Chromium beside the runtime's: colours, mixing, strokes, people, tiles; own styles; lost engines."""
+"""The adjustments in Chromium beside the runtime's: colours, mixes, strokes, people, tiles; own styles, lost cards."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from PIL import Image
 
 from fastnst.runtime.imaging.color import transfer_luminance
-from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.runtime.portrait.compositing import composite
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
@@ -23,7 +23,7 @@ from fastnst.web.site import build_site
 from tests.style_models import write_style
 from tests.web.conftest import GPU_ARGUMENTS, page_opener
 from tests.web.test_page import agreeing, expect, painted, saved
-from tests.web.test_shaders import _style
+from tests.web.test_shaders import OPERATORS, _style
 
 pytestmark = pytest.mark.slow
 OpenPage = Callable[..., Any]
@@ -42,6 +42,13 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     folder = tmp_path_factory.mktemp("styles")
     write_style(folder / "itself.onnx", title="Itself")
     write_style(folder / "negative.onnx", negative=True, title="Negative")
+    with serving(folder) as running:
+        yield running
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[PageServer]:
+    """The page with the styles of a folder."""
     with PageServer(build_site(folder), 0) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
@@ -49,9 +56,11 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def page(server: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(
+    launch: Callable[..., Any], server: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """One page for all looks."""
-    with page_opener(server.url, portrait, tmp_path_factory.mktemp("look")) as open_it:
+    with page_opener(launch, server.url, portrait, tmp_path_factory.mktemp("look")) as open_it:
         page = open_it("?engine=wasm#style=edtaonisl")
         expect(page.locator("#status")).to_contain_text("128×144")
         yield page
@@ -126,7 +135,8 @@ def test_a_style_of_ones_own_is_dropped_in(page: Any, portrait: Image.Image, tmp
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(bytes)], 'mine.onnx'));
           for (const type of ['dragenter', 'dragover', 'drop']) {
-            document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+            const event = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent(type, event));
           }
         }""",
         list(own.read_bytes()),
@@ -140,23 +150,28 @@ def test_a_style_of_ones_own_is_dropped_in(page: Any, portrait: Image.Image, tmp
 
 
 def test_a_photo_beyond_one_run_is_saved_in_tiles(open_page: OpenPage, photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "styles" / "norm.onnx"  # depends on all that it sees, and costs little
+    path.parent.mkdir()
+    path.write_bytes(_style(*OPERATORS["norm"]))
     limits = ("runPixels = 2_000_000", "runPixels = 200_000")
-    page = open_page(
-        "?engine=wasm#style=the_scream",
-        changed={"wasm_engine.js": limits, "worker.js": ("engine.viewPixels)", "20_000)")},
-    )
-    expect(page.locator("#status")).to_contain_text("160×96")
-    large = photo.resize((640, 400), Image.Resampling.LANCZOS, (0, 60, 512, 380))
-    large.save(tmp_path / "large.png")
-    page.locator("#file").set_input_files(tmp_path / "large.png")
-    expect(page.locator("#status")).to_contain_text("the photo has 640×400; it is saved at that size")
-    shot(page, "reduced")
-    found, _ = saved(page)
+    with serving(path.parent) as running:
+        page = open_page(
+            "?engine=wasm",
+            url=running.url,
+            changed={"wasm_engine.js": limits, "worker.js": ("engine.viewPixels)", "20_000)")},
+        )
+        expect(page.locator("#status")).to_contain_text("160×96")
+        large = photo.resize((640, 400), Image.Resampling.LANCZOS, (0, 60, 512, 380))
+        large.save(tmp_path / "large.png")
+        page.locator("#file").set_input_files(tmp_path / "large.png")
+        expect(page.locator("#status")).to_contain_text("the photo has 640×400; it is saved at that size")
+        shot(page, "reduced")
+        found, _ = saved(page)
     pixels = np.asarray(large)
-    model = StyleModel(available_styles()["the_scream"], "cpu")
+    model = StyleModel(path, "cpu")
     tiles = choose_tiles(*pixels.shape[:2], 0.2)
     assert tiles
-    expected = run_in_tiles(pixels, lambda part: model(part[None])[0], tiles).astype(int)
+    expected = run_in_tiles(pixels, lambda part: model(part), tiles).astype(int)
     assert agreeing(found, expected, 3) >= 0.99
 
 
@@ -169,8 +184,10 @@ def test_a_photo_of_640_by_360_is_as_by_onnxruntime(open_page: OpenPage, photo: 
 
 
 @pytest.fixture(scope="module")
-def gpu_page(styles: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with page_opener(styles.url, portrait, tmp_path_factory.mktemp("gpu")) as open_it:
+def gpu_page(
+    launch: Callable[..., Any], styles: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    with page_opener(launch, styles.url, portrait, tmp_path_factory.mktemp("gpu")) as open_it:
         page = open_it("?engine=webgpu#style=negative", arguments=GPU_ARGUMENTS)
         expect(page.locator("#status")).to_contain_text("128×144")
         expect(page.locator("#status")).to_contain_text("WebGPU")
@@ -202,19 +219,21 @@ def test_operators_that_shaders_do_not_know_run_in_wasm(gpu_page: Any, portrait:
     path.write_bytes(_style([helper.make_node("Softmax", ["x"], ["y"], axis=1)], {}))
     gpu_page.evaluate("location.hash = 'style=negative'")
     gpu_page.locator("#file").set_input_files(path)
-    expect(gpu_page.locator("#status")).to_contain_text("WASM, since the graphics engine does not know the operator Softmax")
+    expect(gpu_page.locator("#status")).to_contain_text(
+        "WASM, since the graphics engine does not know the operator Softmax"
+    )
     expected = StyleModel(path, "cpu")(np.asarray(portrait)[None])[0].astype(int)
     assert np.abs(saved(gpu_page)[0] - expected).max() <= 1
 
 
-def test_a_lost_graphics_card_is_replaced(gpu_page: Any, portrait: Image.Image) -> None:
-    before = look(gpu_page, "style=negative&portrait=background")
-    browser = gpu_page.context.browser.new_browser_cdp_session()
-    try:
-        browser.send("Browser.crashGpuProcess")
-    except Exception as error:  # it may end before it answers
-        print(error)
-    expect(gpu_page.locator("#toast")).to_have_text("The graphics engine was lost; it is started again.")
-    expect(gpu_page.locator("#status")).to_contain_text("WASM")
-    after, _ = saved(gpu_page)
+def test_a_lost_graphics_card_is_replaced(open_page: OpenPage, styles: PageServer, portrait: Image.Image) -> None:
+    own = [*GPU_ARGUMENTS, "--mute-audio"]  # a browser of its own, as no card is left in it
+    page = open_page("?engine=webgpu#style=negative", url=styles.url, photo=portrait, arguments=own)
+    expect(page.locator("#status")).to_contain_text("WebGPU")
+    before = look(page, "style=negative&portrait=background")
+    page.context.browser.new_browser_cdp_session().send("Browser.crashGpuProcess")
+    expect(page.locator("#toast")).to_have_text("The graphics engine was lost; it is started again.")
+    expect(page.locator("#status")).to_contain_text("WASM")
+    after, _ = saved(page)
+    shot(page, "after the loss")
     assert np.abs(before - after).max(-1).mean() <= 1
