@@ -1,4 +1,4 @@
-"""The objective of restyled held-out photos, one perceptual network for all, by each model's own painting."""
+"""Restyled held-out photos by each model's own painting: the objective, and the figures of a second network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from fastnst.hardware import default_device
 from fastnst.images.arrays import to_unit_floats
 from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
-from fastnst.reference.compare import photo_list
+from fastnst.reference.compare import measure_picture, photo_list
 from fastnst.reference.config import Settings, perceptual_config, prepare
+from fastnst.reference.second import SecondNetwork, open_second
 
 Key = tuple[str, str]  # what it is, and its style
 Run = Callable[[np.ndarray], np.ndarray]
@@ -39,13 +40,13 @@ def named_files(pairs: list[str]) -> dict[str, Path]:
 def objectives(
     pictures: list[tuple[Key, Run]], weights: dict[str, Any], paintings: dict[str, Path], options: argparse.Namespace
 ) -> dict[Key, dict[str, float]]:
-    """Mean terms over held-out photos, for the models whose style is among `paintings`.
+    """Mean terms and measures over held-out photos, for the models whose style is among `paintings`.
 
     Args:
         pictures: each model's key, and uint8 RGB `[H, W, 3]` to the same.
         weights: of the terms, as our style model files carry them; the same for all.
         paintings: style to file.
-        options: photos, count, photo_size, perceptual and perceptual_weights.
+        options: photos, count, photo_size, perceptual, perceptual_weights, second and second_weights.
     """
     settings = Settings(
         objective_config(weights).for_pictures(),
@@ -60,7 +61,8 @@ def objectives(
     found: dict[Key, dict[str, float]] = {}
     for style, painting in paintings.items():
         objective = prepare(settings, [painting])
-        found |= {key: mean_terms(objective, run, frames) for key, run in pictures if key[1] == style}
+        second = open_second(options.second, options.second_weights, settings, [painting])
+        found |= {key: mean_figures(objective, second, run, frames) for key, run in pictures if key[1] == style}
     return found
 
 
@@ -71,14 +73,19 @@ def cropped(frame: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def mean_terms(objective: Objective, run: Run, frames: list[np.ndarray]) -> dict[str, float]:
-    """The objective's terms of restyled frames, averaged."""
+def mean_figures(
+    objective: Objective, second: SecondNetwork | None, run: Run, frames: list[np.ndarray]
+) -> dict[str, float]:
+    """The objective's terms of restyled frames, and `compare`'s measures of them, averaged."""
     device = default_device()
-    terms = []
+    figures = []
     for frame in frames:
+        restyled = run(frame)
         target = objective.content_target(tensor(frame).to(device))
-        terms.append(objective(tensor(run(frame)).to(device), target).floats())
-    return {term: statistics.mean(values[term] for values in terms) for term in terms[0]}
+        terms = objective(tensor(restyled).to(device), target).floats()
+        pictures = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in (restyled, frame)]
+        figures.append(terms | measure_picture(pictures[0], pictures[1], second, device))
+    return {name: statistics.mean(values[name] for values in figures) for name in figures[0]}
 
 
 def tensor(frame: np.ndarray) -> Tensor:

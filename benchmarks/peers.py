@@ -1,6 +1,6 @@
 """Speed and held-out objective of our styles beside what people run, in one run.
 
-    python benchmarks/peers.py [--styles starry_night] [--size 1280x720] [--peers DIR] [--json FILE]
+    python benchmarks/peers.py [--styles starry_night] [--size 1280x720] [--peers DIR] [--json FILE] [--markdown FILE]
     python benchmarks/peers.py --peers DIR --photos DIR --paintings starry_night=FILE wave=FILE --johnson FILE
 
 Compared, taking turns, from a decoded frame (uint8) to a restyled one: (a) our own implementation of the published
@@ -19,6 +19,7 @@ weights, unless --johnson gives a trained `johnson` (.safetensors or .onnx); the
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.metadata
 import json
 import statistics
@@ -37,6 +38,7 @@ from torch import nn
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
+from fastnst.hardware import default_device, describe_hardware
 from fastnst.onnx_graph import save_graph
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import Stylizer, available_styles, resolve_style
@@ -103,7 +105,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--photo-size", type=int, default=256, help="their long side (default: 256)")
     parser.add_argument("--perceptual", default="vgg19", help="the perceptual network (default: vgg19)")
     parser.add_argument("--perceptual-weights", metavar="FILE")
+    parser.add_argument("--second", default="auto", help="a second network, for the field's figures; as for compare")
+    parser.add_argument("--second-weights", metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="the same table, with machine and date")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return parser.parse_args()
 
@@ -115,8 +120,9 @@ def measure(options: argparse.Namespace) -> int:
         raise ConfigError(f"the size must be of multiples of 4, which these networks need, not {options.size}.")
     if options.rounds < 1 or options.threads < 1:
         raise ConfigError("rounds and threads must be at least 1.")
-    if options.json:
-        check_output(options.json, overwrite=options.overwrite)
+    for path in (options.json, options.markdown):
+        if path:
+            check_output(path, overwrite=options.overwrite)
     paintings = named_files(options.paintings)
     torch.set_num_threads(options.threads)
     styles = [resolve_style(style) for style in options.styles or available_styles()]
@@ -136,7 +142,7 @@ def measure(options: argparse.Namespace) -> int:
     measured: dict[Key, dict[str, float]] = {}
     if options.photos and paintings:
         weights = next(iter(stylizers.values())).metadata.loss_weights
-        # Random weights are not worth judging.
+        # Random weights are not worth measuring.
         trained = [one for one in contenders if not one.fixed and (one.style != _JOHNSON or options.johnson)]
         pictures = [((one.label, one.style), one.run) for one in trained]
         measured = objectives(pictures, weights, paintings, options)
@@ -250,6 +256,9 @@ def report(
         sys.stdout.write(f"overhead of Stylizer over its bare session, {name}: {share:+.1%}\n")
     for path, reason in left_out.items():
         sys.stdout.write(f"not loadable: {path} ({reason})\n")
+    if options.markdown:
+        with write_atomically(options.markdown, overwrite=options.overwrite) as partial:
+            partial.write_text(markdown(results, options), encoding="utf-8")
     if not options.json:
         return
     versions = {name: importlib.metadata.version(name) for name in ("torch", "onnxruntime", "numpy")}
@@ -260,6 +269,31 @@ def report(
     }  # fmt: skip
     with write_atomically(options.json, overwrite=options.overwrite) as partial:
         partial.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+_FIGURES = {
+    "total": "objective", "ssim": "SSIM", "lpips": "LPIPS", "cfsd": "CFSD ↓", "second_content": "content ↓",
+    "second_style": "Gram ↓", "swd": "SWD ↓", "grid": "grid", "blobs": "blobs",
+}  # fmt: skip
+
+
+def markdown(results: list[Result], options: argparse.Namespace) -> str:
+    """Speed and figures as a page: a table in Markdown, with the machine and the date."""
+    known = [name for name in _FIGURES if any(name in (one.objective or {}) for one in results)]
+    heads = ["what", "style", "runs on", "size", "ms", "times (a)", *(_FIGURES[name] for name in known)]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * 4 + "---:|" * (len(heads) - 4)]
+    for one in results:
+        figures = one.objective or {}
+        cells = [one.label, one.style, one.runs_on, one.size, f"{one.median_ms:.1f}", f"{one.ratio:.1f}"]
+        cells += [f"{figures[name]:.3g}" if name in figures else "" for name in known]
+        lines.append(f"| {' | '.join(cells)} |")
+    machine = describe_hardware(default_device())
+    measured = (
+        f"Figures over {options.count} held-out photos of {options.photo_size} px, each model by its own painting; the"
+        f" objective by {options.perceptual}, the others by a network that no training used ({options.second})."
+    )
+    told = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
+    return "\n".join(["# Beside others", "", *told, *([measured] if known else []), "", *lines, ""])
 
 
 def table(results: list[Result]) -> str:

@@ -133,6 +133,8 @@ def test_figures_add_up(
     arguments = ["peers", "--styles", str(negative_model), "--size", "32x24", "--rounds", "1", "--provider", "cpu"]
     arguments += ["--threads", "1", "--peers", str(tmp_path), "--photos", str(tmp_path), "--count", "1"]
     arguments += ["--photo-size", "96", "--perceptual", "slim", "--json", str(target)]
+    page = tmp_path / "peers.md"
+    arguments += ["--second", "vgg16:random", "--markdown", str(page)]
     arguments += ["--paintings", f"negative={tmp_path / 'photo.png'}", f"wave={tmp_path / 'photo.png'}"]
     threads = torch.get_num_threads()
     monkeypatch.setattr("sys.argv", arguments)
@@ -148,6 +150,13 @@ def test_figures_add_up(
     assert eager["objective"] is None
     assert ours["objective"] == stock["objective"] == rows["the", "wave"]["objective"]
     assert ours["objective"]["total"] > 0
+    assert {"ssim", "cfsd", "swd", "second_style", "blobs"} <= ours["objective"].keys()
+    header, _, *lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    assert "| SSIM | CFSD ↓ | content ↓ | Gram ↓ | SWD ↓ |" in header
+    assert len(lines) == len(found["results"])
+    assert f"{ours['objective']['total']:.3g}" in lines[2]
+    assert all(line.count("|") == header.count("|") for line in lines)
+    assert "Measured on 20" in page.read_text()
     assert "negative" in found["stylizer_overhead"]
     assert "overhead of Stylizer" in capsys.readouterr().out
     assert peers.main() == 2  # the file exists

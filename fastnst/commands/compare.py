@@ -222,7 +222,7 @@ def compare(request: Request) -> tuple[dict[str, Any], str]:
     objective = prepare(settings, request.painting)
     second = open_second(request.second, request.second_weights, settings, request.painting)
     if second is not None and second.note:
-        tell(f"fastnst: {second.name} is the second perceptual network ({second.note}).\n")
+        tell(f"{second.name} is the second perceptual network ({second.note}).")
     _announce(request, ways, objective)
     parts = [_at_size(request, size, ways, stylizer, settings, objective, second) for size in request.sizes]
     compared, summary = parts[0]
@@ -279,7 +279,7 @@ def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * ways.evaluations * request.count * areas / 60
     tell(
         f"{request.count} photos such as {name}, {ways.evaluations} evaluations of the objective each: about"
-        f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start).\n"
+        f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start)."
     )
 
 

@@ -123,7 +123,7 @@ def compare_photo(
     pictures = {"photo": photo, "network": network, "optimization": curves[ways.starts[0]].best}
     if ways.refined:
         pictures["refined"] = curves[REFINED].best
-    measures = {label: _measures(picture, photo, second, device) for label, picture in pictures.items()}
+    measures = {label: measure_picture(picture, photo, second, device) for label, picture in pictures.items()}
     return Compared(name, photo, network, terms["network"], terms["photo"], network_seconds, curves, measures)
 
 
@@ -185,9 +185,10 @@ def _means(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {key: float(np.mean([one[key] for one in several])) for key in several[0]}
 
 
-def _measures(
+def measure_picture(
     picture: Image.Image, photo: Image.Image, second: SecondNetwork | None, device: torch.device
 ) -> dict[str, float]:
+    """SSIM to the photo, artifacts, and the second network's figures of a picture; both mode RGB, of one size."""
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
     pixels = np.asarray(picture)
