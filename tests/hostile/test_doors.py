@@ -166,21 +166,28 @@ def test_faults_of_ours_are_told_in_full(monkeypatch):
         cli.main(["styles"])
 
 
-def test_an_interrupt_that_an_import_turned_into_something_else(monkeypatch, capsys):
-    def fail(*_arguments: object) -> int:
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt as interrupt:
-            raise ImportError("a module in C gave up") from interrupt
-        return 0
+INTERRUPTED_IMPORT = """
+import signal, sys
+from fastnst import cli
+from fastnst.commands import styles
 
-    monkeypatch.setattr("fastnst.commands.styles.main", fail)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def fail(*_arguments):
     try:
-        assert cli.main(["styles"]) == 130
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err == "fastnst: interrupted; what was finished is kept.\n"
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as interrupt:
+        raise ImportError("a module in C gave up") from interrupt
+
+styles.main = fail
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(cli.main(["styles"]))
+"""
+
+
+def test_an_interrupt_that_an_import_turned_into_something_else():
+    """In a process of its own: it is interrupted for real."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr == "fastnst: interrupted; what was finished is kept.\n"
 
 
 @pytest.mark.slow
