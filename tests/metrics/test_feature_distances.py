@@ -15,7 +15,8 @@ def pictures(seed: int, side: int = 96) -> Tensor:
     return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize(("name", "short"), [("alexnet", "alex"), pytest.param("vgg16", "vgg", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "short"), [("alexnet", "alex"), ("vgg16", "vgg")])
 def test_lpips_is_that_of_torchmetrics(name: str, short: str) -> None:
     from torchmetrics.functional.image.lpips import _LPIPS
 
