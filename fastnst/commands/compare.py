@@ -251,6 +251,9 @@ def _at_size(
     """The photos at one size, and their figures. Only the first size is measured by the second network."""
     photos = photo_list(request.photos, request.count, size)
     measured = second if size == request.sizes[0] else None
+    smaller = sum(max(photo.size) < size for _, photo in photos)
+    if smaller:
+        tell(f"{smaller} of {len(photos)} photos are smaller than {size} pixels and stay as they are.")
     with progress(f"comparing at {size} px", ways.evaluations * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
@@ -264,7 +267,7 @@ def _at_size(
 
 
 def _counts(summary: dict[str, Any]) -> dict[str, Any]:
-    kept = ("photos", "iterations", "start", "network_objective", "per_photo")
+    kept = ("photos", "pixels", "iterations", "start", "network_objective", "per_photo")
     return {key: value for key, value in summary.items() if key in kept or "equivalent" in key}
 
 

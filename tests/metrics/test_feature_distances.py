@@ -15,6 +15,7 @@ def pictures(seed: int, side: int = 96) -> Tensor:
     return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "short"), [("alexnet", "alex"), ("vgg16", "vgg")])
 def test_lpips_is_that_of_torchmetrics(name: str, short: str) -> None:
     from torchmetrics.functional.image.lpips import _LPIPS
@@ -53,11 +54,11 @@ def test_self_similarities_that_did_not_change(monkeypatch: pytest.MonkeyPatch) 
 def test_sliced_wasserstein_of_two_gaussians() -> None:
     """In one dimension W² = (μ − μ')² + (σ − σ')²; the picture may have another size than the painting."""
     generator = torch.Generator().manual_seed(0)
-    found = torch.randn(1, 1, 200, 200, generator=generator) * 2 + 3
-    expected = torch.randn(1, 1, 150, 170, generator=generator) * 0.5 + 1
+    found = torch.randn(1, 1, 80, 80, generator=generator) * 2 + 3
+    expected = torch.randn(1, 1, 60, 70, generator=generator) * 0.5 + 1
     scale = float(expected.square().mean())
     distance = sliced_wasserstein({"layer": found}, {"layer": expected})
-    assert distance * scale == pytest.approx(2**2 + 1.5**2, rel=0.03)
+    assert distance * scale == pytest.approx(2**2 + 1.5**2, rel=0.05)
     assert sliced_wasserstein({"layer": found}, {"layer": found}) == 0
     shuffled = found.flatten()[torch.randperm(found.numel(), generator=generator)].view_as(found)
     assert sliced_wasserstein({"layer": shuffled}, {"layer": found}) < 1e-10  # where things are does not matter
@@ -71,16 +72,17 @@ def test_frechet_distance_of_two_gaussians() -> None:
             return image[:, :2, 0, 0].double()
 
     def drawn(mean: Tensor, scale: Tensor, seed: int) -> list[Tensor]:
-        values = torch.randn(4000, 2, generator=torch.Generator().manual_seed(seed)) * scale + mean
+        values = torch.randn(1500, 2, generator=torch.Generator().manual_seed(seed)) * scale + mean
         return [torch.cat([value, torch.zeros(1)]).view(1, 3, 1, 1) for value in values]
 
     one = drawn(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]), 0)
     other = drawn(torch.tensor([2.0, 1.0]), torch.tensor([1.0, 0.5]), 1)
-    assert frechet_distance(Means(), one, other) == pytest.approx(2**2 + 1.5**2, rel=0.05)
+    assert frechet_distance(Means(), one, other) == pytest.approx(2**2 + 1.5**2, rel=0.08)
     assert frechet_distance(Means(), one, one) == pytest.approx(0, abs=1e-3)
     assert art_fid(0.5, 3.0) == 6
 
 
+@pytest.mark.slow
 def test_random_filters_are_the_same_everywhere_and_see_texture() -> None:
     first, second = (build_perceptual(PerceptualConfig("vgg16", "random")) for _ in range(2))
     photo = pictures(4)

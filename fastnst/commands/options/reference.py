@@ -15,7 +15,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings (several values make a sweep; lists are written with commas)")
     for option in setting_options().values():
         flags = [f"--{option.name.replace('_', '-')}", *_ALIASES.get(option.name, [])]
-        about = f"{option.about.rstrip('.')} (default: {shown(option.default)})".replace("%", "%%").replace("`", "")
+        default = "" if option.default is None else f" (default: {shown(option.default)})"
+        about = f"{option.about.rstrip('.')}{default}".replace("%", "%%").replace("`", "")
         group.add_argument(*flags, dest=option.name, nargs="+", metavar="VALUE", help=about)
     parser.add_argument("--config", type=Path, metavar="YAML", help="a recipe that sets options; options given win")
 
