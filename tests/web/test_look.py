@@ -169,7 +169,7 @@ def test_a_photo_beyond_one_run_is_saved_in_tiles(open_page: OpenPage, photo: Im
         found, _ = saved(page)
     pixels = np.asarray(large)
     model = StyleModel(path, "cpu")
-    tiles = choose_tiles(*pixels.shape[:2], 0.2)
+    tiles = choose_tiles(pixels.shape[0], pixels.shape[1], 0.2)
     assert tiles
     expected = run_in_tiles(pixels, lambda part: model(part), tiles).astype(int)
     assert agreeing(found, expected, 3) >= 0.99
