@@ -190,6 +190,7 @@ def _folder(folder: Path, count: int, photo: Image.Image) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_distill_writes_a_network_that_judges(
     photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

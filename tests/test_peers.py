@@ -117,6 +117,7 @@ def test_a_fixed_size_is_made_free(module: Importer, tmp_path: Path) -> None:
     assert (peer.name, peer.project, peer.size, left_out) == ("negative", "one", None, {})
 
 
+@pytest.mark.slow
 def test_figures_add_up(
     module: Importer,
     tmp_path: Path,

@@ -53,6 +53,7 @@ def test_terms_are_zero_at_the_photo_and_at_the_painting_and_large_between(photo
     assert float(at_painting["content"]) > 0.5
 
 
+@pytest.mark.slow
 def test_a_picture_optimized_with_it_gets_the_paintings_colours(photo: Image.Image) -> None:
     objective = Objective(build_perceptual(PerceptualConfig("slim")), ObjectiveConfig())
     shares = (0.2, 0.4, 1.0)

@@ -64,6 +64,7 @@ def given(tmp_path: Path, photo: Image.Image) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_styles_are_made_once_and_ship_if_they_pass(
     zoo: Any, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_styles_are_made_once_and_ship_if_they_pass(
     assert StyleModel(tmp_path / "weights" / "a.onnx", "cpu").metadata.steps == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(
     zoo: Any, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "fastnst.training.divergence_guard"]
 
 
+@pytest.mark.slow
 def test_a_poisoned_batch_costs_one_step_and_half_of_the_rate(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_poisoned_parameter_is_noticed_too(
     assert all(torch.isfinite(tensor).all() for tensor in load_file(run / "broken.safetensors").values())
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_far_too_high_is_noticed(
     materials: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +86,7 @@ def test_a_rate_that_is_far_too_high_is_noticed(
     assert "far above its best" in warnings_of(caplog)[0]
 
 
+@pytest.mark.slow
 def test_a_normal_training_is_left_alone(materials: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = train(materials, tmp_path, "normal", 12, "--trainer.val_check_interval", "4")
     assert warnings_of(caplog) == []

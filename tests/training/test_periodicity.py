@@ -46,6 +46,7 @@ def test_each_picture_has_its_own(image: torch.Tensor) -> None:
     assert torch.allclose(both, torch.cat((periodicity(image, 4), periodicity(gridded, 4))))
 
 
+@pytest.mark.slow
 def test_a_training_lowers_it(materials: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

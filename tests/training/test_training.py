@@ -238,7 +238,8 @@ def test_the_rate_rises_then_falls() -> None:
 
 
 def test_shipped_configurations_are_valid(materials: Path, tmp_path: Path) -> None:
-    for config in sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs" / "styles").glob("*.yaml")]):
+    recipes = [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs" / "styles").glob("*.yaml")]
+    for config in sorted(recipe for recipe in recipes if recipe.name != "start.yaml"):  # of train-start
         options = ["fit", "--config", str(config), "--painting", "x.jpg", "--print_config"]
         assert cli.run("fastnst.commands.train", options, "train.py") == 0
 
