@@ -10,11 +10,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastnst.commands.card import card, read_report
+from fastnst.commands.card import card
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError, ModelError, OutputError
 from fastnst.hub import HubAddress, parse_hub_address
 from fastnst.input_files import expanded
+from fastnst.metrics.comparison_report import read_report
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.sample import sample_photo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -12,7 +13,7 @@ _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _SPACES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}  # a profile's space: Pillow's modes
 _MAX_EQUAL_LEVELS = 1  # levels; profiles that agree to this on all probes are sRGB under another name
-Space = ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile
+Space: TypeAlias = Any  # a colour space of LittleCMS, in either of Pillow's two classes, one of which it hides
 _DATE = slice(24, 36)  # of a profile's making, in its header
 
 
@@ -62,7 +63,7 @@ def srgb_profile() -> bytes:
     return content[: _DATE.start] + date + content[_DATE.stop :]
 
 
-def srgb() -> ImageCms.core.CmsProfile:
+def srgb() -> Space:
     """The sRGB colour space."""
     return ImageCms.createProfile("sRGB")
 
