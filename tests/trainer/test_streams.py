@@ -19,6 +19,8 @@ from fastnst.trainer.streams import StreamedCrops, StreamLoader, open_stream
 from fastnst.training.data import PhotoData
 
 COUNT = 48
+# `datasets` waits for its threads whenever a stream is left, or the process may crash.
+pytestmark = pytest.mark.slow
 
 
 def picture(number: int) -> bytes:
@@ -26,14 +28,6 @@ def picture(number: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.full((70, 80, 3), number + 10, np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def _no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` sleeps for seconds whenever a stream is left."""
-    from datasets import config
-
-    monkeypatch.setattr(config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
 
 
 @pytest.fixture(scope="module")

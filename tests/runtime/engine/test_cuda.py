@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -217,8 +218,8 @@ def test_a_verdict_belongs_to_a_card_and_its_driver(ort: FakeOrt, model: Path, m
 
 
 def test_auto_tries_tensorrt_only_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_exists = Path.exists
-    monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/dev/nvidiactl" or real_exists(path))
+    real_exists = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: str(path) == "/dev/nvidiactl" or real_exists(path))
     monkeypatch.setattr(providers, "openvino_version", lambda: None)
     listed = SimpleNamespace(get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"])
     monkeypatch.setattr(providers, "_has_library", lambda _: False)
