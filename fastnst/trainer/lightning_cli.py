@@ -14,10 +14,10 @@ from typing import Any, ClassVar, cast
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from fastnst.command_table import COMMANDS
 from fastnst.errors import ConfigError, FastNSTError, OutputError
