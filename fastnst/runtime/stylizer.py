@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ImageError
-from fastnst.images.decode import open_image
-from fastnst.images.resize import resize_long_side
+from fastnst.images.inputs import PhotoInput, as_pixels
 from fastnst.runtime.engine.session import ModelMemoryError
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -45,7 +42,7 @@ class Stylizer:
 
     def __call__(
         self,
-        image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO,
+        image: PhotoInput,
         *,
         strength: float = 1.0,
         preserve_color: bool = False,
@@ -67,7 +64,7 @@ class Stylizer:
         Returns a Pillow image of mode RGB, of the photo's size or of `max_size`. Raises `ImageError` for what is no
         picture or too small, `ConfigError` for numbers out of range.
         """
-        photo = as_pixels(image, max_size)
+        photo = as_pixels(image, None if max_size is None else check_max_size(max_size))
         options = RestyleOptions(strength, preserve_color, stroke)
         return Image.fromarray(self.apply(photo, options, tile))
 
@@ -127,26 +124,6 @@ def check_max_size(max_size: int) -> int:
     if max_size < SMALLEST_SIDE:
         raise ConfigError(f"max-size must be at least {SMALLEST_SIDE} pixels, not {max_size}.")
     return max_size
-
-
-def as_pixels(
-    image: Image.Image | UInt8Image | str | Path | bytes | BinaryIO, max_size: int | None = None
-) -> UInt8Image:
-    """uint8 `[H, W, 3]` of whatever a picture is given as, reduced to `max_size` at the long side."""
-    if max_size is not None:
-        check_max_size(max_size)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ImageError(f"an array must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}.")
-        if max_size is None or max(image.shape[:2]) <= max_size:
-            return image
-        image = Image.fromarray(image)
-    if isinstance(image, bytes):
-        image = io.BytesIO(image)
-    picture = image.convert("RGB") if isinstance(image, Image.Image) else open_image(image)
-    if max_size is not None and max(picture.size) > max_size:
-        picture = resize_long_side(picture, max_size)
-    return np.asarray(picture)
 
 
 def _check_size(width: int, height: int) -> None:
