@@ -104,6 +104,11 @@ def command() -> TrainingCommand:
 
 def main(argv: list[str], prog: str = "fastnst train") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
+    if any(one.split("=")[0] == "--styles" for one in argv):
+        from fastnst.commands import train_styles
+
+        run_training(train_styles.command(), argv[1:] if argv[:1] == ["fit"] else argv, prog)
+        return 0
     run_training(command(), with_recipe(with_paintings(argv)), prog)
     return 0
 

@@ -85,7 +85,8 @@ class Objective(nn.Module):
         )
         perceptual.check_layers(self.layers)
         readers = {layer: [one for one in self._terms() if layer in one.layers()] for layer in self.layers}
-        self._raw = frozenset(
+        # Layers whose maps come without their read-out: their readers would rather read out what they made of them.
+        self.read_out_later = frozenset(
             layer for layer, terms in readers.items() if all(layer in term.raw_layers() for term in terms)
         )
 
@@ -98,6 +99,11 @@ class Objective(nn.Module):
     def picture_terms(self) -> list[str]:
         """The names of the terms in `total`."""
         return [term.name for term in self._terms() if not term.needs_network()]
+
+    @property
+    def trained_terms(self) -> list[str]:
+        """The names of all terms, in the order in which a training measures them."""
+        return [*self.picture_terms, *(term.name for term in self._terms() if term.needs_network())]
 
     @property
     def masked_terms(self) -> list[str]:
@@ -130,7 +136,7 @@ class Objective(nn.Module):
                     painting,
                     self.perceptual,
                     self.features(painting, term.layers()),
-                    self._raw,
+                    self.read_out_later,
                     masks={} if mask is None else {term.name: mask},
                 )
                 for painting, mask in zip(paintings, masks, strict=True)
@@ -146,7 +152,7 @@ class Objective(nn.Module):
 
     def features(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """The inputs of `measure` of images `[N, 3, H, W]` in [0, 1], of all the objective's layers or of some."""
-        return self.perceptual.features(images, self.layers if layers is None else layers, raw=self._raw)
+        return self.perceptual.features(images, self.layers if layers is None else layers, raw=self.read_out_later)
 
     def forward(self, images: Tensor, target: ContentTarget, *, masks: Mapping[str, Tensor] | None = None) -> LossTerms:
         """Measure images float RGB `[N, 3, H, W]` in [0, 1] against the photos' content and the style.
@@ -173,7 +179,7 @@ class Objective(nn.Module):
         masks: Mapping[str, Tensor] | None = None,
     ) -> LossTerms:
         """As `forward`, for images whose `features` are at hand: several masks then cost one pass."""
-        inputs = TermInputs(images, self.perceptual, features, self._raw, target, masks or {})
+        inputs = TermInputs(images, self.perceptual, features, self.read_out_later, target, masks or {})
         return self.summed({term.name: term(inputs) for term in self._terms() if not term.needs_network()})
 
     def summed(self, parts: Mapping[str, Tensor]) -> LossTerms:
@@ -192,6 +198,14 @@ class Objective(nn.Module):
         """
         inputs = TermInputs(images, self.perceptual, network=made_by)
         return {term.name: term(inputs).mean() for term in self._terms() if term.needs_network()}
+
+    def with_network(self, terms: LossTerms, images: Tensor, made_by: NetworkPass) -> LossTerms:
+        """Mean terms together with those of `measure_network`; the total then is what a training lowers."""
+        others = self.measure_network(images, made_by)
+        total = terms.total
+        for name, value in others.items():
+            total = total + self.config.weights[name] * value
+        return LossTerms({**terms.parts, **others}, total)
 
     def _terms(self) -> list[LossTerm]:
         return [cast(LossTerm, term) for term in self.terms.values()]

@@ -43,8 +43,7 @@ class _GramMatrix(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor) -> Tensor:
         rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [N, HW, C]
         ctx.save_for_backward(features)
-        precise = rows.float()
-        gram: Tensor = precise.transpose(1, 2) @ precise / rows.shape[1]
+        gram: Tensor = _summed_in_float32(rows) / rows.shape[1]
         return gram
 
     @staticmethod
@@ -58,6 +57,14 @@ class _GramMatrix(torch.autograd.Function):
         scale = symmetric.detach().abs().amax().clamp_min(1e-30)
         product: Tensor = rows @ (symmetric / scale).to(rows.dtype) * scale.to(rows.dtype)
         return product.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _summed_in_float32(rows: Tensor) -> Tensor:
+    """F Fᵀ of `[N, HW, C]` with sums in float32; a GPU does that without a float32 copy of the features."""
+    if rows.is_cuda and rows.dtype == torch.bfloat16:
+        return torch.bmm(rows.transpose(1, 2), rows, out_dtype=torch.float32)
+    precise = rows.float()
+    return precise.transpose(1, 2) @ precise
 
 
 def covariance(features: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -64,7 +64,11 @@ class StyleTerm(LossTerm):
                 part = self._measured(painting, layer) * share
                 averaged[layer] = averaged[layer] + part if layer in averaged else part
         for layer, statistic in averaged.items():
-            setattr(self, self._buffer(layer), statistic)
+            before = getattr(self, self._buffer(layer))
+            if before is not None and (before.shape, before.device) == (statistic.shape, statistic.device):
+                before.copy_(statistic)  # in its place, which a recorded CUDA graph reads
+            else:
+                setattr(self, self._buffer(layer), statistic)
 
     def target(self, layer: str) -> Tensor:
         """The paintings' statistic at a style layer, `[1, C, C]` (or `[1, 2C]` for mean_std) float32."""

@@ -56,8 +56,8 @@ def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
 
 def _light(images: Tensor) -> Tensor:
     """The luma over cells of 4×4 pixels, `[N, 1, H/4, W/4]`."""
-    cells = F.avg_pool2d(images, _CELL)
-    return (cells * cells.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    red, green, blue = F.avg_pool2d(images, _CELL).split(1, dim=1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def _mean(light: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +52,19 @@ def weight_set_names(name: str) -> list[str]:
     return [*(weights for network, weights in WEIGHT_SETS if network == name), RANDOM]
 
 
+_shared: ContextVar[dict[PerceptualConfig, PerceptualNetwork] | None] = ContextVar("shared", default=None)
+
+
+@contextmanager
+def sharing_perceptual_networks() -> Iterator[None]:
+    """While it lasts, `build_perceptual` gives the same network for the same configuration."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
 def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwork:
     """The perceptual network that `config` asks for, ready to use, in float32.
 
@@ -56,6 +72,15 @@ def build_perceptual(config: PerceptualConfig | None = None) -> PerceptualNetwor
     names the file to get and the option to give it with, if the weights cannot be reached.
     """
     config = config or PerceptualConfig()
+    shared = _shared.get()
+    if shared is None:
+        return _built(config)
+    if config not in shared:
+        shared[config] = _built(config)
+    return shared[config]
+
+
+def _built(config: PerceptualConfig) -> PerceptualNetwork:
     if config.name not in ARCHITECTURES:
         raise ConfigError(
             f"unknown perceptual network '{config.name}'.{suggest(config.name, ARCHITECTURES)}"
@@ -128,4 +153,10 @@ def _fill(network: PerceptualNetwork, state: dict[str, Tensor], origin: str) -> 
                 parameter.copy_(values)
 
 
-__all__ = ["PerceptualConfig", "PerceptualNetwork", "build_perceptual", "weight_set_names"]
+__all__ = [
+    "PerceptualConfig",
+    "PerceptualNetwork",
+    "build_perceptual",
+    "sharing_perceptual_networks",
+    "weight_set_names",
+]

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,18 +28,23 @@ from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
-from fastnst.losses.term import NetworkPass
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.runtime.engine.providers import usable_cores
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
 from fastnst.start.shipped import find_init
-from fastnst.trainer.optimizers import build_optimizer, rate_factor
+from fastnst.trainer.kept_photos import KeptCrops, kept_crops
+from fastnst.trainer.optimizers import build_joint_optimizer, build_optimizer, rate_factor
 from fastnst.trainer.photos import Crops, open_source
+from fastnst.training.recorded_step import RecordedStep
 from fastnst.training.settings import NetworkConfig
+from fastnst.training.side_by_side import measure_together
 
 log = logging.getLogger(__name__)
+
+Drawn = tuple[list[Tensor], list[float], str]
 
 _EDGE = 5  # steps whose mean is told as the beginning and the end of a painting's training
 _GRADIENT_CLIP = 10.0  # as in every training here
@@ -57,7 +63,9 @@ class StartConfig:
         network: the style network.
         perceptual: the perceptual network.
         objective: what is asked of a picture, as in the recipe of a training.
-        tasks: paintings drawn in all.
+        tasks: paintings drawn in all, a multiple of `together`.
+        together: paintings trained on side by side, on the same photos; the start moves towards the mean of what comes
+            out. One is Reptile as published; a GPU, which would be idle between two small steps, takes sixteen.
         inner_steps: training steps on each.
         outer_rate: share of the way that the start moves after the first painting; it falls to 0 on a line.
         optimizer: of the inner steps, with a fresh state for each painting.
@@ -67,6 +75,7 @@ class StartConfig:
         style_size: long side in pixels at which paintings are seen.
         image_size: side of the photos' crops.
         batch_size: crops a step.
+        cache: where photos are kept as bytes: `none`, `memory` or `device` (see `PhotoData`).
         save_every: paintings between two saved states.
         seed: decides all that is drawn.
     """
@@ -80,6 +89,7 @@ class StartConfig:
     perceptual: PerceptualConfig = field(default_factory=lambda: PerceptualConfig("slim", padding="replicate"))
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     tasks: int = 2400
+    together: int = 1
     inner_steps: int = 25
     outer_rate: float = 0.5
     optimizer: str = "muon"
@@ -89,14 +99,17 @@ class StartConfig:
     style_size: int = 384
     image_size: int = 224
     batch_size: int = 1
+    cache: str = "none"
     save_every: int = 10
     seed: int = 0
 
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        for name in ("tasks", "inner_steps", "batch_size", "save_every"):
+        for name in ("tasks", "together", "inner_steps", "batch_size", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.tasks % self.together:
+            raise ConfigError(f"tasks must be a multiple of together, {self.together}, not {self.tasks}.")
         if not 0 < self.outer_rate <= 1:
             raise ConfigError(f"outer_rate must be above 0 and at most 1, not {self.outer_rate}.")
 
@@ -114,15 +127,24 @@ class StartTraining:
         self.config = config
         self.device = default_device()
         self.paintings = Paintings(expanded(config.paintings), config.leave_out, config.style_size, config.seed)
-        self.crops = Crops(open_source(config.photos), config.image_size, config.seed)
+        source = open_source(config.photos)
+        self.crops: Crops | KeptCrops = Crops(source, config.image_size, config.seed)
+        if config.cache != "none":
+            place = self.device if config.cache == "device" else torch.device("cpu")
+            self.crops = kept_crops(source, config.image_size, config.seed, place)
         torch.manual_seed(config.seed)
         self.start = self._initial().to(self.device)
+        self.learners = [copy.deepcopy(self.start).train() for _ in range(config.together)]
         self.reduced = bf16_is_fast(self.device)
-        perceptual = build_perceptual(config.perceptual)
+        perceptual = build_perceptual(config.perceptual).to(self.device)
         perceptual.set_precision(torch.bfloat16 if self.reduced else torch.float32)
-        self.objective = Objective(perceptual, config.objective).to(self.device)
+        self.objectives = [Objective(perceptual, config.objective).to(self.device) for _ in self.learners]
         build_optimizer(config.optimizer, self.start, config.learning_rate)  # an unknown one is refused now
         self.done, self.seconds = 0, 0.0
+        self._step: RecordedStep | None = None
+        self._seed = 0  # of what terms draw in this step
+        self._drawing = ThreadPoolExecutor(max_workers=min(usable_cores(), config.together))
+        self._drawn: dict[int, Future[Drawn]] = {}
 
     @property
     def folder(self) -> Path:
@@ -136,69 +158,92 @@ class StartTraining:
 
     def run(self) -> Iterator[dict[str, object]]:
         """Learn from the paintings that are left; yields a record for each, and saves as the configuration says."""
-        for number in range(self.done, self.config.tasks):
+        together = self.config.together
+        for number in range(self.done, self.config.tasks, together):
             began = time.perf_counter()
-            record = self.learn(number)
+            records = self.learn(number)
             self.seconds += time.perf_counter() - began
-            self.done = number + 1
-            record["seconds"] = round(self.seconds, 1)
-            yield record
-            if self.done % self.config.save_every == 0 or self.done == self.config.tasks:
+            self.done = number + together
+            for record in records:
+                record["seconds"] = round(self.seconds, 1)
+                yield record
+            if self.done // self.config.save_every > number // self.config.save_every or self.done == self.config.tasks:
                 self.save()
 
-    def learn(self, number: int) -> dict[str, object]:
-        """Draw a painting, train on it, move the start towards what came out."""
+    def learn(self, number: int) -> list[dict[str, object]]:
+        """Draw paintings from number `number` on, train on them, move the start towards what came out."""
         share = self.config.outer_rate * (1 - number / self.config.tasks)
-        pictures, weights, name = self.paintings.draw(number)
+        names = self._set_styles(number)
         with torch.no_grad():
-            self.objective.set_style([picture.to(self.device) for picture in pictures], weights)
-        learner = copy.deepcopy(self.start)
-        totals = self._train(learner, number)
+            for learner in self.learners:
+                for its, mine in zip(learner.parameters(), self.start.parameters(), strict=True):
+                    its.copy_(mine)
+        totals = self._train(number // self.config.together)
         with torch.no_grad():
-            for mine, its in zip(self.start.parameters(), learner.parameters(), strict=True):
-                mine.lerp_(its, share)
+            theirs = zip(*(learner.parameters() for learner in self.learners), strict=True)
+            for mine, found in zip(self.start.parameters(), theirs, strict=True):
+                mine.lerp_(torch.stack(found).mean(0), share)
         edge = min(_EDGE, len(totals))
-        return {
-            "task": number + 1,
-            "painting": name,
-            "outer_rate": round(share, 4),
-            "first": round(sum(totals[:edge]) / edge, 4),
-            "last": round(sum(totals[-edge:]) / edge, 4),
-        }
+        first, last = totals[:edge].mean(0).tolist(), totals[-edge:].mean(0).tolist()
+        return [
+            {
+                "task": number + index + 1,
+                "painting": name,
+                "outer_rate": round(share, 4),
+                "first": round(first[index], 4),
+                "last": round(last[index], 4),
+            }
+            for index, name in enumerate(names)
+        ]
 
-    def _train(self, network: StyleNetwork, number: int) -> list[float]:
-        """The inner steps; returns the objective at each."""
+    def _set_styles(self, number: int) -> list[str]:
+        """Give the objectives the paintings from number `number` on, and begin to draw those that follow."""
+        together = self.config.together
+        for one in range(number, min(number + 2 * together, self.config.tasks)):
+            if one not in self._drawn:
+                self._drawn[one] = self._drawing.submit(self.paintings.draw, one)
+        names = []
+        for index, objective in enumerate(self.objectives):
+            pictures, weights, name = self._drawn.pop(number + index).result()
+            objective.set_style([picture.to(self.device) for picture in pictures], weights)
+            names.append(name)
+        return names
+
+    def _train(self, place: int) -> Tensor:
+        """The inner steps of round `place`; returns the objective at each, `[steps, paintings]`."""
         config = self.config
-        optimizer = build_optimizer(config.optimizer, network, config.learning_rate)
+        optimizer = build_joint_optimizer(config.optimizer, [(one, config.learning_rate) for one in self.learners])
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_factor(step, config.inner_steps, config.warmup, config.final_rate)
         )
-        totals: list[float] = []
-        network.train()
+        totals: list[Tensor] = []
         for step in range(config.inner_steps):
-            first = (number * config.inner_steps + step) * config.batch_size
-            total = self._total(network, self._photos(first), seed=first)
-            optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_CLIP)
+            self._seed = (place * config.inner_steps + step) * config.batch_size
+            photos = self._photos(self._seed)
+            if self._step is None:
+                parameters = [parameter for learner in self.learners for parameter in learner.parameters()]
+                self._step = RecordedStep(self._forward_and_backward, parameters, photos)
+            totals.append(self._step(photos).clone())
+            for learner in self.learners:
+                torch.nn.utils.clip_grad_norm_(learner.parameters(), _GRADIENT_CLIP, foreach=True)
             optimizer.step()
             schedule.step()
-            totals.append(float(total.detach()))
-        return totals
+        return torch.stack(totals).cpu()
 
-    def _total(self, network: StyleNetwork, photos: Tensor, seed: int) -> Tensor:
-        target = self.objective.content_target(photos)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
-            restyled = network(photos)
-            total: Tensor = self.objective(restyled, target).mean().total
-            made_by = NetworkPass(network, photos, network.stride, seed)
-            for name, value in self.objective.measure_network(restyled, made_by).items():
-                total = total + self.objective.config.weights[name] * value
-        return total
+    def _forward_and_backward(self, photos: Tensor) -> Tensor:
+        """Gradients of all learners, and their totals `[paintings]`."""
+        measured = measure_together(self.learners, self.objectives, photos, seed=self._seed, reduced=self.reduced)
+        totals = torch.stack([terms.total for terms in measured])
+        totals.sum().backward()
+        return totals.detach()
 
     def _photos(self, first: int) -> Tensor:
-        crops = [self.crops[first + index] for index in range(self.config.batch_size)]
-        return torch.stack(crops).to(self.device).float() / 255
+        numbers = range(first, first + self.config.batch_size)
+        if isinstance(self.crops, KeptCrops):
+            crops = self.crops.batch(numbers)
+        else:
+            crops = torch.stack([self.crops[number] for number in numbers])
+        return crops.to(self.device).float() / 255
 
     def save(self) -> None:
         """Write the start as a network to begin from, and the state to go on from."""

@@ -278,6 +278,7 @@ def _quiet() -> None:
         "LightningCLI's args parameter",  # it is ours to pass
         ".*LeafSpec.*",  # between Lightning and torch
         ".*in eval mode at the start of training",  # the perceptual network, on purpose
+        "Using ModelCheckpoint with manual optimization",  # after the step is when ours are saved
         ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
         ".*does not have many workers",
         ".*`IterableDataset` has `__len__`",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,14 +31,41 @@ def build_optimizer(name: str, network: nn.Module, rate: float) -> torch.optim.O
 
     Raises `ConfigError` for an unknown name.
     """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return build_joint_optimizer(name, [(network, rate)])
+
+
+def build_joint_optimizer(name: str, networks: Sequence[tuple[nn.Module, float]]) -> torch.optim.Optimizer:
+    """One optimizer for several networks, each with a rate of its own; see `build_optimizer`.
+
+    Each network's parameters are groups of their own, in the networks' order.
+    """
+    if name not in OPTIMIZERS:
+        raise ConfigError(
+            f"unknown optimizer '{name}'.{suggest(name, OPTIMIZERS)} Choose one of: {', '.join(OPTIMIZERS)}."
+        )
     if name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=_BETAS, eps=_EPSILON)
-    if name == "muon":
-        *inner, _last = [parameter for parameter in parameters if parameter.ndim == 4]
-        chosen = {id(parameter) for parameter in inner}
-        return Muon(inner, [one for one in parameters if id(one) not in chosen], rate)
-    raise ConfigError(f"unknown optimizer '{name}'.{suggest(name, OPTIMIZERS)} Choose one of: {', '.join(OPTIMIZERS)}.")
+        groups = [{"params": _trained(network), "lr": rate} for network, rate in networks]
+        return torch.optim.Adam(groups, betas=_BETAS, eps=_EPSILON)
+    return Muon([group for network, rate in networks for group in _muon_groups(network, rate)])
+
+
+def _trained(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _muon_groups(network: nn.Module, rate: float) -> list[dict[str, Any]]:
+    parameters = _trained(network)
+    *inner, _last = [parameter for parameter in parameters if parameter.ndim == 4]
+    chosen = {id(parameter) for parameter in inner}
+    return muon_groups(inner, [one for one in parameters if id(one) not in chosen], rate)
+
+
+def muon_groups(matrices: list[nn.Parameter], others: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+    """The groups of one network for `Muon`: convolutions that it moves, and parameters that Adam moves."""
+    return [
+        {"params": matrices, "lr": rate, "orthogonal": True},
+        {"params": others, "lr": _ADAM_SHARE * rate, "orthogonal": False},
+    ]
 
 
 def rate_factor(step: int, steps: int, warmup: float, final: float) -> float:
@@ -53,20 +81,15 @@ class Muon(torch.optim.Optimizer):
     """Momentum whose every step is made orthogonal (Jordan et al. 2024), for convolutions seen as matrices.
 
     All directions of a layer then move alike, also those whose gradients are small beside the largest ones. PyTorch has
-    it for matrices only.
+    it for matrices only. Convolutions of one shape, of all networks, go through its iteration as one stack: on a GPU,
+    where a step is as long as the number of its operations, that is a thirtieth of them.
 
     Args:
-        matrices: convolutions' weights, each flattened to `[out, in · k · k]`.
-        others: parameters that Adam moves.
-        rate: the learning rate of the former; the latter get a fifth of it.
+        groups: of `muon_groups`. A convolution's weight counts as a matrix `[out, in · k · k]`.
     """
 
-    def __init__(self, matrices: list[nn.Parameter], others: list[nn.Parameter], rate: float) -> None:
-        groups: list[dict[str, Any]] = [
-            {"params": matrices, "lr": rate, "orthogonal": True},
-            {"params": others, "lr": _ADAM_SHARE * rate, "orthogonal": False},
-        ]
-        super().__init__(groups, {"lr": rate})
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        super().__init__(groups, {"lr": 0.0})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -75,48 +98,73 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            direction = _orthogonal if group["orthogonal"] else _adaptive
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.add_(direction(parameter.grad, self.state[parameter]), alpha=-group["lr"])
+        for move, orthogonal in ((self._move_matrices, True), (self._move_others, False)):
+            moved = [
+                (parameter, group["lr"])
+                for group in self.param_groups
+                if group["orthogonal"] is orthogonal
+                for parameter in group["params"]
+                if parameter.grad is not None
+            ]
+            if moved:
+                move(moved)
         return loss
 
+    def _move_matrices(self, moved: list[tuple[nn.Parameter, float]]) -> None:
+        """Muon's step."""
+        gradients = [parameter.grad for parameter, _ in moved]
+        momenta = [self._kept(parameter, "momentum") for parameter, _ in moved]
+        torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
+        ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)  # Nesterov's look ahead
+        stacks: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, (parameter, _) in enumerate(moved):
+            stacks[parameter.flatten(1).shape].append(index)
+        for (rows, columns), indices in stacks.items():
+            directions = orthogonalized(torch.stack([ahead[index].flatten(1) for index in indices]))
+            scale = max(1.0, rows / columns) ** 0.5
+            parameters = [moved[index][0] for index in indices]
+            steps = [one.reshape(parameter.shape) for one, parameter in zip(directions, parameters, strict=True)]
+            torch._foreach_mul_(steps, [-scale * moved[index][1] for index in indices])
+            torch._foreach_add_(parameters, steps)
 
-def _orthogonal(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """Muon's direction for one convolution."""
-    if not state:
-        state["momentum"] = torch.zeros_like(gradient)
-    state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
-    ahead = gradient.lerp(state["momentum"], _MOMENTUM)  # Nesterov's look ahead
-    matrix = orthogonalized(ahead.flatten(1))
-    rows, columns = matrix.shape
-    scaled: Tensor = matrix.reshape(gradient.shape) * max(1.0, rows / columns) ** 0.5
-    return scaled
+    def _move_others(self, moved: list[tuple[nn.Parameter, float]]) -> None:
+        """Adam's step (Kingma and Ba 2015, algorithm 1)."""
+        gradients = [parameter.grad for parameter, _ in moved]
+        means = [self._kept(parameter, "mean") for parameter, _ in moved]
+        squares = [self._kept(parameter, "square") for parameter, _ in moved]
+        counts = []
+        for parameter, _ in moved:
+            state = self.state[parameter]
+            state["step"] = state["step"] + 1 if "step" in state else torch.ones(())
+            counts.append(float(state["step"]))
+        torch._foreach_lerp_(means, gradients, 1 - _BETAS[0])
+        torch._foreach_mul_(squares, _BETAS[1])
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - _BETAS[1])
+        roots = torch._foreach_div(squares, [1 - _BETAS[1] ** count for count in counts])
+        torch._foreach_sqrt_(roots)
+        torch._foreach_add_(roots, _EPSILON)
+        steps = torch._foreach_div(means, [1 - _BETAS[0] ** count for count in counts])
+        torch._foreach_div_(steps, roots)
+        torch._foreach_mul_(steps, [-rate for _, rate in moved])
+        torch._foreach_add_([parameter for parameter, _ in moved], steps)
+
+    def _kept(self, parameter: nn.Parameter, name: str) -> Tensor:
+        state = self.state[parameter]
+        if name not in state:
+            state[name] = torch.zeros_like(parameter)
+        kept: Tensor = state[name]
+        return kept
 
 
-def _adaptive(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """Adam's direction for one parameter (Kingma and Ba 2015, algorithm 1)."""
-    if not state:
-        state["step"] = torch.zeros(())
-        state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-    state["step"] += 1
-    first, second = (1 - beta ** float(state["step"]) for beta in _BETAS)
-    state["mean"].lerp_(gradient, 1 - _BETAS[0])
-    state["square"].mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
-    direction: Tensor = (state["mean"] / first) / ((state["square"] / second).sqrt() + _EPSILON)
-    return direction
-
-
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """A matrix `[R, C]` of the same singular vectors whose singular values are all about 1 (0.7 to 1.2)."""
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Matrices `[..., R, C]` of the same singular vectors whose singular values are all about 1 (0.7 to 1.2)."""
     a, b, c = _QUINTIC
-    wide = matrix.float() / (matrix.norm() + 1e-9)
-    tall = wide.shape[0] > wide.shape[1]
+    wide = matrices.float() / (torch.linalg.matrix_norm(matrices.float(), keepdim=True) + 1e-9)
+    tall = wide.shape[-2] > wide.shape[-1]
     if tall:
-        wide = wide.T
+        wide = wide.mT
     for _ in range(_ITERATIONS):
-        gram = wide @ wide.T
+        gram = wide @ wide.mT
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    orthogonal: Tensor = wide.T if tall else wide
-    return orthogonal.to(matrix.dtype)
+    orthogonal: Tensor = wide.mT if tall else wide
+    return orthogonal.to(matrices.dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import cast
 
 import pytorch_lightning as pl
 
@@ -16,7 +15,7 @@ from fastnst.runtime.stylizer import Stylizer
 from fastnst.sample import sample_photo
 from fastnst.style_export import export_style_model
 from fastnst.trainer.run_files import run_folder
-from fastnst.training.module import StyleTraining
+from fastnst.training.several_styles import style_modules
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +29,13 @@ class FirstPicture(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """On the first rank, of what was trained."""
         folder = run_folder(trainer)
-        trained = folder / f"{cast(StyleTraining, pl_module).style_name}.safetensors"
-        if not trainer.is_global_zero or not os.path.isfile(trained):
-            return
-        model, picture = trained.with_suffix(".onnx"), trained.with_suffix(".jpg")
-        make(trained, model, picture)
-        log.info("The style model file: %s\nThe sample photo: %s", model, picture)
+        for style in style_modules(pl_module):
+            trained = folder / f"{style.style_name}.safetensors"
+            if not trainer.is_global_zero or not os.path.isfile(trained):
+                return
+            model, picture = trained.with_suffix(".onnx"), trained.with_suffix(".jpg")
+            make(trained, model, picture)
+            log.info("The style model file: %s\nThe sample photo: %s", model, picture)
 
 
 def make(trained: Path, model: Path, picture: Path) -> None:

@@ -21,6 +21,7 @@ from fastnst.images.resize import resize_long_side
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
+from fastnst.training.several_styles import style_modules
 
 log = logging.getLogger(__name__)
 
@@ -36,24 +37,21 @@ class Previews(pl.Callback):
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the sheet (on the first rank)."""
+        """Draw the sheets (on the first rank)."""
         run = run_folder(trainer)
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
+        data = cast(PhotoData, cast(Any, trainer).datamodule)
         count = min(self.photos, len(data.val_dataset))
         photos = torch.stack([data.val_dataset[index] for index in range(count)])
-        restyled = module(photos[:, :3].to(module.device).float() / 255).float().cpu()
-        painting = resize_long_side(from_unit_floats(module.paintings[0]), 256)
-        rows = [
-            [(_image(photo), ""), (from_unit_floats(picture.numpy()), "")]
-            for photo, picture in zip(photos, restyled, strict=True)
-        ]
-        rows[0].append((painting, module.style_name))
-        sheet = contact_sheet(rows, cell=256, title=f"step {trainer.global_step}")
-        save_image(sheet, run / "previews" / f"step_{trainer.global_step:06d}.jpg", overwrite=True)
-        if isinstance(trainer.logger, TensorBoardLogger):
-            trainer.logger.experiment.add_image("previews", np.asarray(sheet), trainer.global_step, dataformats="HWC")
+        styles = style_modules(pl_module)
+        for style in styles:
+            sheet = _sheet(style, photos, trainer.global_step)
+            name = "" if len(styles) == 1 else style.style_name
+            save_image(sheet, run / name / "previews" / f"step_{trainer.global_step:06d}.jpg", overwrite=True)
+            if isinstance(trainer.logger, TensorBoardLogger):
+                tag = f"{name}/previews".lstrip("/")
+                trainer.logger.experiment.add_image(tag, np.asarray(sheet), trainer.global_step, dataformats="HWC")
 
 
 class Throughput(pl.Callback):
@@ -106,16 +104,29 @@ class Finish(pl.Callback):
         run = run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
-        module, data = cast(StyleTraining, pl_module), cast(PhotoData, cast(Any, trainer).datamodule)
-        path = run / f"{module.style_name}.safetensors"
-        save_network(module.network, module.metadata(), path, overwrite=True)
+        data = cast(PhotoData, cast(Any, trainer).datamodule)
         if data.skipped:
             log.warning("%d time(s) a photo was skipped because it could not be read or was too small.", data.skipped)
-        log.info(
-            "Trained %s for %d steps: %s\nNext:\n  fastnst export %s -o %s.onnx\n"
-            "  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
-            *(module.style_name, trainer.global_step, path, path, module.style_name, module.style_name),
-        )
+        for style in style_modules(pl_module):
+            path = run / f"{style.style_name}.safetensors"
+            save_network(style.network, style.metadata(), path, overwrite=True)
+            log.info(
+                "Trained %s for %d steps: %s\nNext:\n  fastnst export %s -o %s.onnx\n"
+                "  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
+                *(style.style_name, trainer.global_step, path, path, style.style_name, style.style_name),
+            )
+
+
+def _sheet(style: StyleTraining, photos: Tensor, step: int) -> Image.Image:
+    """Photos, uint8 `[N, 3 or 4, H, W]`, and what the network makes of them, beside the painting."""
+    restyled = style(photos[:, :3].to(style.device).float() / 255).float().cpu()
+    painting = resize_long_side(from_unit_floats(style.paintings[0]), 256)
+    rows = [
+        [(_image(photo), ""), (from_unit_floats(picture.numpy()), "")]
+        for photo, picture in zip(photos, restyled, strict=True)
+    ]
+    rows[0].append((painting, style.style_name))
+    return contact_sheet(rows, cell=256, title=f"step {step}")
 
 
 def _image(photo: Tensor) -> Image.Image:

@@ -276,5 +276,5 @@ def test_keys_of_older_files_are_read() -> None:
 
 
 def test_a_layer_is_read_raw_only_where_all_readers_allow_it(perceptual: PerceptualNetwork) -> None:
-    assert Objective(perceptual, config())._raw == {"conv1_1"}  # relu2_1 is a content layer too
-    assert Objective(perceptual, config(statistic="mean_std"))._raw == frozenset()
+    assert Objective(perceptual, config()).read_out_later == {"conv1_1"}  # relu2_1 is a content layer too
+    assert Objective(perceptual, config(statistic="mean_std")).read_out_later == frozenset()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fastnst.errors import ConfigError
-from fastnst.trainer.optimizers import Muon, build_optimizer, orthogonalized
+from fastnst.trainer.optimizers import Muon, build_optimizer, muon_groups, orthogonalized
 
 
 @pytest.mark.parametrize("shape", [(8, 72), (64, 27), (16, 16)])
@@ -44,7 +44,7 @@ def test_what_is_no_inner_convolution_is_moved_as_adam_does() -> None:
 def test_first_and_second_step_by_hand(shape: tuple[int, ...]) -> None:
     weight = nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
     gradients = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
-    optimizer = Muon([weight], [], 0.1)
+    optimizer = Muon(muon_groups([weight], [], 0.1))
     expected, momentum = weight.detach().clone(), torch.zeros(shape)
     wide = max(1.0, shape[0] / (shape[1] * 9)) ** 0.5
     for gradient in gradients:
