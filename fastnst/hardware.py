@@ -1,9 +1,11 @@
-"""The fastest settings of this machine: precision, threads, memory handling."""
+"""This machine: its fastest precision, its memory, how it is called."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from pathlib import Path
 
 import torch
 
@@ -13,6 +15,7 @@ from fastnst.runtime.engine.machine import cpu_name
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
 def default_device() -> torch.device:
@@ -42,6 +45,41 @@ def describe_hardware(device: torch.device, processes: int = 1) -> str:
         return f"CPU, {times}{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
     return f"GPU, {times}{name}"
+
+
+def available_bytes(device: torch.device) -> int | None:
+    """Free memory of the device in bytes, or None where the system does not report it.
+
+    For a GPU its own; for anything else the main memory, within what the container may use.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    amounts = [amount for amount in (_free_main_memory(), _left_to_container(_CONTAINER)) if amount is not None]
+    return min(amounts, default=None)
+
+
+def _free_main_memory() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _left_to_container(folder: Path) -> int | None:
+    """What a container's limit leaves, files that are only cached not counted; None without a limit (cgroup v2)."""
+    try:
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+        lines = (folder / "memory.stat").read_text().splitlines()
+        cached = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    except (OSError, ValueError):  # no cgroup v2, or no limit ("max")
+        return None
+    return max(0, limit - used + cached)
 
 
 def keep_freed_memory() -> None:

@@ -20,14 +20,23 @@ def trimmed(image: Image.Image, share: float) -> Image.Image:
 
 def resize_long_side(image: Image.Image, size: int) -> Image.Image:
     """Scale so that the long side is `size` pixels (Lanczos); the aspect stays."""
-    return _scale(image, size / max(image.size))
+    return resized(image, _scaled(image.size, size / max(image.size)))
 
 
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
     """Scale so that the short side is `size` pixels (Lanczos); the aspect stays."""
-    return _scale(image, size / min(image.size))
+    return resized(image, short_side_size(image.size, size))
 
 
-def _scale(image: Image.Image, factor: float) -> Image.Image:
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+def short_side_size(size: tuple[int, int], short: int) -> tuple[int, int]:
+    """The width and height of a picture of `size` whose short side becomes `short` pixels."""
+    return _scaled(size, short / min(size))
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The image at this width and height (Lanczos)."""
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

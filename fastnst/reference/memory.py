@@ -1,14 +1,13 @@
-"""Memory that an optimization will need, and memory that there is."""
+"""Memory that an optimization will need."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
 from fastnst.errors import ConfigError
+from fastnst.hardware import available_bytes
 from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
 
 # Kept maps, their gradients and the workspace of the convolutions; measured peaks lie between 2.2 and 2.9.
@@ -31,22 +30,6 @@ def needed_bytes(
             area /= spec[1] ** 2
             per_pixel += channels * area
     return int(width * height * (per_pixel * element_size * _OVERHEAD + _PIXEL_COPIES))
-
-
-def available_bytes(device: torch.device) -> int | None:
-    """Free memory of the device in bytes, or None where the system does not report it."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def check_memory(

@@ -1,7 +1,7 @@
 """Training photos and their crops: folders, parquet files, the hub.
 
 Sample number `i` of a run is the same crop whatever the workers, the ranks or an interruption did before: its photo and
-its crop are drawn from a generator seeded with (seed, i). That is what makes resuming exact.
+its window are drawn from a generator seeded with (seed, i). That is what makes resuming exact.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -21,7 +23,7 @@ from torch.utils.data import Dataset, Sampler
 from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
-from fastnst.images.resize import resize_short_side
+from fastnst.images.resize import resized, short_side_size
 from fastnst.input_files import expanded
 from fastnst.trainer.photo_tables import (
     TableSource,
@@ -34,7 +36,7 @@ from fastnst.trainer.photo_tables import (
 
 log = logging.getLogger(__name__)
 
-_MAX_CROP_RATIO = 1.5  # a crop's photo is scaled to between 1 and 1.5 crops at its short side
+MAX_CROP_RATIO = 1.5  # a crop's photo is scaled to between 1 and 1.5 crops at its short side
 _MAX_UNREADABLE_IN_A_ROW = 50  # unreadable photos in a row after which the folder is to blame, not the photos
 
 
@@ -88,25 +90,88 @@ def open_source(location: str, split: str = "train", column: str | None = None) 
     return TableSource(*hub_table(location, split, column, streaming=False))
 
 
-def random_crop(
-    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = _MAX_CROP_RATIO
-) -> Tensor:
-    """A square crop, mirrored half of the time: uint8 `[3, size, size]`.
+@dataclass(frozen=True)
+class CropWindow:
+    """The square that a crop shows of its photo. It is drawn from numbers alone: any copy of the photo serves.
 
-    The photo is scaled to a short side between `size` and `largest` × `size` first, so that a crop shows a scene and
-    not a few pixels of it; a photo that is smaller than the crop is enlarged. Raises `ImageError` below half the size.
+    Attributes:
+        scaled: width and height in pixels to which the photo is resized.
+        left, top: the square's corner in the resized photo.
+        size: its side.
+        mirrored: whether left and right change places.
     """
-    short = min(photo.size)
-    if short < size // 2:
-        raise ImageError(f"a photo of {photo.width}×{photo.height} pixels is too small for crops of {size}.")
-    scaled = round(size * generator.uniform(1.0, max(1.0, min(largest, short / size))))
-    photo = resize_short_side(photo, scaled)
-    left = int(generator.integers(photo.width - size + 1))
-    top = int(generator.integers(photo.height - size + 1))
-    pixels = np.asarray(photo.crop((left, top, left + size, top + size)))
-    if generator.random() < 0.5:
+
+    scaled: tuple[int, int]
+    left: int
+    top: int
+    size: int
+    mirrored: bool
+
+    @classmethod
+    def draw(
+        cls, photo_size: tuple[int, int], size: int, generator: np.random.Generator, largest: float = MAX_CROP_RATIO
+    ) -> CropWindow:
+        """A window of a photo of this width and height.
+
+        The photo is scaled to a short side between `size` and `largest` × `size` first, so that a crop shows a scene
+        and not a few pixels of it; a photo that is smaller than the crop is enlarged. Raises `ImageError`, and draws
+        nothing, below half the size.
+        """
+        width, height = photo_size
+        short = min(photo_size)
+        if short < size // 2:
+            raise ImageError(f"a photo of {width}×{height} pixels is too small for crops of {size}.")
+        scaled = short_side_size(photo_size, round(size * generator.uniform(1.0, max(1.0, min(largest, short / size)))))
+        left = int(generator.integers(scaled[0] - size + 1))
+        top = int(generator.integers(scaled[1] - size + 1))
+        return cls(scaled, left, top, size, bool(generator.random() < 0.5))
+
+
+def random_crop(
+    photo: Image.Image, size: int, generator: np.random.Generator, largest: float = MAX_CROP_RATIO
+) -> Tensor:
+    """A square crop, mirrored half of the time: uint8 `[3, size, size]`; see `CropWindow.draw`, also for its error."""
+    window = CropWindow.draw(photo.size, size, generator, largest)
+    photo = resized(photo, window.scaled)
+    pixels = np.asarray(photo.crop((window.left, window.top, window.left + size, window.top + size)))
+    if window.mirrored:
         pixels = pixels[:, ::-1]
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+class SampleDraws:
+    """What a sample's number decides, as a function of (seed, number) alone.
+
+    Args:
+        photos: how many there are.
+        seed: of the run.
+    """
+
+    def __init__(self, photos: int, seed: int) -> None:
+        self.photos, self.seed = photos, seed
+        self._order: tuple[int, NDArray[np.int64]] | None = None
+
+    def generator(self, number: int) -> np.random.Generator:
+        """The generator from which a sample's window is drawn."""
+        return np.random.default_rng((self.seed, 1, number))
+
+    def photo(self, number: int) -> int:
+        """The photo of a sample: every photo once before any comes again, in a new order each time."""
+        epoch, position = divmod(number, self.photos)
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(self.photos))
+        return int(self._order[1][position])
+
+    def candidates(self, number: int) -> Iterator[int]:
+        """A sample's photo, then those that stand in for it if it cannot be used: the next ones of the order."""
+        return (self.photo(number + attempt) for attempt in range(_MAX_UNREADABLE_IN_A_ROW))
+
+
+def no_usable_photo(size: int) -> ImageError:
+    """The error where none of a sample's candidates can be used for crops of this size."""
+    return ImageError(
+        f"{_MAX_UNREADABLE_IN_A_ROW} photos in a row cannot be read or are smaller than {size // 2} pixels."
+    )
 
 
 class Crops(Dataset[Tensor]):
@@ -115,10 +180,10 @@ class Crops(Dataset[Tensor]):
     An unreadable photo is replaced by the next one in the shuffled order, and counted in `skipped`.
     """
 
-    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = _MAX_CROP_RATIO) -> None:
-        self.source, self.size, self.seed, self.largest = source, size, seed, largest
+    def __init__(self, source: PhotoSource, size: int, seed: int, largest: float = MAX_CROP_RATIO) -> None:
+        self.source, self.size, self.largest = source, size, largest
+        self.draws = SampleDraws(len(source), seed)
         self._skipped = torch.zeros(1, dtype=torch.int64).share_memory_()  # workers add to it
-        self._order: tuple[int, np.ndarray] | None = None
 
     @property
     def skipped(self) -> int:
@@ -126,24 +191,14 @@ class Crops(Dataset[Tensor]):
         return int(self._skipped)
 
     def __getitem__(self, number: int) -> Tensor:
-        generator = np.random.default_rng((self.seed, 1, number))
-        for attempt in range(_MAX_UNREADABLE_IN_A_ROW):
+        generator = self.draws.generator(number)
+        for index in self.draws.candidates(number):
             try:
-                photo = self.source.open(self._photo(number + attempt))
-                return random_crop(photo, self.size, generator, self.largest)
+                return random_crop(self.source.open(index), self.size, generator, self.largest)
             except ImageError as error:
                 self._skipped += 1
                 log.debug("photo skipped: %s", error)
-        raise ImageError(
-            f"{_MAX_UNREADABLE_IN_A_ROW} photos in a row cannot be read or are smaller than {self.size // 2} pixels."
-        )
-
-    def _photo(self, number: int) -> int:
-        """The photo of a sample: every photo once before any comes again, in a new order each time."""
-        epoch, position = divmod(number, len(self.source))
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.source)))
-        return int(self._order[1][position])
+        raise no_usable_photo(self.size)
 
 
 class SampleNumbers(Sampler[int]):

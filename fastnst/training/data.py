@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,6 +15,7 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
 from fastnst.input_files import expanded
 from fastnst.sample import SAMPLE_PHOTOS, sample_photos
+from fastnst.trainer.kept_photos import KeptBatches, KeptCrops, keep_photos
 from fastnst.trainer.photo_tables import TableSource
 from fastnst.trainer.photos import (
     Crops,
@@ -26,6 +27,8 @@ from fastnst.trainer.streams import StreamedCrops, StreamLoader, open_stream, sh
 from fastnst.training.portraits import PortraitSource
 
 log = logging.getLogger(__name__)
+
+Cache = Literal["none", "memory", "device"]
 
 _HELD_OUT_SHARE = 0.05
 _MAX_HELD_OUT = 32
@@ -74,7 +77,7 @@ class Part:
 
 
 class PhotoData(pl.LightningDataModule):
-    """Training photos as shuffled random crops, held-out photos as fixed ones; uint8 `[N, 3, S, S]` until the device.
+    """Training photos as shuffled random crops, held-out photos as fixed ones; uint8 `[N, 3, S, S]`.
 
     Args:
         photos: a folder of pictures (searched recursively), a .parquet file or a folder of them, a folder that
@@ -89,8 +92,12 @@ class PhotoData(pl.LightningDataModule):
         split: the split of a dataset that has several.
         image_column: the column of a dataset's pictures; None finds it by its name or type.
         val_limit: most held-out photos to use.
-        workers: processes that decode photos.
+        workers: processes that decode photos; a cache needs none.
         seed: decides the order and the crops.
+        cache: `memory` or `device` decodes every photo once, before the first step, and keeps its bytes there, as
+            large as a crop can need; what has no room is kept in the next slower way, and the log says so. Samples
+            show the same windows whatever the cache, so that a run may go on with another one, but their pixels are
+            resized by another filter than without one (see `trainer.kept_photos`). Streams cannot be kept.
     """
 
     def __init__(
@@ -107,6 +114,7 @@ class PhotoData(pl.LightningDataModule):
         val_limit: int = 16,
         workers: int = 1,
         seed: int = 0,
+        cache: Cache = "none",
     ) -> None:
         super().__init__()
         if image_size < 64 or image_size % 4:
@@ -124,6 +132,10 @@ class PhotoData(pl.LightningDataModule):
             raise ConfigError("held-out portraits need both data.val_photos and data.val_mattes.")
         if mattes is not None and streaming:
             raise ConfigError("portraits with mattes are read from folders: they cannot be streamed.")
+        if cache not in get_args(Cache):
+            raise ConfigError(f"cache must be one of {', '.join(get_args(Cache))}, not {cache!r}.")
+        if streaming and cache != "none":
+            raise ConfigError(f"photos that are streamed cannot be kept: leave out data.streaming or cache: {cache}.")
         self.photos = str(sample_photos()) if photos == SAMPLE_PHOTOS else photos
         self.val_photos = val_photos
         self.mattes, self.val_mattes = mattes, val_mattes
@@ -131,7 +143,8 @@ class PhotoData(pl.LightningDataModule):
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
         self.image_column = image_column
         self.workers, self.seed = workers, seed
-        self._crops: Crops | StreamedCrops | None = None
+        self.cache: Cache = cache
+        self._crops: Crops | KeptCrops | StreamedCrops | None = None
         self._table: Any = None
         self._loader: StreamLoader | None = None
         self._begun = 0  # batches that earlier runs have used
@@ -160,7 +173,7 @@ class PhotoData(pl.LightningDataModule):
         self._crops = Crops(source, self.image_size, self.seed)
         log.info("%d training photos, %d held out.", len(source), len(self.val_dataset))
 
-    def train_dataloader(self) -> DataLoader[Tensor] | StreamLoader:
+    def train_dataloader(self) -> DataLoader[Tensor] | KeptBatches | StreamLoader:
         """Batches from the trainer's current step on: after a resume, exactly those that were still to come."""
         trainer = self.trainer
         start, rank, world_size = 0, 0, 1
@@ -169,16 +182,30 @@ class PhotoData(pl.LightningDataModule):
             start = trainer.global_step * trainer.accumulate_grad_batches * self.batch_size * world_size
         if self._table is not None:
             return self._stream(rank, world_size)
-        assert self._crops is not None
+        numbers = SampleNumbers(start, rank, world_size)
+        if self.cache != "none" and isinstance(self._crops, Crops):
+            self._crops = self._kept(self._crops)
+        if isinstance(self._crops, KeptCrops):
+            return KeptBatches(self._crops, self.batch_size, numbers)
+        assert isinstance(self._crops, Crops)
         return DataLoader(
             self._crops,
             self.batch_size,
-            sampler=SampleNumbers(start, rank, world_size),
+            sampler=numbers,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             drop_last=True,
         )
+
+    def _kept(self, crops: Crops) -> Crops | KeptCrops:
+        """The crops of photos that are kept, or the same crops if there is no room for them."""
+        assert self.cache != "none"
+        trainer = self.trainer
+        device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
+        processes = trainer.num_devices if trainer is not None else 1  # on this machine
+        photos = keep_photos(crops.source, self.image_size, self.cache, device, processes)
+        return crops if photos is None else KeptCrops(photos, self.image_size, self.seed, device)
 
     def _stream(self, rank: int, world_size: int) -> StreamLoader:
         """This rank's stream, where a checkpoint left it."""
@@ -237,6 +264,8 @@ class PhotoData(pl.LightningDataModule):
         return Part(source, order[count:]), Part(source, order[:count])
 
     def _setup_stream(self, held_out: PhotoSource | None) -> None:
+        if self.cache != "none":
+            raise ConfigError(f"{self.photos} is streamed and cannot be kept: leave out cache: {self.cache}.")
         table, column = open_stream(self.photos, self.split, self.image_column)
         if held_out is None:
             held_out = TableSource(list(table.take(_STREAMED_HELD_OUT)), column)

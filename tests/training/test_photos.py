@@ -34,7 +34,7 @@ def test_a_sample_is_a_function_of_its_number(folder: Path) -> None:
 def test_every_photo_comes_once_before_any_comes_again(folder: Path) -> None:
     crops = Crops(FolderSource(folder), 64, seed=0)
     for epoch in range(3):
-        assert sorted(crops._photo(5 * epoch + position) for position in range(5)) == list(range(5))
+        assert sorted(crops.draws.photo(5 * epoch + position) for position in range(5)) == list(range(5))
 
 
 def test_ranks_share_the_samples() -> None:
