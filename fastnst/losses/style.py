@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -65,6 +65,15 @@ class StyleTerm(LossTerm):
                 averaged[layer] = averaged[layer] + part if layer in averaged else part
         for layer, statistic in averaged.items():
             setattr(self, self._buffer(layer), statistic)
+
+    def use_targets(self, targets: Mapping[str, Tensor]) -> None:
+        """Take statistics that are at hand, `{layer: [N, C, C]}`: one painting's for all samples, or each one's own."""
+        for layer in self.config.style_layers:
+            setattr(self, self._buffer(layer), targets[layer])
+
+    def targets(self) -> dict[str, Tensor]:
+        """The statistics of all style layers, as `use_targets` takes them."""
+        return {layer: self.target(layer) for layer in self.config.style_layers}
 
     def target(self, layer: str) -> Tensor:
         """The paintings' statistic at a style layer, `[1, C, C]` (or `[1, 2C]` for mean_std) float32."""

@@ -30,6 +30,10 @@ class Paintings:
         size: long side in pixels at which a painting is seen.
         seed: draw number `i` is a function of (seed, i) alone.
 
+    Attributes:
+        paths: of those that are drawn.
+        kept: of those that are left out.
+
     Raises `ConfigError` where nothing is left, or for a name that no file has.
     """
 
@@ -39,6 +43,7 @@ class Paintings:
             if name not in found:
                 raise ConfigError(f"leave_out names '{name}', but {folder} has no such picture.{suggest(name, found)}")
         self.paths = [path for name, path in sorted(found.items()) if name not in leave_out]
+        self.kept = [path for name, path in sorted(found.items()) if name in leave_out]
         if not self.paths:
             raise ConfigError(f"no paintings found in {folder} beside those that are left out.")
         self.size, self.seed = size, seed
