@@ -1,0 +1,236 @@
+"""Learning the predictor: each step sees several paintings at once, each with a photo, and lowers the real objective.
+
+Nothing in a step waits for the device: styles and photos lie there, and numbers come back every few seconds only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import fastnst
+from fastnst.checkpoints import load_network
+from fastnst.errors import ConfigError
+from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
+from fastnst.images.arrays import to_unit_floats
+from fastnst.images.decode import open_image
+from fastnst.images.resize import resize_long_side
+from fastnst.input_files import expanded
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
+from fastnst.losses.term import NetworkPass
+from fastnst.networks.affines import affines, restyle_each
+from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.start.paintings import Paintings
+from fastnst.start.photo_store import PhotoStore
+from fastnst.start.predictor import AffinePredictor, save_predictor
+from fastnst.start.shipped import find_init
+from fastnst.start.style_bank import StyleBank, measure_style, style_term
+from fastnst.trainer.optimizers import rate_factor
+from fastnst.trainer.photos import Crops, open_source
+
+log = logging.getLogger(__name__)
+
+_GRADIENT_CLIP = 10.0  # as in every training here
+_TICKS = 1000  # that the learning rate's course is divided into, by steps or by seconds
+_TOLD_EVERY = 5.0  # seconds
+_TEST_PHOTOS = 4  # of each painting that is left out
+
+
+@dataclass
+class PredictorConfig:
+    """How a predictor of affines is learned.
+
+    Attributes:
+        paintings: folder of paintings to learn from.
+        photos: as of a training: a folder, .parquet files, or a dataset of the hub.
+        leave_out: base names of paintings that are kept as a test, measured before and after.
+        output: the predictor's file.
+        init: the start whose affines are guessed: `start`, a style's name or a file.
+        perceptual: the perceptual network; a predictor sees paintings by `slim`.
+        objective: what is asked of a picture, as in the recipe of a training.
+        draws: styles that are drawn from the paintings before the first step.
+        blended: share of a step's styles that are mixtures of two.
+        photo_count: photos to keep on the device.
+        photo_size: side of their squares in pixels.
+        image_size: side of the crops.
+        style_size: long side in pixels at which paintings are seen.
+        steps: at most.
+        seconds: at most, with the preparation; None leaves it to the steps.
+        batch_size: styles a step, each on a photo of its own.
+        hidden: width of the predictor.
+        learning_rate: its peak.
+        weight_decay: of AdamW.
+        save_every: seconds between two saved files.
+        seed: decides all that is drawn.
+    """
+
+    paintings: str
+    photos: str
+    leave_out: list[str] = field(default_factory=list)
+    output: str = "runs/predictor/predictor.safetensors"
+    init: str = "start"
+    perceptual: PerceptualConfig = field(default_factory=lambda: PerceptualConfig("slim", padding="replicate"))
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    draws: int = 2048
+    blended: float = 0.5
+    photo_count: int = 512
+    photo_size: int = 288
+    image_size: int = 224
+    style_size: int = 384
+    steps: int = 4000
+    seconds: float | None = None
+    batch_size: int = 16
+    hidden: int = 160
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    save_every: float = 20.0
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raise `ConfigError`, in one sentence, for a value that means nothing."""
+        for name in ("draws", "photo_count", "steps", "batch_size", "hidden"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.draws < 2:
+            raise ConfigError("draws must be at least 2, so that styles have a spread.")
+        if not 0 <= self.blended <= 1:
+            raise ConfigError(f"blended must be from 0 to 1, not {self.blended}.")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigError(f"seconds must be above 0, not {self.seconds}.")
+        if self.photo_size < self.image_size:
+            raise ConfigError(f"photo_size must be at least image_size, {self.image_size}, not {self.photo_size}.")
+        if self.perceptual.name != "slim":
+            raise ConfigError(f"a predictor sees paintings by slim, not by {self.perceptual.name}.")
+
+
+class PredictorTraining:
+    """Learns a predictor with the start's weights frozen, for a number of steps or of seconds.
+
+    Raises `ConfigError` for settings that mean nothing, missing photos or paintings, `ModelError` for a missing start.
+    """
+
+    def __init__(self, config: PredictorConfig) -> None:
+        self.began = time.perf_counter()
+        config.validate()
+        config.objective.validate()
+        self.config = config
+        self.device = default_device()
+        torch.manual_seed(config.seed)
+        self.paintings = Paintings(expanded(config.paintings), config.leave_out, config.style_size, config.seed)
+        self.network = load_network(find_init(config.init))[0].to(self.device).requires_grad_(False)
+        self.reduced = bf16_is_fast(self.device)
+        perceptual = build_perceptual(config.perceptual)
+        perceptual.set_precision(torch.bfloat16 if self.reduced else torch.float32)
+        self.objective = Objective(perceptual, config.objective).to(self.device)
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
+        crops = Crops(open_source(config.photos), config.photo_size, config.seed)
+        seen, spare = config.photo_count, config.photo_count + _TEST_PHOTOS
+        self.photos = PhotoStore(crops, range(seen), config.image_size, self.device)
+        self.test_photos = PhotoStore(crops, range(seen, spare), config.image_size, self.device).first(_TEST_PHOTOS)
+        self.bank = StyleBank(self.paintings, config.draws, self.objective, self.device)
+        moments = self.bank.moments
+        self.predictor = AffinePredictor(moments.shape[1], affines(self.network), config.hidden).to(self.device)
+        self.predictor.normalize_by(moments)
+        self.done = 0
+        self.tested: dict[str, list[float]] = {}  # of the paintings left out: the objective at each test
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # from here on all sizes stay the same
+
+    def run(self) -> Iterator[dict[str, float]]:
+        """Take the steps; yields a record every few seconds, and writes the file now and then and at the end."""
+        optimizer = torch.optim.AdamW(
+            self.predictor.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
+        sums, told, saved, counted = torch.zeros((), device=self.device), time.perf_counter(), time.perf_counter(), 0
+        self.test()
+        while (progress := self._progress()) < 1:
+            sums += self._step(optimizer, progress)
+            self.done, counted = self.done + 1, counted + 1
+            now = time.perf_counter()
+            if now - told > _TOLD_EVERY:
+                yield self._record(float(sums) / counted)
+                sums, counted, told = torch.zeros_like(sums), 0, now
+            if now - saved > self.config.save_every:
+                self.save()
+                saved = now
+        if counted:
+            yield self._record(float(sums) / counted)
+        self.test()
+        self.save()
+
+    def total(self, photos: Tensor, values: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        """The objective of photos `[N, 3, H, W]` that are restyled with affines `[N, A]` for styles of their own."""
+        style_term(self.objective).use_targets(targets)
+        target = self.objective.content_target(photos)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
+            restyled = restyle_each(self.network, photos, values)
+            total: Tensor = self.objective(restyled, target).mean().total
+            made_by = NetworkPass(
+                lambda images: restyle_each(self.network, images, values), photos, self.network.stride, self.done
+            )
+            for name, value in self.objective.measure_network(restyled, made_by).items():
+                total = total + self.objective.config.weights[name] * value
+        return total
+
+    def test(self) -> None:
+        """Measure the paintings that are left out, each on photos that no step sees."""
+        with torch.no_grad():
+            for path in self.paintings.kept:
+                painting = torch.from_numpy(to_unit_floats(resize_long_side(open_image(path), self.config.style_size)))
+                moments, targets = measure_style([painting[None].to(self.device)], [1.0], self.objective)
+                values = self.predictor(moments).expand(len(self.test_photos), -1)
+                found = float(self.total(self.test_photos, values, targets))
+                self.tested.setdefault(path.stem, []).append(round(found, 4))
+
+    def save(self) -> None:
+        """Write the predictor as it is now."""
+        kept_out = {"config", "paintings", "photos", "output", "init"}  # where things lie is nobody's business
+        settings = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in kept_out}
+        description: dict[str, Any] = {
+            "paintings": len(self.paintings.paths),
+            "steps": self.done,
+            "training_seconds": round(self.elapsed(), 1),
+            "hardware": describe_hardware(self.device, 1),
+            "fastnst_version": fastnst.__version__,
+            "settings": settings,
+            "tested": {name: found for name, found in self.tested.items() if len(found) > 1},
+        }
+        save_predictor(self.predictor, self.network, description, self.file)
+
+    @property
+    def file(self) -> Path:
+        """Where the predictor is written."""
+        return expanded(self.config.output)
+
+    def _step(self, optimizer: torch.optim.Optimizer, progress: float) -> Tensor:
+        config = self.config
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate_factor(round(progress * _TICKS), _TICKS, 0.05, 0.01)
+        photos = self.photos.take(config.batch_size, self.generator)
+        moments, targets = self.bank.take(config.batch_size, config.blended, self.generator)
+        total = self.total(photos, self.predictor(moments), targets)
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.predictor.parameters(), _GRADIENT_CLIP)
+        optimizer.step()
+        return total.detach()
+
+    def elapsed(self) -> float:
+        """Seconds since the training was set up."""
+        return time.perf_counter() - self.began
+
+    def _progress(self) -> float:
+        by_steps = self.done / self.config.steps
+        return by_steps if self.config.seconds is None else max(by_steps, self.elapsed() / self.config.seconds)
+
+    def _record(self, mean: float) -> dict[str, float]:
+        return {"step": self.done, "objective": round(mean, 4), "seconds": round(self.elapsed(), 1)}
