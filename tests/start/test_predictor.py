@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from fastnst.checkpoints import save_network
+from fastnst.checkpoints import load_network, save_network
+from fastnst.commands.preview import main as preview
 from fastnst.commands.train_predictor import main
 from fastnst.errors import ConfigError, ModelError, OutputError
-from fastnst.images.arrays import to_unit_floats
 from fastnst.networks import build_network
 from fastnst.networks.affines import affines
 from fastnst.perceptual.slim import load_slim
+from fastnst.reference.inputs import open_tensor
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
 from fastnst.start.photo_store import PhotoStore
@@ -59,16 +62,13 @@ def learn(materials: Path, output: Path, *more: str) -> None:
 
 @pytest.mark.slow
 def test_what_is_learned_guesses_other_affines_for_other_paintings(materials: Path, tmp_path: Path) -> None:
-    from fastnst.checkpoints import load_network
-
     path = tmp_path / "predictor.safetensors"
     learn(materials, path)
     guesses = []
     start = load_network(materials / "start.safetensors")[0]
     for number in range(2):
         network = load_network(materials / "start.safetensors")[0]
-        painting = torch.from_numpy(to_unit_floats(Image.open(materials / "paintings" / f"paintings{number}.png")))
-        guess_style(network, [painting[None]], path=path)
+        guess_style(network, [open_tensor(materials / "paintings" / f"paintings{number}.png", 64)], path=path)
         guesses.append(affines(network))
         for name, parameter in network.named_parameters():
             if parameter.ndim == 4:
@@ -80,6 +80,30 @@ def test_what_is_learned_guesses_other_affines_for_other_paintings(materials: Pa
     assert said["paintings"] == 2
     assert list(said["tested"]) == ["paintings2"]
     assert not any("/" in str(value) for value in said["settings"].values())
+
+
+def test_a_first_guess_at_once(materials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start, predictor, sheet = materials / "start.safetensors", tmp_path / "p.safetensors", tmp_path / "sheet.png"
+    network = load_network(start)[0]
+    save_predictor(AffinePredictor(1488, affines(network), 4), network, {}, predictor)
+    arguments = [str(materials / "paintings" / "paintings0.png"), "--instant", "--init", str(start), "-o", str(sheet)]
+    preview([*arguments, "--predictor", str(predictor)])
+    assert "what a training of paintings0.png begins from" in capsys.readouterr().out
+    with Image.open(sheet) as picture:
+        assert picture.width > 900  # painting, photo and guess side by side
+    with pytest.raises(ModelError, match="no predictor ships for this network"):
+        preview([*arguments, "--overwrite"])
+    with pytest.raises(ConfigError, match="--instant"):
+        preview([arguments[0]])
+
+
+def test_loading_a_network_does_not_load_the_compiler(materials: Path) -> None:
+    code = (
+        "import sys, pathlib, fastnst.checkpoints; fastnst.checkpoints.load_network(pathlib.Path(sys.argv[1]));"
+        " print('torch._dynamo' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(materials / "start.safetensors")], capture_output=True)
+    assert told.stdout.split() == [b"False"], told.stderr
 
 
 def test_a_new_predictor_guesses_the_starts_own_affines() -> None:
