@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from fastnst.commands.options.parser import Parser
 from fastnst.checkpoints import load_network
+from fastnst.commands.options.parser import Parser
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError
+from fastnst.losses.sliced import sliced_quantiles
 from fastnst.losses.statistics import (
     covariance,
     gram_matrix,
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 Statistic = Callable[[Tensor, Tensor | None], Tensor]
 
-STATISTICS: dict[str, Statistic] = {"gram": gram_matrix, "covariance": covariance, "mean_std": mean_std}
+STATISTICS: dict[str, Statistic] = {
+    "gram": gram_matrix,
+    "covariance": covariance,
+    "mean_std": mean_std,
+    "sliced": sliced_quantiles,
+}
 
 
 class StyleTerm(LossTerm):
@@ -76,7 +82,7 @@ class StyleTerm(LossTerm):
         return {layer: self.target(layer) for layer in self.config.style_layers}
 
     def target(self, layer: str) -> Tensor:
-        """The paintings' statistic at a style layer, `[1, C, C]` (or `[1, 2C]` for mean_std) float32."""
+        """The paintings' statistic at a style layer, `[1, C, C]` (`[1, D]` where it is no matrix) float32."""
         target = getattr(self, self._buffer(layer))
         if target is None:
             raise ConfigError("the objective has no style yet: call set_style first.")
@@ -112,7 +118,7 @@ class StyleTerm(LossTerm):
             case "chw":  # mean over C² of (M·ΔG)², over C·M
                 return distance * positions / channels**3
             case _:  # mean
-                scale = channels**2 if self.config.statistic != "mean_std" else 1
+                scale = channels**2 if self.config.statistic in ("gram", "covariance") else 1
                 return distance / (target[0].numel() * scale)
 
     @staticmethod

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import fastnst
-from fastnst.checkpoints import load_network
+from fastnst.checkpoints import load_network, network_name, save_network
 from fastnst.errors import ConfigError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.images.arrays import to_unit_floats
@@ -27,20 +27,22 @@ from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.term import NetworkPass
-from fastnst.networks.affines import affines, restyle_each
+from fastnst.networks.affines import affines, restyle_each, set_affines
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
 from fastnst.start.photo_store import PhotoStore
 from fastnst.start.predictor import AffinePredictor, save_predictor
 from fastnst.start.shipped import find_init
 from fastnst.start.style_bank import StyleBank, measure_style, style_term
-from fastnst.trainer.optimizers import rate_factor
+from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.trainer.photos import Crops, open_source
 
 log = logging.getLogger(__name__)
 
 _GRADIENT_CLIP = 10.0  # as in every training here
 _TICKS = 1000  # that the learning rate's course is divided into, by steps or by seconds
+_WARMUP, _FINAL_RATE = 0.05, 0.01  # shares of the course, and of the peak
 _TOLD_EVERY = 5.0  # seconds
 _TEST_PHOTOS = 4  # of each painting that is left out
 
@@ -69,6 +71,9 @@ class PredictorConfig:
         hidden: width of the predictor.
         learning_rate: its peak.
         weight_decay: of AdamW.
+        network_rate: peak rate at which Muon moves the start's own weights with it; 0 leaves them as they are. Else the
+            start is a new one, whose affines are the mean over all styles (conditional instance normalization, Dumoulin
+            et al. 2017), and is written beside the predictor as `start.safetensors`.
         save_every: seconds between two saved files.
         seed: decides all that is drawn.
     """
@@ -92,6 +97,7 @@ class PredictorConfig:
     hidden: int = 160
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    network_rate: float = 0.0
     save_every: float = 20.0
     seed: int = 0
 
@@ -106,6 +112,8 @@ class PredictorConfig:
             raise ConfigError(f"blended must be from 0 to 1, not {self.blended}.")
         if self.seconds is not None and not self.seconds > 0:
             raise ConfigError(f"seconds must be above 0, not {self.seconds}.")
+        if not self.network_rate >= 0:
+            raise ConfigError(f"network_rate must be at least 0, not {self.network_rate}.")
         if self.photo_size < self.image_size:
             raise ConfigError(f"photo_size must be at least image_size, {self.image_size}, not {self.photo_size}.")
         if self.perceptual.name != "slim":
@@ -113,7 +121,7 @@ class PredictorConfig:
 
 
 class PredictorTraining:
-    """Learns a predictor with the start's weights frozen, for a number of steps or of seconds.
+    """Learns a predictor for a number of steps or of seconds, with the start's weights frozen or moving along.
 
     Raises `ConfigError` for settings that mean nothing, missing photos or paintings, `ModelError` for a missing start.
     """
@@ -126,7 +134,8 @@ class PredictorTraining:
         self.device = default_device()
         torch.manual_seed(config.seed)
         self.paintings = Paintings(expanded(config.paintings), config.leave_out, config.style_size, config.seed)
-        self.network = load_network(find_init(config.init))[0].to(self.device).requires_grad_(False)
+        network, _ = load_network(find_init(config.init))
+        self.network = network.to(self.device).requires_grad_(config.network_rate > 0)
         self.reduced = bf16_is_fast(self.device)
         perceptual = build_perceptual(config.perceptual)
         perceptual.set_precision(torch.bfloat16 if self.reduced else torch.float32)
@@ -147,13 +156,11 @@ class PredictorTraining:
 
     def run(self) -> Iterator[dict[str, float]]:
         """Take the steps; yields a record every few seconds, and writes the file now and then and at the end."""
-        optimizer = torch.optim.AdamW(
-            self.predictor.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
+        optimizers = self._optimizers()
         sums, told, saved, counted = torch.zeros((), device=self.device), time.perf_counter(), time.perf_counter(), 0
         self.test()
         while (progress := self._progress()) < 1:
-            sums += self._step(optimizer, progress)
+            sums += self._step(optimizers, progress)
             self.done, counted = self.done + 1, counted + 1
             now = time.perf_counter()
             if now - told > _TOLD_EVERY:
@@ -205,23 +212,53 @@ class PredictorTraining:
             "tested": {name: found for name, found in self.tested.items() if len(found) > 1},
         }
         save_predictor(self.predictor, self.network, description, self.file)
+        if self.config.network_rate > 0:
+            with torch.no_grad():
+                set_affines(self.network, self.predictor(self.bank.moments).mean(0))
+            about = StyleMetadata(
+                name="start",
+                title=f"A start that belongs to no painting, learned from {len(self.paintings.paths)}",
+                network=network_name(self.network),
+                network_options=self.network.options,
+                perceptual=self.config.perceptual.name,
+                **{name: description[name] for name in ("steps", "training_seconds", "hardware", "fastnst_version")},
+                batch_size=self.config.batch_size,
+                image_size=self.config.image_size,
+            )
+            save_network(self.network, about, self.file.with_name("start.safetensors"), overwrite=True)
 
     @property
     def file(self) -> Path:
         """Where the predictor is written."""
         return expanded(self.config.output)
 
-    def _step(self, optimizer: torch.optim.Optimizer, progress: float) -> Tensor:
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
         config = self.config
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * rate_factor(round(progress * _TICKS), _TICKS, 0.05, 0.01)
+        found: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(self.predictor.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        ]
+        if config.network_rate > 0:
+            found.append(build_optimizer("muon", self.network, config.network_rate))
+        for optimizer in found:
+            for group in optimizer.param_groups:
+                group["peak"] = group["lr"]
+        return found
+
+    def _step(self, optimizers: list[torch.optim.Optimizer], progress: float) -> Tensor:
+        config = self.config
         photos = self.photos.take(config.batch_size, self.generator)
         moments, targets = self.bank.take(config.batch_size, config.blended, self.generator)
         total = self.total(photos, self.predictor(moments), targets)
-        optimizer.zero_grad(set_to_none=True)
+        for part in (self.predictor, self.network):
+            part.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.predictor.parameters(), _GRADIENT_CLIP)
-        optimizer.step()
+        for part in (self.predictor, self.network):
+            torch.nn.utils.clip_grad_norm_(part.parameters(), _GRADIENT_CLIP)
+        factor = rate_factor(round(progress * _TICKS), _TICKS, _WARMUP, _FINAL_RATE)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            optimizer.step()
         return total.detach()
 
     def elapsed(self) -> float:
