@@ -34,7 +34,7 @@ from fastnst.start.paintings import Paintings
 from fastnst.start.photo_store import PhotoStore
 from fastnst.start.predictor import AffinePredictor, save_predictor
 from fastnst.start.shipped import find_init
-from fastnst.start.style_bank import StyleBank, measure_style, style_term
+from fastnst.start.style_bank import StyleBank, WideStyles, measure_style, style_term
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.trainer.photos import Crops, open_source
 
@@ -44,6 +44,7 @@ _GRADIENT_CLIP = 10.0  # as in every training here
 _TICKS = 1000  # that the learning rate's course is divided into, by steps or by seconds
 _WARMUP, _FINAL_RATE = 0.05, 0.01  # shares of the course, and of the peak
 _TOLD_EVERY = 5.0  # seconds
+_LEAST_WORK = 10  # times what a test and a saving take, before the next
 _TEST_PHOTOS = 4  # of each painting that is left out
 
 
@@ -59,7 +60,9 @@ class PredictorConfig:
         init: the start whose affines are guessed: `start`, a style's name or a file.
         perceptual: the perceptual network; a predictor sees paintings by `slim`.
         objective: what is asked of a picture, as in the recipe of a training.
-        draws: styles that are drawn from the paintings before the first step.
+        draws: styles that are drawn before the first step.
+        recoloured: share of them that are paintings in the colours of a photo.
+        photographs: share of them that are photos, so that the guess also knows what lies between paintings.
         blended: share of a step's styles that are mixtures of two.
         photo_count: photos to keep on the device.
         photo_size: side of their squares in pixels.
@@ -86,6 +89,8 @@ class PredictorConfig:
     perceptual: PerceptualConfig = field(default_factory=lambda: PerceptualConfig("slim", padding="replicate"))
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     draws: int = 2048
+    recoloured: float = 0.3
+    photographs: float = 0.2
     blended: float = 0.5
     photo_count: int = 512
     photo_size: int = 288
@@ -108,8 +113,9 @@ class PredictorConfig:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.draws < 2:
             raise ConfigError("draws must be at least 2, so that styles have a spread.")
-        if not 0 <= self.blended <= 1:
-            raise ConfigError(f"blended must be from 0 to 1, not {self.blended}.")
+        for name in ("blended", "recoloured", "photographs"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
         if self.seconds is not None and not self.seconds > 0:
             raise ConfigError(f"seconds must be above 0, not {self.seconds}.")
         if not self.network_rate >= 0:
@@ -145,7 +151,8 @@ class PredictorTraining:
         seen, spare = config.photo_count, config.photo_count + _TEST_PHOTOS
         self.photos = PhotoStore(crops, range(seen), config.image_size, self.device)
         self.test_photos = PhotoStore(crops, range(seen, spare), config.image_size, self.device).first(_TEST_PHOTOS)
-        self.bank = StyleBank(self.paintings, config.draws, self.objective, self.device)
+        styles = WideStyles(self.paintings, crops, config.recoloured, config.photographs)
+        self.bank = StyleBank(styles, config.draws, self.objective, self.device)
         moments = self.bank.moments
         self.predictor = AffinePredictor(moments.shape[1], affines(self.network), config.hidden).to(self.device)
         self.predictor.normalize_by(moments)
@@ -158,6 +165,7 @@ class PredictorTraining:
         """Take the steps; yields a record every few seconds, and writes the file now and then and at the end."""
         optimizers = self._optimizers()
         sums, told, saved, counted = torch.zeros((), device=self.device), time.perf_counter(), time.perf_counter(), 0
+        pause = self.config.save_every
         self.test()
         while (progress := self._progress()) < 1:
             sums += self._step(optimizers, progress)
@@ -166,9 +174,11 @@ class PredictorTraining:
             if now - told > _TOLD_EVERY:
                 yield self._record(float(sums) / counted)
                 sums, counted, told = torch.zeros_like(sums), 0, now
-            if now - saved > self.config.save_every:
+            if now - saved > pause:
+                self.test()
                 self.save()
-                saved = now
+                saved = time.perf_counter()
+                pause = max(self.config.save_every, _LEAST_WORK * (saved - now))
         if counted:
             yield self._record(float(sums) / counted)
         self.test()
@@ -197,6 +207,9 @@ class PredictorTraining:
                 values = self.predictor(moments).expand(len(self.test_photos), -1)
                 found = float(self.total(self.test_photos, values, targets))
                 self.tested.setdefault(path.stem, []).append(round(found, 4))
+        if self.tested:
+            latest = [found[-1] for found in self.tested.values()]
+            log.info("step %d: objective of paintings left out %.4f", self.done, sum(latest) / len(latest))
 
     def save(self) -> None:
         """Write the predictor as it is now."""

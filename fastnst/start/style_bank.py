@@ -5,22 +5,51 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fastnst.losses.objective import Objective
 from fastnst.losses.style import StyleTerm
-from fastnst.start.paintings import Paintings
+from fastnst.start.paintings import Paintings, in_colours_of
 from fastnst.start.predictor import channel_moments
+from fastnst.trainer.photos import Crops
 
 _STORED = torch.bfloat16  # of Gram matrices: half the memory, and a fraction of a percent off
 
 
-class StyleBank:
-    """Moments (`predictor.channel_moments`) and style targets of drawn paintings, measured once.
+class WideStyles:
+    """Many more styles than there are paintings: some take the colours of a photo, some are photos.
 
     Args:
-        paintings: whose draws 0, 1, … are taken.
+        paintings: to draw from.
+        photos: crops, one for each draw.
+        recoloured: share of the draws that are paintings in a photo's colours.
+        photographs: share of the draws that are photos as they are.
+    """
+
+    def __init__(self, paintings: Paintings, photos: Crops, recoloured: float, photographs: float) -> None:
+        self.paintings, self.photos = paintings, photos
+        self.recoloured, self.photographs = recoloured, photographs
+
+    def draw(self, number: int) -> tuple[list[Tensor], list[float]]:
+        """Style number `number`: pictures, float RGB `[1, 3, H, W]` in [0, 1], and their weights."""
+        chance = np.random.default_rng((self.paintings.seed, 5, number)).random()
+        if chance >= self.recoloured + self.photographs:
+            return self.paintings.draw(number)[:2]
+        photo = self.photos[number].numpy().astype(np.float32) / 255
+        if chance < self.photographs:
+            return [torch.from_numpy(photo)[None]], [1.0]
+        pictures, weights, _ = self.paintings.draw(number)
+        turned = [torch.from_numpy(in_colours_of(one[0].numpy(), photo))[None] for one in pictures]
+        return turned, weights
+
+
+class StyleBank:
+    """Moments (`predictor.channel_moments`) and style targets of many styles, measured once.
+
+    Args:
+        styles: whose draws 0, 1, … are taken.
         count: of the draws.
         objective: whose style term's targets are kept.
 
@@ -29,11 +58,11 @@ class StyleBank:
         targets: `{layer: [D, C, C]}`.
     """
 
-    def __init__(self, paintings: Paintings, count: int, objective: Objective, device: torch.device) -> None:
+    def __init__(self, styles: WideStyles, count: int, objective: Objective, device: torch.device) -> None:
         moments: list[Tensor] = []
         targets: dict[str, list[Tensor]] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
-            for pictures, weights, _ in pool.map(paintings.draw, range(count)):
+            for pictures, weights in pool.map(styles.draw, range(count)):
                 seen, wanted = measure_style([picture.to(device) for picture in pictures], weights, objective)
                 moments.append(seen)
                 for layer, target in wanted.items():
