@@ -10,7 +10,8 @@ import jsonargparse
 from fastnst.commands.train_start import StartParser
 from fastnst.output_files import check_output
 from fastnst.recipes import with_bases
-from fastnst.start.predictor_training import PredictorConfig, PredictorTraining
+from fastnst.start.predictor_config import PredictorConfig
+from fastnst.start.predictor_training import PredictorTraining
 
 log = logging.getLogger(__name__)
 

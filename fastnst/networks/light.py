@@ -60,7 +60,8 @@ def _light(images: Tensor) -> Tensor:
     cells = F.avg_pool2d(images, _CELL)
     if not torch.compiler.is_exporting():  # a tensor of constants would make each step wait for the GPU
         red, green, blue = cells.split(1, dim=1)
-        return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+        light: Tensor = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+        return light
     return (cells * cells.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 

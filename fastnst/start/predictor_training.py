@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,21 @@ from torch import Tensor
 
 import fastnst
 from fastnst.checkpoints import load_network, network_name, save_network
-from fastnst.errors import ConfigError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
 from fastnst.input_files import expanded
-from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.term import NetworkPass
+from fastnst.networks import build_network
 from fastnst.networks.affines import affines, restyle_each, set_affines
-from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.perceptual import build_perceptual
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
 from fastnst.start.photo_store import PhotoStore
 from fastnst.start.predictor import AffinePredictor, save_predictor
+from fastnst.start.predictor_config import PredictorConfig
 from fastnst.start.shipped import find_init
 from fastnst.start.style_bank import StyleBank, WideStyles, measure_style, style_term
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
@@ -46,84 +45,6 @@ _WARMUP, _FINAL_RATE = 0.05, 0.01  # shares of the course, and of the peak
 _TOLD_EVERY = 5.0  # seconds
 _LEAST_WORK = 10  # times what a test and a saving take, before the next
 _TEST_PHOTOS = 4  # of each painting that is left out
-
-
-@dataclass
-class PredictorConfig:
-    """How a predictor of affines is learned.
-
-    Attributes:
-        paintings: folder of paintings to learn from.
-        photos: as of a training: a folder, .parquet files, or a dataset of the hub.
-        leave_out: base names of paintings that are kept as a test, measured before and after.
-        output: the predictor's file.
-        init: the start whose affines are guessed: `start`, a style's name or a file.
-        perceptual: the perceptual network; a predictor sees paintings by `slim`.
-        objective: what is asked of a picture, as in the recipe of a training.
-        draws: styles that are drawn before the first step.
-        recoloured: share of them that are paintings in the colours of a photo.
-        photographs: share of them that are photos, so that the guess also knows what lies between paintings.
-        blended: share of a step's styles that are mixtures of two.
-        photo_count: photos to keep on the device.
-        photo_size: side of their squares in pixels.
-        image_size: side of the crops.
-        style_size: long side in pixels at which paintings are seen.
-        steps: at most.
-        seconds: at most, with the preparation; None leaves it to the steps.
-        batch_size: styles a step, each on a photo of its own.
-        hidden: width of the predictor.
-        learning_rate: its peak.
-        weight_decay: of AdamW.
-        network_rate: peak rate at which Muon moves the start's own weights with it; 0 leaves them as they are. Else the
-            start is a new one, whose affines are the mean over all styles (conditional instance normalization, Dumoulin
-            et al. 2017), and is written beside the predictor as `start.safetensors`.
-        save_every: seconds between two saved files.
-        seed: decides all that is drawn.
-    """
-
-    paintings: str
-    photos: str
-    leave_out: list[str] = field(default_factory=list)
-    output: str = "runs/predictor/predictor.safetensors"
-    init: str = "start"
-    perceptual: PerceptualConfig = field(default_factory=lambda: PerceptualConfig("slim", padding="replicate"))
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    draws: int = 2048
-    recoloured: float = 0.3
-    photographs: float = 0.2
-    blended: float = 0.5
-    photo_count: int = 512
-    photo_size: int = 288
-    image_size: int = 224
-    style_size: int = 384
-    steps: int = 4000
-    seconds: float | None = None
-    batch_size: int = 16
-    hidden: int = 160
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    network_rate: float = 0.0
-    save_every: float = 20.0
-    seed: int = 0
-
-    def validate(self) -> None:
-        """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        for name in ("draws", "photo_count", "steps", "batch_size", "hidden"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if self.draws < 2:
-            raise ConfigError("draws must be at least 2, so that styles have a spread.")
-        for name in ("blended", "recoloured", "photographs"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ConfigError(f"seconds must be above 0, not {self.seconds}.")
-        if not self.network_rate >= 0:
-            raise ConfigError(f"network_rate must be at least 0, not {self.network_rate}.")
-        if self.photo_size < self.image_size:
-            raise ConfigError(f"photo_size must be at least image_size, {self.image_size}, not {self.photo_size}.")
-        if self.perceptual.name != "slim":
-            raise ConfigError(f"a predictor sees paintings by slim, not by {self.perceptual.name}.")
 
 
 class PredictorTraining:
@@ -140,7 +61,10 @@ class PredictorTraining:
         self.device = default_device()
         torch.manual_seed(config.seed)
         self.paintings = Paintings(expanded(config.paintings), config.leave_out, config.style_size, config.seed)
-        network, _ = load_network(find_init(config.init))
+        if config.init is None:
+            network = build_network(config.network.name, **config.network.options)
+        else:
+            network, _ = load_network(find_init(config.init))
         self.network = network.to(self.device).requires_grad_(config.network_rate > 0)
         self.reduced = bf16_is_fast(self.device)
         perceptual = build_perceptual(config.perceptual)
@@ -213,7 +137,7 @@ class PredictorTraining:
 
     def save(self) -> None:
         """Write the predictor as it is now."""
-        kept_out = {"config", "paintings", "photos", "output", "init"}  # where things lie is nobody's business
+        kept_out = {"paintings", "photos", "output", "init", "perceptual"}  # where things lie is nobody's business
         settings = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in kept_out}
         description: dict[str, Any] = {
             "paintings": len(self.paintings.paths),

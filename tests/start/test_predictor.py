@@ -106,6 +106,20 @@ def test_loading_a_network_does_not_load_the_compiler(materials: Path) -> None:
     assert told.stdout.split() == [b"False"], told.stderr
 
 
+@pytest.mark.slow
+def test_a_start_may_be_learned_with_its_predictor(materials: Path, tmp_path: Path) -> None:
+    more = ("--init", "null", "--network.name", "swift-s", "--network.options", "{width: 32, blocks: 1}")
+    path, painting = tmp_path / "predictor.safetensors", torch.rand(1, 3, 48, 48)
+    with pytest.raises(ConfigError, match="give network_rate"):
+        learn(materials, path, *more)
+    learn(materials, path, *more, "--network_rate", "0.01")
+    network, metadata = load_network(tmp_path / "start.safetensors")
+    assert (metadata.name, metadata.network, metadata.steps) == ("start", "swift-s", 3)
+    before = affines(network)
+    guess_style(network, [painting], path=path)
+    assert not torch.equal(affines(network), before)
+
+
 def test_a_new_predictor_guesses_the_starts_own_affines() -> None:
     base = torch.randn(10)
     predictor = AffinePredictor(6, base, hidden=4)
