@@ -11,6 +11,7 @@ COMMANDS = {
     "matte": ("fastnst.commands.matte", "separate people from the background: mattes, cut-outs, composites"),
     "train": ("fastnst.commands.train", "train a style from a painting and photos"),
     "train-start": ("fastnst.commands.train_start", "learn the network that every training begins from"),
+    "train-predictor": ("fastnst.commands.train_predictor", "learn to guess a painting's style before the first step"),
     "train-matting": ("fastnst.commands.train_matting", "train the network that finds people"),
     "optimize": ("fastnst.commands.optimize", "restyle one photo by per-image optimization; sweep settings"),
     "reconstruct": ("fastnst.commands.reconstruct", "show what single layers keep of a photo"),

@@ -23,6 +23,7 @@ FLOORS = [
     ["metrics"],
     ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "style_export", "serving", "trainer"],
     ["start.shipped"],
+    ["start.predictor"],
     ["runtime.portrait"],
     ["runtime.finishing"],
     ["runtime.stylizer"],

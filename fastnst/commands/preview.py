@@ -1,4 +1,4 @@
-"""`fastnst preview PAINTING --photos DIR`: what a training will aim at, for three style weights."""
+"""`fastnst preview PAINTING`: what a training will aim at, for three style weights, or a first guess of it at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from fastnst.checkpoints import load_network
 from fastnst.commands.options.parser import Parser
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.errors import ConfigError
@@ -23,20 +24,30 @@ from fastnst.progress import progress
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, prepare
+from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
+from fastnst.sample import sample_photo
 from fastnst.standard_streams import say
+from fastnst.start.predictor import guess_style
+from fastnst.start.shipped import START, find_init
 
+_GUESSED_AT = 384  # pixels at the long side of the painting, as the quick start sees it
 _FACTORS = (1 / 3, 1.0, 3.0)
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(
-        prog=prog, description="A few minutes of optimization with the objective of a training configuration."
+        prog=prog,
+        description="A few minutes of optimization with the objective of a training configuration;"
+        " or, with --instant, what a training begins from: a guess in seconds, without any training.",
     )
     parser.add_argument("painting", type=Path, metavar="PAINTING")
-    parser.add_argument("--photos", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="needed without --instant")
+    parser.add_argument("--instant", action="store_true", help="a guess in seconds, on the sample photo or on --photos")
+    parser.add_argument("--init", default=START, help="with --instant: the start that is guessed from (default: start)")
+    parser.add_argument("--predictor", type=Path, metavar="FILE", help="with --instant: of fastnst train-predictor")
     parser.add_argument("--config", type=Path, metavar="YAML", help="the training configuration to preview")
     parser.add_argument("-o", "--output", type=Path, default=Path("preview.jpg"), help="default: preview.jpg")
     parser.add_argument("--count", type=int, default=2, help="photos (default: 2)")
@@ -55,7 +66,11 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
     for name in ("count", "steps"):
         if getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
-    check_output(options.output, overwrite=options.overwrite)
+    check_output(options.output, overwrite=options.overwrite, inputs=[options.painting])
+    if options.instant:
+        return _guess(options)
+    if options.photos is None:
+        raise ConfigError("name a folder of photos with --photos DIR, or see a guess at once with --instant.")
     base = _settings(options)
     photos = photo_list(options.photos, options.count, options.size)
     weights = [base.objective.weights["style"] * factor for factor in _FACTORS]
@@ -80,6 +95,28 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
     rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
     say(f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n")
+    return 0
+
+
+def _guess(options: argparse.Namespace) -> int:
+    """The photos as the start restyles them with guessed affines."""
+    network, _ = load_network(find_init(options.init))
+    guess_style(network, [open_tensor(options.painting, _GUESSED_AT)], path=options.predictor)
+    if options.photos is None:
+        photos = [("sample photo", open_image(sample_photo()))]
+    else:
+        photos = photo_list(options.photos, options.count, options.size)
+    rows: list[list[Cell]] = []
+    painting: Cell = (open_image(options.painting, max_size=640), options.painting.name)
+    for name, photo in photos:
+        stride = network.stride
+        whole = photo.crop((0, 0, photo.width // stride * stride, photo.height // stride * stride))
+        with torch.inference_mode():
+            restyled = network(torch.from_numpy(to_unit_floats(whole))[None]).clamp(0, 1)
+        rows.append([painting, (photo, name), (from_unit_floats(restyled[0].numpy()), "first guess, no training")])
+        painting = (None, "")  # beside the first photo only
+    save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
+    say(f"{options.output}: what a training of {options.painting.name} begins from\n")
     return 0
 
 

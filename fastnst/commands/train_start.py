@@ -17,7 +17,7 @@ from fastnst.start.reptile import StartConfig, StartTraining
 log = logging.getLogger(__name__)
 
 
-class _Parser(jsonargparse.ArgumentParser):
+class StartParser(jsonargparse.ArgumentParser):
     """Ends with one sentence instead of a page of usage."""
 
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
@@ -26,7 +26,7 @@ class _Parser(jsonargparse.ArgumentParser):
 
 def build_parser(prog: str) -> jsonargparse.ArgumentParser:
     """The command's options: those of `StartConfig`."""
-    parser = _Parser(
+    parser = StartParser(
         prog=prog,
         description="Learn a network that belongs to no painting, from which every painting is few steps away.",
     )

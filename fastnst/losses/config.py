@@ -25,7 +25,7 @@ class ObjectiveConfig:
         content_layer_weights: one weight a content layer (default: equal).
         style_layer_weights: one weight a style layer (default: equal).
         normalization: `relative` (ours), or a published form; see `Objective`.
-        statistic: `gram`, `covariance` or `mean_std`.
+        statistic: `gram`, `covariance`, `mean_std`, or `sliced` (Wasserstein, of whole distributions).
     """
 
     content_layers: list[str] = field(default_factory=lambda: ["relu4_2"])

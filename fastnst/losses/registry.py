@@ -13,6 +13,7 @@ _CLASSES = (
     "fastnst.losses.content:ContentTerm",
     "fastnst.losses.style:StyleTerm",
     "fastnst.losses.total_variation:TotalVariationTerm",
+    "fastnst.losses.laplacian:LaplacianTerm",
     "fastnst.losses.periodicity:PeriodicityTerm",
     "fastnst.losses.temporal:TemporalTerm",
 )

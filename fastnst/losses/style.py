@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError
+from fastnst.losses.sliced import sliced_quantiles
 from fastnst.losses.statistics import (
     covariance,
     gram_matrix,
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 Statistic = Callable[[Tensor, Tensor | None], Tensor]
 
-STATISTICS: dict[str, Statistic] = {"gram": gram_matrix, "covariance": covariance, "mean_std": mean_std}
+STATISTICS: dict[str, Statistic] = {
+    "gram": gram_matrix,
+    "covariance": covariance,
+    "mean_std": mean_std,
+    "sliced": sliced_quantiles,
+}
 
 
 class StyleTerm(LossTerm):
@@ -70,8 +76,17 @@ class StyleTerm(LossTerm):
             else:
                 setattr(self, self._buffer(layer), statistic)
 
+    def use_targets(self, targets: Mapping[str, Tensor]) -> None:
+        """Take statistics that are at hand, `{layer: [N, C, C]}`: one painting's for all samples, or each one's own."""
+        for layer in self.config.style_layers:
+            setattr(self, self._buffer(layer), targets[layer])
+
+    def targets(self) -> dict[str, Tensor]:
+        """The statistics of all style layers, as `use_targets` takes them."""
+        return {layer: self.target(layer) for layer in self.config.style_layers}
+
     def target(self, layer: str) -> Tensor:
-        """The paintings' statistic at a style layer, `[1, C, C]` (or `[1, 2C]` for mean_std) float32."""
+        """The paintings' statistic at a style layer, `[1, C, C]` (`[1, D]` where it is no matrix) float32."""
         target = getattr(self, self._buffer(layer))
         if target is None:
             raise ConfigError("the objective has no style yet: call set_style first.")
@@ -107,7 +122,7 @@ class StyleTerm(LossTerm):
             case "chw":  # mean over C² of (M·ΔG)², over C·M
                 return distance * positions / channels**3
             case _:  # mean
-                scale = channels**2 if self.config.statistic != "mean_std" else 1
+                scale = channels**2 if self.config.statistic in ("gram", "covariance") else 1
                 return distance / (target[0].numel() * scale)
 
     @staticmethod

@@ -47,6 +47,12 @@ class InstanceNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting():
             return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        if (
+            self.weight.ndim == 2
+        ):  # each sample's own, `[N, C]` (`affines.restyle_each`): the batch as one of N·C channels
+            joined = x.reshape(1, -1, *x.shape[2:])
+            groups = joined.shape[1]
+            return F.group_norm(joined, groups, self.weight.flatten(), self.bias.flatten(), self.eps).view(x.shape)
         return super().forward(x)
 
 

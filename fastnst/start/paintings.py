@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fastnst.array_types import FloatArray
 from fastnst.errors import ConfigError, suggest
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
@@ -30,6 +31,10 @@ class Paintings:
         size: long side in pixels at which a painting is seen.
         seed: draw number `i` is a function of (seed, i) alone.
 
+    Attributes:
+        paths: of those that are drawn.
+        kept: of those that are left out.
+
     Raises `ConfigError` where nothing is left, or for a name that no file has.
     """
 
@@ -39,6 +44,7 @@ class Paintings:
             if name not in found:
                 raise ConfigError(f"leave_out names '{name}', but {folder} has no such picture.{suggest(name, found)}")
         self.paths = [path for name, path in sorted(found.items()) if name not in leave_out]
+        self.kept = [path for name, path in sorted(found.items()) if name in leave_out]
         if not self.paths:
             raise ConfigError(f"no paintings found in {folder} beside those that are left out.")
         self.size, self.seed = size, seed
@@ -90,3 +96,30 @@ def recoloured(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray
     turn = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) / 3
     turned: np.ndarray = np.tensordot(turn, pixels, 1).clip(0, 1).astype(np.float32)
     return turned
+
+
+def in_colours_of(pixels: FloatArray, other: FloatArray) -> FloatArray:
+    """The same picture with the mean and the covariance of another's colours, float `[3, H, W]` in [0, 1], both.
+
+    The map is that of optimal transport between two Gaussians (Pitié & Kokaram 2007, "The linear Monge-Kantorovitch
+    linear colour mapping").
+    """
+    (mine, own), (its, wanted) = (_colours(one) for one in (pixels, other))
+    root = _square_root(own)
+    back = np.linalg.inv(root)
+    turn = back @ _square_root(root @ wanted @ root) @ back
+    moved = np.tensordot(turn, pixels - mine[:, None, None], 1) + its[:, None, None]
+    return np.asarray(moved.clip(0, 1), np.float32)
+
+
+def _colours(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean `[3]` and covariance `[3, 3]`, which is never singular."""
+    flat = pixels.reshape(3, -1)
+    return flat.mean(1), np.cov(flat) + 1e-4 * np.eye(3)
+
+
+def _square_root(matrix: FloatArray) -> FloatArray:
+    """Of a symmetric positive matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    root: FloatArray = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    return root

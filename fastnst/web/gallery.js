@@ -153,11 +153,13 @@ export class Gallery extends EventTarget {
 }
 
 /**
- * `portrait` for starry_night_portrait beside starry_night, where both are of one painting.
+ * `portrait` for starry_night_portrait beside starry_night, `small` for starry_night-s, where both are of one painting.
  * @param {Style} style
  * @param {Style[]} styles
  */
 function variantOf(style, styles) {
-  const base = styles.find((other) => other !== style && other.title === style.title && style.name.startsWith(`${other.name}_`));
+  const ofOnePainting = styles.filter((other) => other !== style && other.title === style.title);
+  if (ofOnePainting.some((other) => style.name === `${other.name}-s`)) return 'small';
+  const base = ofOnePainting.find((other) => style.name.startsWith(`${other.name}_`));
   return base ? style.name.slice(base.name.length + 1).replaceAll('_', ' ') : '';
 }

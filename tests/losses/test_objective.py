@@ -270,7 +270,8 @@ def test_keys_of_older_files_are_read() -> None:
         "padding": "zeros",
     }
     found = objective_config(old)
-    assert found.weights == {"content": 1.0, "style": 8.0, "tv": 0.0, "periodicity": 2000.0, "temporal": 4.0}
+    known = {"content": 1.0, "style": 8.0, "tv": 0.0, "laplacian": 0.0, "periodicity": 2000.0, "temporal": 4.0}
+    assert found.weights == known
     assert found.content_layers == ["relu2_1"]
     assert found.for_pictures().weights == found.weights | {"periodicity": 0.0, "temporal": 0.0}
 

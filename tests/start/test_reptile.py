@@ -10,7 +10,7 @@ from PIL import Image
 from fastnst.checkpoints import load_network
 from fastnst.commands.train_start import main
 from fastnst.errors import ConfigError, ModelError, OutputError
-from fastnst.start.paintings import Paintings, recoloured
+from fastnst.start.paintings import Paintings, in_colours_of, recoloured
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,16 @@ def test_a_draw_is_a_function_of_its_number(materials: Path) -> None:
 def test_recolouring_keeps_greys() -> None:
     grey = np.full((3, 4, 4), 0.4, np.float32)
     assert np.allclose(recoloured(grey, np.random.default_rng(0)), grey, atol=1e-6)
+
+
+def test_a_picture_takes_the_mean_and_the_spread_of_anothers_colours() -> None:
+    generator = np.random.default_rng(0)
+    picture = generator.random((3, 40, 50)) * 0.3 + 0.4
+    mixed = np.array([[0.5, 0.2, 0.0], [0.1, 0.4, 0.1], [0.0, 0.2, 0.6]])
+    other = np.tensordot(mixed, generator.random((3, 60, 60)) * 0.3, 1) + np.array([0.2, 0.4, 0.3])[:, None, None]
+    taken = in_colours_of(picture, other).reshape(3, -1)
+    assert np.allclose(taken.mean(1), other.mean((1, 2)), atol=2e-3)
+    assert np.allclose(np.cov(taken), np.cov(other.reshape(3, -1)), atol=3e-4)
 
 
 def test_what_a_user_can_get_wrong(materials: Path, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""`fastnst train-predictor`: learn to guess a painting's style before the first step."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import jsonargparse
+
+from fastnst.commands.train_start import StartParser
+from fastnst.output_files import check_output
+from fastnst.recipes import with_bases
+from fastnst.start.predictor_config import PredictorConfig
+from fastnst.start.predictor_training import PredictorTraining
+
+log = logging.getLogger(__name__)
+
+
+def build_parser(prog: str) -> jsonargparse.ArgumentParser:
+    """The command's options: those of `PredictorConfig`."""
+    parser = StartParser(
+        prog=prog,
+        description="Learn to guess, from what slim sees of a painting, the affines that give the start its style.",
+    )
+    parser.add_argument("--config", action="config", help="a YAML file with these options")
+    parser.add_argument("--base", type=str | None, default=None, help="in a YAML file: the file that it changes")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_class_arguments(PredictorConfig)
+    return parser
+
+
+def main(argv: list[str], prog: str = "fastnst train-predictor") -> int:
+    """Run the command; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = build_parser(prog)
+    chosen = parser.parse_args(with_bases(argv))
+    overwrite = chosen.pop("overwrite")
+    chosen.pop("base")
+    chosen.pop("config")
+    config = PredictorConfig(**vars(parser.instantiate(chosen)))
+    check_output(config.output, overwrite=overwrite)
+    training = PredictorTraining(config)
+    log.info(
+        "%d paintings, %d styles drawn from them, %d photos; %.0f seconds of preparation.",
+        *(len(training.paintings.paths), config.draws, config.photo_count, training.elapsed()),
+    )
+    for record in training.run():
+        log.info("step %d: objective %.3f; %.0f s", record["step"], record["objective"], record["seconds"])
+    for name, (before, *_, after) in training.tested.items():
+        log.info("left out: %s, objective %.3f with the start's own affines, %.3f as guessed", name, before, after)
+    log.info("Saved %s", training.file)
+    return 0
