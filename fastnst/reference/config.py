@@ -135,6 +135,11 @@ def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[flo
     return objective
 
 
+def device_of(objective: Objective) -> torch.device:
+    """Where the objective measures; pictures have to be there."""
+    return next(objective.perceptual.convolutions.parameters()).device
+
+
 def check_size(settings: Settings, objective: Objective, photo: Tensor) -> None:
     """Raise `ConfigError` if the picture is too small for the layers or too large for the memory."""
     height, width = photo.shape[2:]

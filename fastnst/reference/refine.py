@@ -13,7 +13,7 @@ from torch import Tensor
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
-from fastnst.reference.config import check_size, prepare, trained_settings
+from fastnst.reference.config import check_size, device_of, prepare, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Optimized, Watcher, optimize
 from fastnst.runtime.models.metadata import StyleMetadata
 
@@ -52,7 +52,7 @@ def refine(
     size = max(photo.shape[:2])
     settings = trained_settings(metadata.perceptual, metadata.loss_weights, size, perceptual_weights)
     objective = prepare(settings, paintings)
-    device = next(objective.perceptual.convolutions.parameters()).device
+    device = device_of(objective)
     photos, start = (as_tensor(picture).to(device) for picture in (photo, restyled))
     check_size(settings, objective, photos)
     run = optimize(photos, objective, OptimizeConfig(steps=steps, projected=True), start=start, watcher=watcher)
