@@ -140,8 +140,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--provider", default="auto", help="as for stylize")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="f32",
-        help="of the objective and the descents: f32, tf32 (on CUDA; several times faster) or bf16 (the fastest; its"
-        " rounding slows the descents down, in the network's favour) (default: f32)",
+        help="of the objective and the descents: f32, or, faster, tf32 (CUDA only) or bf16, which count about the same"
+        " (default: f32)",
     )  # fmt: skip
     portraits = parser.add_argument_group("portraits")
     portraits.add_argument("--portrait", action="store_true", help="with and without background, both ways, on a sheet")

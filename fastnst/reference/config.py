@@ -140,12 +140,12 @@ def device_of(objective: Objective) -> torch.device:
     return next(objective.perceptual.convolutions.parameters()).device
 
 
-def check_size(settings: Settings, objective: Objective, photo: Tensor) -> None:
-    """Raise `ConfigError` if the picture is too small for the layers or too large for the memory."""
+def check_size(settings: Settings, objective: Objective, photo: Tensor, option: str = "--size") -> None:
+    """Raise `ConfigError` if the picture is too small for the layers or too large for the memory; `option` sets it."""
     height, width = photo.shape[2:]
     network = objective.perceptual
     least = network.smallest_input(objective.layers)
     if min(height, width) < least:
         raise ConfigError(f"the picture is {width}×{height} pixels, but these layers of {network.name} need {least}.")
     element = next(network.convolutions.parameters()).element_size()
-    check_memory(network, objective.layers, width, height, photo.device, element)
+    check_memory(network, objective.layers, width, height, photo.device, element, option)

@@ -54,7 +54,7 @@ def refine(
     objective = prepare(settings, paintings)
     device = device_of(objective)
     photos, start = (as_tensor(picture).to(device) for picture in (photo, restyled))
-    check_size(settings, objective, photos)
+    check_size(settings, objective, photos, "--max-size")
     run = optimize(photos, objective, OptimizeConfig(steps=steps, projected=True), start=start, watcher=watcher)
     return np.asarray(from_unit_floats(run.image[0].numpy())), run
 
