@@ -235,6 +235,8 @@ def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
     trained = trained_settings(metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights)
     settings = replace(trained, precision="bf16" if request.precision == "bf16" else "f32")
     objective = prepare(settings, request.painting)
+    if request.precision == "tf32" and device_of(objective).type != "cuda":
+        raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")
     second = open_second(request.second, request.second_weights, settings, request.painting)
     if second is not None and second.note:
         tell(f"{second.name} is the second perceptual network ({second.note}).")
