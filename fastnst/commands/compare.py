@@ -26,7 +26,7 @@ from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.compare import NOISE, PHOTO, Compared, Ways, compare_photo, photo_list, summarize
-from fastnst.reference.config import Settings, device_of, prepare, trained_settings
+from fastnst.reference.config import Settings, device_of, prepare_trained, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.reference.second import AUTO, SecondNetwork, open_second
@@ -234,7 +234,7 @@ def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
         raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
     trained = trained_settings(metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights)
     settings = replace(trained, precision="bf16" if request.precision == "bf16" else "f32")
-    objective = prepare(settings, request.painting)
+    objective = prepare_trained(settings, request.painting)
     if request.precision == "tf32" and device_of(objective).type != "cuda":
         raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")
     second = open_second(request.second, request.second_weights, settings, request.painting)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, DownloadError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.losses.config import ObjectiveConfig, check_choice, objective_config
 from fastnst.losses.objective import Objective
@@ -133,6 +133,18 @@ def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[flo
             )
     objective.set_style(pictures, weights)
     return objective
+
+
+def prepare_trained(settings: Settings, paintings: Sequence[Path]) -> Objective:
+    """`prepare` of `trained_settings`: only the perceptual network of the training will do.
+
+    Raises `DownloadError`, with the option that takes a local file, if it cannot be had.
+    """
+    try:
+        return prepare(settings, paintings)
+    except DownloadError as error:
+        remedy = f"the style was trained with {settings.perceptual.name}; get that file from another machine and pass"
+        raise DownloadError(error.fact, f"{remedy} it with --perceptual-weights FILE.") from error
 
 
 def device_of(objective: Objective) -> torch.device:

@@ -122,3 +122,14 @@ def test_what_cannot_be_refined_is_told_in_a_sentence(capsys, inputs: Path, monk
     assert "--refine is for photos" in told(inputs / "clip.gif", "-o", inputs / "clip.mp4", *whole)
     monkeypatch.setattr("fastnst.commands.options.refine.find_spec", lambda name: None)
     assert 'pip install "fastnst[train]"' in told(photo, *out, *whole)
+
+
+def test_a_perceptual_network_that_cannot_be_had_is_named_with_its_option(
+    capsys, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTNST_MIRROR", str(inputs))  # which has no such file
+    photo, given = inputs / "photos" / "one.png", refined(inputs)[:4]
+    code, _, error = stylize(capsys, inputs, photo, "-o", inputs / "out.png", *given)
+    assert code == 2
+    assert "trained with alexnet" in error
+    assert error.rstrip().endswith("--perceptual-weights FILE.")
