@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 if TYPE_CHECKING:
-    from fastnst.reference.config import Settings
+    from fastnst.reference.config import Settings, device_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def optimize(
     chosen = _settings(recipe, settings or {})
     paintings = [painting] if isinstance(painting, str | Path) else list(painting)
     objective = prepare(chosen, [Path(one) for one in paintings], painting_weights)
-    image = open_tensor(Path(photo), chosen.size).to(next(objective.perceptual.convolutions.parameters()).device)
+    image = open_tensor(Path(photo), chosen.size).to(device_of(objective))
     check_size(chosen, objective, image)
 
     def watch(step: Step, _image: object) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,17 @@ from PIL import Image
 
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError
+from fastnst.hardware import describe_hardware, float32_products
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
+from fastnst.losses.config import check_choice
 from fastnst.losses.objective import Objective
 from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.compare import NOISE, PHOTO, Compared, Ways, compare_photo, photo_list, summarize
-from fastnst.reference.config import Settings, prepare, trained_settings
+from fastnst.reference.config import Settings, device_of, prepare_trained, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.reference.second import AUTO, SecondNetwork, open_second
@@ -34,6 +36,7 @@ from fastnst.standard_streams import say, tell
 _TRIAL_STEPS = 3
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
+PRECISIONS = ("f32", "tf32", "bf16")
 _SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
 
 
@@ -56,6 +59,7 @@ class Request:
         second: a perceptual network that training did not use, `NAME` or `NAME:WEIGHTS`; `auto` or `none`.
         second_weights: a local weights file for it.
         provider: what runs the model.
+        precision: of the objective and the descents, one of `PRECISIONS`.
     """
 
     model: str
@@ -72,6 +76,7 @@ class Request:
     second: str = AUTO
     second_weights: str | None = None
     provider: str = "auto"
+    precision: str = "f32"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -89,6 +94,7 @@ class Request:
                 raise ConfigError(f"--size must be at least 64 pixels, not {size}.")
         if self.start not in _STARTS:
             raise ConfigError(f"start must be one of {', '.join(_STARTS)}, not '{self.start}'.")
+        check_choice("precision", self.precision, PRECISIONS)
         return Ways(_STARTS[self.start], self.steps, self.refine, self.adam, self.check)
 
 
@@ -132,6 +138,11 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--second-weights", metavar="FILE", help="a local weights file for the second network")
     parser.add_argument("--provider", default="auto", help="as for stylize")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="f32",
+        help="of the objective and the descents: f32, or, faster, tf32 (CUDA only) or bf16, which count about the same"
+        " (default: f32)",
+    )  # fmt: skip
     portraits = parser.add_argument_group("portraits")
     portraits.add_argument("--portrait", action="store_true", help="with and without background, both ways, on a sheet")
     portraits.add_argument("--config", type=Path, metavar="YAML", help="the optimization's recipe")
@@ -202,6 +213,7 @@ def read_request(options: argparse.Namespace) -> Request:
         second=options.second,
         second_weights=options.second_weights,
         provider=options.provider,
+        precision=options.precision,
     )
 
 
@@ -211,15 +223,20 @@ def compare(request: Request) -> tuple[dict[str, Any], str]:
     Raises `FastNSTError` for what does not fit together, `KeyboardInterrupt` after Ctrl-C; what was optimized until
     then is kept in the cache.
     """
-    ways = request.ways
+    with float32_products(tf32=request.precision == "tf32"):
+        return _compare(request, request.ways)
+
+
+def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
     stylizer = Stylizer(request.model, request.provider)
     metadata = stylizer.metadata
     if not metadata.loss_weights:
         raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
-    settings = trained_settings(
-        metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights
-    )
-    objective = prepare(settings, request.painting)
+    trained = trained_settings(metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights)
+    settings = replace(trained, precision="bf16" if request.precision == "bf16" else "f32")
+    objective = prepare_trained(settings, request.painting)
+    if request.precision == "tf32" and device_of(objective).type != "cuda":
+        raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")
     second = open_second(request.second, request.second_weights, settings, request.painting)
     if second is not None and second.note:
         tell(f"{second.name} is the second perceptual network ({second.note}).")
@@ -231,6 +248,9 @@ def compare(request: Request) -> tuple[dict[str, Any], str]:
         "perceptual": metadata.perceptual,
         "second_perceptual": second.name if second else None,
         "second_note": second.note if second else "",
+        "precision": request.precision,
+        "network_device": f"{stylizer.model.provider}, {stylizer.model.precision}",
+        "optimization_device": describe_hardware(device_of(objective)),
         "at_sizes": [{"size": size, **_counts(part)} for size, (_, part) in zip(request.sizes, parts, strict=True)],
     }
     painting = resize_long_side(open_image(request.painting[0]), 400)
@@ -274,7 +294,7 @@ def _counts(summary: dict[str, Any]) -> dict[str, Any]:
 def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     """Say what it will cost before it starts, from a few trial iterations."""
     name, first = photo_list(request.photos, 1, request.sizes[0])[0]
-    photo = _tensor(first).to(next(objective.perceptual.convolutions.parameters()).device)
+    photo = _tensor(first).to(device_of(objective))
     optimize(photo, objective, OptimizeConfig(steps=1))  # the first step allocates
     started = time.perf_counter()
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))

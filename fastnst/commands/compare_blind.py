@@ -16,7 +16,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.blind import BlindPhoto, blind_page
 from fastnst.reference.compare import photo_list
-from fastnst.reference.config import prepare, trained_settings
+from fastnst.reference.config import device_of, prepare_trained, trained_settings
 from fastnst.reference.curves import descend
 from fastnst.reference.optimize import OptimizeConfig, Step, terms_in_words
 from fastnst.runtime.stylizer import Stylizer
@@ -65,8 +65,8 @@ def _optimized(
         raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
     size = request.sizes[0]
     settings = trained_settings(metadata.perceptual, metadata.loss_weights, size, request.perceptual_weights)
-    objective = prepare(settings, request.painting)
-    device = next(objective.perceptual.convolutions.parameters()).device
+    objective = prepare_trained(settings, request.painting)
+    device = device_of(objective)
     config = OptimizeConfig(steps=request.steps, projected=True)
     made = []
     with progress("optimizing", request.steps * len(photos)) as bar:

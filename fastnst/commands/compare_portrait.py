@@ -22,7 +22,7 @@ from fastnst.losses.objective import Objective
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.compare import photo_list
-from fastnst.reference.config import Settings, prepare
+from fastnst.reference.config import Settings, device_of, prepare
 from fastnst.reference.inputs import named_colour
 from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import read_variants
@@ -130,7 +130,7 @@ def over(photo: Image.Image, matte: FloatPlane, colour: str) -> Image.Image:
 def _both_ways(
     photo: Image.Image, stylizer: Stylizer, objective: Objective, settings: Settings, watcher: Watcher
 ) -> Portrait:
-    device = next(objective.perceptual.convolutions.parameters()).device
+    device = device_of(objective)
     tensor = _tensor(photo).to(device)
     run = optimize(tensor, objective, settings.descent, watcher=watcher)
     if run.interrupted:

@@ -23,7 +23,7 @@ from fastnst.images.formats import SUFFIXES
 from fastnst.interrupts import interrupts_deferred
 from fastnst.output_files import check_output
 from fastnst.progress import progress
-from fastnst.reference.config import Settings, check_size, prepare
+from fastnst.reference.config import Settings, check_size, device_of, prepare
 from fastnst.reference.film import Film
 from fastnst.reference.gallery import Entry, curve_table, draw_curves, write_sheet, write_terms
 from fastnst.reference.inputs import named_colour, open_mask, open_tensor
@@ -161,7 +161,7 @@ def _run(variant: Variant, request: Request, output: Path) -> Entry:
     settings = variant.settings
     objective = prepare(settings, request.style, request.painting_weights)
     photo, masks = _inputs(request, settings)
-    device = next(objective.perceptual.convolutions.parameters()).device
+    device = device_of(objective)
     photo = photo.to(device)
     check_size(settings, objective, photo)
     film = Film(request.video, settings.descent.steps, overwrite=request.overwrite) if request.video else None

@@ -107,19 +107,21 @@ def plan_batch(
     return _sorted_out(jobs, options, notes)
 
 
-def run_batch(jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[str]], action: str) -> Outcome[Variant]:
+def run_batch(
+    jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[str]], action: str | None
+) -> Outcome[Variant]:
     """Make all pictures; of several, a bad one is noted and the rest goes on.
 
     Args:
         jobs: what to make.
         make: makes one; returns remarks on its photo.
-        action: the word beside the progress bar.
+        action: the word beside the progress bar; None where `make` shows its own progress.
 
     Raises the error of a single picture, `FullDiskError` with the count of those that are finished, and `ImageError` if
     not one could be made.
     """
     outcome: Outcome[Variant] = Outcome()
-    for number, job in enumerate(track(jobs, action)):
+    for number, job in enumerate(jobs if action is None else track(jobs, action)):
         try:
             outcome.remarks.update(make(job))
         except FullDiskError as error:  # it will not mend itself for the next picture

@@ -23,7 +23,7 @@ from fastnst.perceptual import PerceptualConfig
 from fastnst.progress import progress
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
-from fastnst.reference.config import Settings, prepare
+from fastnst.reference.config import Settings, device_of, prepare
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
@@ -85,8 +85,7 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
             for weight in weights:
                 settings = replace(base, objective=base.objective.with_weights(style=weight))
                 objective = prepare(settings, [options.painting])
-                device = next(objective.perceptual.convolutions.parameters()).device
-                tensor = torch.from_numpy(to_unit_floats(photo))[None].to(device)
+                tensor = torch.from_numpy(to_unit_floats(photo))[None].to(device_of(objective))
                 run = optimize(tensor, objective, OptimizeConfig(steps=options.steps), watcher=watch)
                 if run.interrupted:
                     raise KeyboardInterrupt

@@ -24,6 +24,7 @@ from fastnst.commands.options.portrait import (
     read_matting_options,
     read_portrait_options,
 )
+from fastnst.commands.options.refine import RefineOptions, add_refine_options, read_refine_options
 from fastnst.commands.options.style import (
     StyleRequest,
     add_smooth_option,
@@ -33,6 +34,7 @@ from fastnst.commands.options.style import (
 )
 from fastnst.commands.options.video import ClipOptions, add_batch_option, add_clip_options, is_clip, read_clip_options
 from fastnst.commands.photo_batch import Job, Plan, plan_batch, remarks_on, report, run_batch
+from fastnst.commands.refinement import Refiner, refinement
 from fastnst.contact_sheet import Cell, check_rows, contact_sheet, in_rows
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
 from fastnst.images.decode import open_picture
@@ -62,6 +64,7 @@ class StylizeOptions:
         format: the suffix of all pictures, without its dot; None keeps the photos'.
         quality: of JPEG, WebP, AVIF and HEIC, 1 … 100.
         sheet: a picture of all results.
+        refine: per-image optimization that goes on from the style's pictures.
     """
 
     photos: PhotoOptions
@@ -75,6 +78,7 @@ class StylizeOptions:
     format: str | None = None
     quality: int = 95
     sheet: Path | None = None
+    refine: RefineOptions | None = None
 
     def checked(self) -> StylizeOptions:
         """These options; cut-outs get a format with transparency. Raises `ConfigError` for what means nothing."""
@@ -112,6 +116,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--quality", type=int, default=95, help="of JPEG, WebP, AVIF, 1 to 100 (default: 95)")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write one sheet of all pictures")
     add_portrait_options(parser)
+    add_refine_options(parser)
     clips = add_clip_options(parser)
     add_smooth_option(clips)
     add_batch_option(clips)
@@ -132,6 +137,7 @@ def read_options(arguments: argparse.Namespace) -> StylizeOptions:
         None if arguments.format is None else arguments.format.lower().lstrip("."),
         arguments.quality,
         arguments.sheet,
+        read_refine_options(arguments),
     ).checked()
 
 
@@ -143,6 +149,8 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     if is_clip(photos.inputs, photos.output, options.clip):
         return _run_clip(options)
     styles = options.style.all()
+    if options.refine:
+        options.refine.check_styles(styles)
     plan = plan_batch(
         photos,
         [(style.name, style) for style in styles],
@@ -159,20 +167,26 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
         portrait = open_portrait(
             options.portrait, options.matting, options.engine, lambda: options.look, tile=options.tile
         )
-    make = partial(_make, stylizers=stylizers, finisher=Finisher(options.look, portrait), options=options)
-    outcome = run_batch(plan.jobs, make, "restyling")
+    finisher = Finisher(options.look, portrait)
+    with refinement(options.refine, len(plan.jobs)) as refiner:
+        make = partial(_make, stylizers=stylizers, finisher=finisher, options=options, refiner=refiner)
+        outcome = run_batch(plan.jobs, make, None if refiner else "restyling")
     model = next(iter(stylizers.values())).model if stylizers else None
     engine = f"{model.provider}, {model.precision}" if model else ""
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     if options.sheet:
         _write_sheet(options.sheet, plan, {job.photo for job, _ in outcome.failures}, options)
         say(f"{printable(options.sheet)}: all of them on one sheet\n")
+    if refiner and refiner.interrupted_after is not None:
+        return 130
     return 1 if outcome.failures else 0
 
 
 def _run_clip(options: StylizeOptions) -> int:
     if options.sheet:
         raise ConfigError("--sheet is for photos: leave it out.")
+    if options.refine:
+        raise ConfigError("--refine is for photos: it takes seconds a picture, and frames would flicker.")
     if options.tile != "auto":
         raise ConfigError("--tile is for photos: reduce a clip with --max-size.")
     photos = options.photos
@@ -183,24 +197,39 @@ def _run_clip(options: StylizeOptions) -> int:
 
 
 def _make(
-    job: StyleJob, *, stylizers: dict[StyleChoice, Stylizer], finisher: Finisher, options: StylizeOptions
+    job: StyleJob,
+    *,
+    stylizers: dict[StyleChoice, Stylizer],
+    finisher: Finisher,
+    options: StylizeOptions,
+    refiner: Refiner | None,
 ) -> list[str]:
     """Restyle one photo, with all its pages where the result can have pages."""
     photos = options.photos
+    if refiner is not None:
+        refiner.next_picture()
     picture = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge)
     check_writable(job.output, picture.rgb.size)
     pages = picture.metadata.pages if WRITABLE[job.output.suffix.lower()].pages else 1
     stylizer = stylizers[job.variant]
-    finished = [_restyled(picture, job, stylizer, finisher, options)]
+    finished = [_restyled(picture, job, stylizer, finisher, options, refiner)]
     for page in range(1, pages):
         further = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge, page=page)
-        finished.append(_restyled(further, job, stylizer, finisher, options))
+        finished.append(_restyled(further, job, stylizer, finisher, options, refiner))
     save_pages(finished, job.output, overwrite=photos.overwrite, quality=options.quality, profile=photos.profile)
-    return remarks_on(picture, pages)
+    remarks = remarks_on(picture, pages)
+    if refiner is not None and refiner.interrupted_after is not None:
+        remarks.append(f"refined for {refiner.interrupted_after} of {refiner.options.steps} iterations: interrupted")
+    return remarks
 
 
 def _restyled(
-    picture: Picture, job: StyleJob, stylizer: Stylizer, finisher: Finisher, options: StylizeOptions
+    picture: Picture,
+    job: StyleJob,
+    stylizer: Stylizer,
+    finisher: Finisher,
+    options: StylizeOptions,
+    refiner: Refiner | None,
 ) -> Picture:
     photo = np.asarray(picture.rgb)
     try:
@@ -208,6 +237,8 @@ def _restyled(
         if finisher.portrait is not None:
             matte = options.matting.read_matte(job.photo, picture.rgb.size, options.photos.max_size)
         stylized = photo if options.look.strength == 0 else stylizer.restyle(photo, options.look.stroke, options.tile)
+        if refiner is not None and options.look.strength > 0:
+            stylized = refiner(photo, stylized, stylizer.metadata)
         return with_layers(picture, finisher(photo, stylized, matte))
     except FastNSTError as error:
         raise ImageError(f"{job.photo}: {error}") from error

@@ -18,7 +18,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.output_files import check_output
 from fastnst.progress import progress
-from fastnst.reference.config import Settings, check_size, prepare
+from fastnst.reference.config import Settings, check_size, device_of, prepare
 from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import Step, optimize, terms_in_words
@@ -86,7 +86,7 @@ def _one(base: Settings, term: str, layers: str, seed: int, picture: Path) -> En
         asked = replace(asked, content_layer_weights=None).with_weights(style=1.0)
     settings = replace(base, objective=asked, descent=replace(base.descent, init="noise", seed=seed))
     objective = prepare(settings, [picture] if term == "style" else [])
-    device = next(objective.perceptual.convolutions.parameters()).device
+    device = device_of(objective)
     image = open_tensor(picture, settings.size).to(device)
     check_size(settings, objective, image)
     with progress(f"{layers} seed {seed}", settings.descent.steps * settings.descent.scales) as bar:

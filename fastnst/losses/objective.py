@@ -49,7 +49,9 @@ class LossTerms:
 
     def floats(self) -> dict[str, float]:
         """The batch means as `{name: number}`, for logs and reports."""
-        return {name: float(term.detach().mean()) for name, term in self.items()}
+        names, terms = zip(*self.items(), strict=True)
+        # One wait for the device in place of one a term.
+        return dict(zip(names, torch.stack([term.detach().mean() for term in terms]).cpu().tolist(), strict=True))
 
 
 class Objective(nn.Module):

@@ -7,6 +7,7 @@ tones. Three bounds give the light back. They have no parameters, so networks th
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -56,8 +57,12 @@ def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
 
 def _light(images: Tensor) -> Tensor:
     """The luma over cells of 4×4 pixels, `[N, 1, H/4, W/4]`."""
-    red, green, blue = F.avg_pool2d(images, _CELL).split(1, dim=1)
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    cells = F.avg_pool2d(images, _CELL)
+    if not torch.compiler.is_exporting():  # a tensor of constants would make each step wait for the GPU
+        red, green, blue = cells.split(1, dim=1)
+        light: Tensor = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+        return light
+    return (cells * cells.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _mean(light: Tensor) -> Tensor:

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from fastnst.images.arrays import to_unit_floats
 from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.metrics.equivalent_iterations import Spread, equivalent_iterations
+from fastnst.reference.config import device_of
 from fastnst.reference.curves import Curve, descend, strong_wolfe
 from fastnst.reference.descent import FIRST_STEP, HISTORY
 from fastnst.reference.optimize import OptimizeConfig, Step
@@ -97,7 +99,7 @@ def compare_photo(
         second: a perceptual network that the training did not use, or None.
         watcher: called at each step.
     """
-    device = next(objective.perceptual.convolutions.parameters()).device
+    device = device_of(objective)
     stylizer(photo)  # the first call for a size allocates
     started = time.perf_counter()
     network = stylizer(photo)
@@ -189,8 +191,6 @@ def measure_picture(
     picture: Image.Image, photo: Image.Image, second: SecondNetwork | None, device: torch.device
 ) -> dict[str, float]:
     """SSIM to the photo, artifacts, and the second network's figures of a picture; both mode RGB, of one size."""
-    from torchmetrics.functional.image import structural_similarity_index_measure as ssim
-
     pixels = np.asarray(picture)
     similarity = ssim(_tensor(picture, device), _tensor(photo, device), data_range=1.0)
     assert isinstance(similarity, torch.Tensor)

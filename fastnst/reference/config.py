@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, DownloadError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.losses.config import ObjectiveConfig, check_choice, objective_config
 from fastnst.losses.objective import Objective
@@ -135,12 +135,29 @@ def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[flo
     return objective
 
 
-def check_size(settings: Settings, objective: Objective, photo: Tensor) -> None:
-    """Raise `ConfigError` if the picture is too small for the layers or too large for the memory."""
+def prepare_trained(settings: Settings, paintings: Sequence[Path]) -> Objective:
+    """`prepare` of `trained_settings`: only the perceptual network of the training will do.
+
+    Raises `DownloadError`, with the option that takes a local file, if it cannot be had.
+    """
+    try:
+        return prepare(settings, paintings)
+    except DownloadError as error:
+        remedy = f"the style was trained with {settings.perceptual.name}; get that file from another machine and pass"
+        raise DownloadError(error.fact, f"{remedy} it with --perceptual-weights FILE.") from error
+
+
+def device_of(objective: Objective) -> torch.device:
+    """Where the objective measures; pictures have to be there."""
+    return next(objective.perceptual.convolutions.parameters()).device
+
+
+def check_size(settings: Settings, objective: Objective, photo: Tensor, option: str = "--size") -> None:
+    """Raise `ConfigError` if the picture is too small for the layers or too large for the memory; `option` sets it."""
     height, width = photo.shape[2:]
     network = objective.perceptual
     least = network.smallest_input(objective.layers)
     if min(height, width) < least:
         raise ConfigError(f"the picture is {width}×{height} pixels, but these layers of {network.name} need {least}.")
     element = next(network.convolutions.parameters()).element_size()
-    check_memory(network, objective.layers, width, height, photo.device, element)
+    check_memory(network, objective.layers, width, height, photo.device, element, option)

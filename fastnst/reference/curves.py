@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -21,6 +22,7 @@ from fastnst.errors import OutputError
 from fastnst.images.arrays import from_unit_floats
 from fastnst.losses.objective import Objective
 from fastnst.output_files import write_atomically
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.reference.descent import HISTORY
 from fastnst.reference.optimize import OptimizeConfig, Optimized, Step, Watcher, optimize
 
@@ -146,13 +148,28 @@ def _key(
         "device": photo.device.type,
         "kept": list(kept),
     }
+    if photo.device.type == "cuda":
+        described["float32"] = torch.backends.cuda.matmul.fp32_precision  # see hardware.float32_products
     digest.update(json.dumps(described, sort_keys=True).encode())
-    weights = [parameter for _, parameter in sorted(objective.perceptual.named_parameters())]
+    digest.update(_weights_digest(objective.perceptual))
     targets = [buffer for _, buffer in sorted(objective.named_buffers())]
-    for tensor in (photo, *([] if start is None else [start]), *weights, *targets):
-        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    for tensor in (photo, *([] if start is None else [start]), *targets):
+        _feed(digest, tensor)
     return digest.hexdigest()[:32]
+
+
+@functools.lru_cache(maxsize=4)
+def _weights_digest(network: PerceptualNetwork) -> bytes:
+    """Of weights that never change: megabytes, read once and not for every curve."""
+    digest = hashlib.sha256()
+    for _, parameter in sorted(network.named_parameters()):
+        _feed(digest, parameter)
+    return digest.digest()
+
+
+def _feed(digest: hashlib._Hash, tensor: Tensor) -> None:
+    digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+    digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
 
 
 def _write(curve: Curve, path: object) -> None:

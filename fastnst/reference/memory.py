@@ -33,14 +33,20 @@ def needed_bytes(
 
 
 def check_memory(
-    network: PerceptualNetwork, layers: Sequence[str], width: int, height: int, device: torch.device, element_size: int
+    network: PerceptualNetwork,
+    layers: Sequence[str],
+    width: int,
+    height: int,
+    device: torch.device,
+    element_size: int,
+    option: str = "--size",
 ) -> None:
-    """Raise `ConfigError`, with the size that would fit, if the estimate exceeds what is free."""
+    """Raise `ConfigError`, with the size that would fit and the option for it, if the estimate exceeds what is free."""
     needed = needed_bytes(network, layers, width, height, element_size)
     free = available_bytes(device)
     if free is not None and needed > free:
         fitting = int(max(width, height) * (free / needed) ** 0.5)
         raise ConfigError(
             f"{width}×{height} pixels would need about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are"
-            f" free: use --size {fitting // 16 * 16} or less."
+            f" free: use {option} {fitting // 16 * 16} or less."
         )

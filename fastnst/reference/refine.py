@@ -13,7 +13,7 @@ from torch import Tensor
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
-from fastnst.reference.config import check_size, prepare, trained_settings
+from fastnst.reference.config import check_size, device_of, prepare_trained, trained_settings
 from fastnst.reference.optimize import OptimizeConfig, Optimized, Watcher, optimize
 from fastnst.runtime.models.metadata import StyleMetadata
 
@@ -51,10 +51,10 @@ def refine(
         raise ConfigError(f"the photo is {_size(photo)} pixels and its restyled picture {_size(restyled)}.")
     size = max(photo.shape[:2])
     settings = trained_settings(metadata.perceptual, metadata.loss_weights, size, perceptual_weights)
-    objective = prepare(settings, paintings)
-    device = next(objective.perceptual.convolutions.parameters()).device
+    objective = prepare_trained(settings, paintings)
+    device = device_of(objective)
     photos, start = (as_tensor(picture).to(device) for picture in (photo, restyled))
-    check_size(settings, objective, photos)
+    check_size(settings, objective, photos, "--max-size")
     run = optimize(photos, objective, OptimizeConfig(steps=steps, projected=True), start=start, watcher=watcher)
     return np.asarray(from_unit_floats(run.image[0].numpy())), run
 

@@ -29,6 +29,7 @@ _MEASURES = {
     "blobs": ("saturated blobs", -1, "share of clipped areas where the photo has none"),
 }
 _LABELS = {"photo": "photo", "network": "network", "refined": "refined", "optimization": "optimized"}
+_PRECISIONS = {"f32": "float32", "tf32": "float32 with factors of TF32", "bf16": "bfloat16"}
 _JPEG_QUALITY = 90
 
 
@@ -88,9 +89,13 @@ def _figures(summary: dict[str, Any]) -> str:
     )
     rows = [(told, caption.format(start)) for start, told in equivalents_in_words(summary).items()]
     rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
-    rows.append((time_in_words(summary["network_seconds"]), "for one photo"))
+    rows.append((time_in_words(summary["network_seconds"]), f"for one photo{_on(summary, 'network_device')}"))
     rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
     return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
+
+
+def _on(summary: Mapping[str, Any], key: str) -> str:
+    return f" ({html.escape(summary[key])})" if key in summary else ""
 
 
 def _large(shown: str) -> str:
@@ -118,7 +123,8 @@ def _counting(summary: dict[str, Any]) -> str:
         f"<p>Photo by photo: the iteration at which the lowest objective so far equals the network's, between two of"
         f" them linearly. One iteration is one evaluation of the objective and its gradient, refused steps included."
         f" L-BFGS remembers {lbfgs['history']} steps, begins with one of {lbfgs['first_step']:g} (root mean square over"
-        f" pixels in [0, 1]) and clips the picture to [0, 1] at every step, which a network cannot leave either.</p>"
+        f" pixels in [0, 1]) and clips the picture to [0, 1] at every step, which a network cannot leave either."
+        f"{_computed(summary)}</p>"
     )
     rows = []
     for size in summary.get("at_sizes", []):
@@ -128,6 +134,13 @@ def _counting(summary: dict[str, Any]) -> str:
         return text
     starts = "".join(f"<th>N<sub>eq</sub> from {start}" for start in equivalents_in_words(summary))
     return f"{text}<table><thead><tr><th>{starts}<th>by PyTorch, strong Wolfe</thead>{''.join(rows)}</table>"
+
+
+def _computed(summary: Mapping[str, Any]) -> str:
+    """Where the descents ran, in which precision."""
+    if "precision" not in summary:
+        return ""
+    return f" Computed in {_PRECISIONS[summary['precision']]}{_on(summary, 'optimization_device')}."
 
 
 def _check(size: Mapping[str, Any]) -> str:

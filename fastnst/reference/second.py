@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from fastnst.errors import ConfigError, DownloadError
+from fastnst.hardware import float32_products
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.metrics.feature_distances import LPIPS_LAYERS, content_structure_distance, lpips, sliced_wasserstein
 from fastnst.perceptual import PerceptualConfig
 from fastnst.perceptual.random_filters import RANDOM
-from fastnst.reference.config import Settings, prepare
+from fastnst.reference.config import Settings, device_of, prepare
 from fastnst.reference.inputs import open_tensor
 
 AUTO, NONE = "auto", "none"
@@ -47,10 +48,13 @@ class SecondNetwork:
 
     def measure(self, picture: Tensor, photo: Tensor) -> dict[str, float]:
         """Its figures of a picture, float RGB `[1, 3, H, W]` in [0, 1], made from a photo of the same size."""
+        with float32_products(tf32=False), torch.no_grad():
+            return self._measured(picture, photo)
+
+    def _measured(self, picture: Tensor, photo: Tensor) -> dict[str, float]:
         objective, network = self.objective, self.objective.perceptual
-        with torch.no_grad():
-            terms = objective(picture, objective.content_target(photo)).floats()
-            features = network.features(picture, list(self.painting))
+        terms = objective(picture, objective.content_target(photo)).floats()
+        features = network.features(picture, list(self.painting))
         values = {
             "second_content": terms["content"],
             "second_style": terms["style"],
@@ -109,10 +113,9 @@ def _open(asked: str, weights_file: str | None, settings: Settings, paintings: S
         precision="f32",  # figures that others can compute again
     )
     objective = prepare(asked_for, paintings)
-    device = next(objective.perceptual.convolutions.parameters()).device
     size = settings.style_size or settings.size
-    painting = open_tensor(paintings[0], size, settings.style_trim).to(device)
-    with torch.no_grad():
+    painting = open_tensor(paintings[0], size, settings.style_trim).to(device_of(objective))
+    with float32_products(tf32=False), torch.no_grad():
         features = objective.perceptual.features(painting, style)
     return SecondNetwork(f"{name}:{perceptual.weights or 'bundled'}", objective, features)
 
