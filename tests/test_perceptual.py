@@ -17,7 +17,7 @@ from fastnst import perceptual
 from fastnst.errors import ConfigError, DownloadError
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.perceptual.cached import read_weights
-from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, Padding, PerceptualNetwork
+from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, Padding, PerceptualNetwork, replicate
 
 
 def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:
@@ -244,3 +244,16 @@ def test_unreachable_weights_name_the_file_and_the_option(monkeypatch: pytest.Mo
     monkeypatch.setenv("FASTNST_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(DownloadError, match=r"vgg19.*notop\.h5 \(80 MB\).*--perceptual-weights FILE"):
         build_perceptual(PerceptualConfig("vgg19"))
+
+
+@pytest.mark.parametrize("padding", [1, 2])
+def test_maps_are_continued_as_pytorch_does_and_keep_their_layout(padding: int) -> None:
+    maps = torch.rand(2, 3, 5, 7).to(memory_format=torch.channels_last).requires_grad_()
+    continued = replicate(maps, padding)
+    assert continued.is_contiguous(memory_format=torch.channels_last)
+    expected = torch.nn.functional.pad(maps, (padding,) * 4, mode="replicate")
+    torch.testing.assert_close(continued, expected)
+    weights = torch.rand_like(expected)
+    (own,) = torch.autograd.grad((continued * weights).sum(), maps)
+    (pytorchs,) = torch.autograd.grad((expected * weights).sum(), maps)
+    torch.testing.assert_close(own, pytorchs)

@@ -225,7 +225,7 @@ class PerceptualNetwork(nn.Module):
         found: dict[str, Tensor] = {}
         for name, spec in self.layers[: self._deepest(wanted) + 1]:
             if isinstance(spec, ConvSpec):
-                x = self.convolutions[name](x)
+                x = self._convolved(name, spec, x)
             elif spec is None:
                 # In place unless the convolution's own output is asked for: nothing else reads it.
                 x = torch.relu(x) if name.replace("relu", "conv") in wanted else torch.relu_(x)
@@ -249,6 +249,15 @@ class PerceptualNetwork(nn.Module):
         matrix = weight[:, :, 0, 0].float()
         return matrix @ second_moments @ matrix.T
 
+    def _convolved(self, name: str, spec: ConvSpec, x: Tensor) -> Tensor:
+        convolution = self.convolutions[name]
+        if self.padding == "zeros" or not x.is_cuda:
+            found: Tensor = convolution(x)
+            return found
+        # PyTorch's own replication leaves the channels_last layout on CUDA, and its gradient adds up by atomics.
+        continued = replicate(x, spec.padding)
+        return F.conv2d(continued, convolution.weight, convolution.bias, spec.stride)  # type: ignore[arg-type]
+
     def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:
         if min(x.shape[-2:]) < spec[0]:
             raise ConfigError(
@@ -256,3 +265,11 @@ class PerceptualNetwork(nn.Module):
                 f" {self.name}: use larger pictures or shallower layers."
             )
         return F.max_pool2d(x, *spec) if self.pooling == "max" else F.avg_pool2d(x, *spec)
+
+
+def replicate(x: Tensor, padding: int) -> Tensor:
+    """Maps `[N, C, H, W]` continued by their outermost values, as `F.pad(mode="replicate")`, in the layout they have."""
+    above, below = x[:, :, :1], x[:, :, -1:]
+    x = torch.cat([*(above,) * padding, x, *(below,) * padding], 2)
+    left, right = x[..., :1], x[..., -1:]
+    return torch.cat([*(left,) * padding, x, *(right,) * padding], 3)
