@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from fastnst import hardware
 from fastnst.hardware import describe_hardware
 
 
