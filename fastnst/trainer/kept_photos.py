@@ -197,11 +197,11 @@ def keep_photos(
 
 def _report(kept: list[KeptPhoto | None], device: torch.device, seconds: float) -> None:
     photos = [photo for photo in kept if photo is not None]
-    taken = sum(photo.pixels.numel() for photo in photos) / 1e9
+    taken = sum(photo.pixels.numel() for photo in photos) / 1e6
     where = "in memory" if device.type == "cpu" else "on the device"
-    log.info("%d photos decoded in %s and kept %s (%.2f GB).", len(photos), duration(seconds), where, taken)
+    log.info("%d photos decoded in %s and kept %s (%.0f MB).", len(photos), duration(seconds), where, taken)
     if len(photos) < len(kept):
-        log.info("%d photos cannot be read: others stand in for them.", len(kept) - len(photos))
+        log.info("%d photo(s) cannot be read: others stand in for them.", len(kept) - len(photos))
 
 
 @contextmanager

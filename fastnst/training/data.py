@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,7 +15,7 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.resize import resize_short_side
 from fastnst.input_files import expanded
 from fastnst.sample import SAMPLE_PHOTOS, sample_photos
-from fastnst.trainer.kept_photos import KeptBatches, KeptCrops, keep_photos
+from fastnst.trainer.kept_photos import KeptBatches, KeptCrops, Place, keep_photos
 from fastnst.trainer.photo_tables import TableSource
 from fastnst.trainer.photos import (
     Crops,
@@ -28,7 +28,7 @@ from fastnst.training.portraits import PortraitSource
 
 log = logging.getLogger(__name__)
 
-Cache = Literal["none", "memory", "device"]
+_CACHES = ("none", "memory", "device")
 
 _HELD_OUT_SHARE = 0.05
 _MAX_HELD_OUT = 32
@@ -94,10 +94,10 @@ class PhotoData(pl.LightningDataModule):
         val_limit: most held-out photos to use.
         workers: processes that decode photos; a cache needs none.
         seed: decides the order and the crops.
-        cache: `memory` or `device` decodes every photo once, before the first step, and keeps its bytes there, as
-            large as a crop can need; what has no room is kept in the next slower way, and the log says so. Samples
-            show the same windows whatever the cache, so that a run may go on with another one, but their pixels are
-            resized by another filter than without one (see `trainer.kept_photos`). Streams cannot be kept.
+        cache: `none` decodes a photo for each crop. `memory` and `device` decode every photo once, before the first
+            step, and keep its bytes there, no larger than a crop can need; what has no room is kept in the next slower
+            way, and the log says so. Samples show the same windows whatever the cache, so that a run may go on with
+            another one; their pixels come from another filter (see `trainer.kept_photos`). Streams cannot be kept.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class PhotoData(pl.LightningDataModule):
         val_limit: int = 16,
         workers: int = 1,
         seed: int = 0,
-        cache: Cache = "none",
+        cache: str = "none",
     ) -> None:
         super().__init__()
         if image_size < 64 or image_size % 4:
@@ -132,8 +132,8 @@ class PhotoData(pl.LightningDataModule):
             raise ConfigError("held-out portraits need both data.val_photos and data.val_mattes.")
         if mattes is not None and streaming:
             raise ConfigError("portraits with mattes are read from folders: they cannot be streamed.")
-        if cache not in get_args(Cache):
-            raise ConfigError(f"cache must be one of {', '.join(get_args(Cache))}, not {cache!r}.")
+        if cache not in _CACHES:
+            raise ConfigError(f"cache must be one of {', '.join(_CACHES)}, not {cache}.")
         if streaming and cache != "none":
             raise ConfigError(f"photos that are streamed cannot be kept: leave out data.streaming or cache: {cache}.")
         self.photos = str(sample_photos()) if photos == SAMPLE_PHOTOS else photos
@@ -143,7 +143,7 @@ class PhotoData(pl.LightningDataModule):
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
         self.image_column = image_column
         self.workers, self.seed = workers, seed
-        self.cache: Cache = cache
+        self.cache = cache
         self._crops: Crops | KeptCrops | StreamedCrops | None = None
         self._table: Any = None
         self._loader: StreamLoader | None = None
@@ -200,11 +200,11 @@ class PhotoData(pl.LightningDataModule):
 
     def _kept(self, crops: Crops) -> Crops | KeptCrops:
         """The crops of photos that are kept, or the same crops if there is no room for them."""
-        assert self.cache != "none"
         trainer = self.trainer
         device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
         processes = trainer.num_devices if trainer is not None else 1  # on this machine
-        photos = keep_photos(crops.source, self.image_size, self.cache, device, processes)
+        place: Place = "device" if self.cache == "device" else "memory"
+        photos = keep_photos(crops.source, self.image_size, place, device, processes)
         return crops if photos is None else KeptCrops(photos, self.image_size, self.seed, device)
 
     def _stream(self, rank: int, world_size: int) -> StreamLoader:

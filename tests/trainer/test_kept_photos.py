@@ -241,8 +241,8 @@ def test_without_room_a_training_reads_as_it_does_without_a_cache(
 
 
 def test_what_cannot_be_kept_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="cache must be one of none, memory, device, not 'disk'"):
-        PhotoData(str(folder), cache="disk")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="cache must be one of none, memory, device, not disk"):
+        PhotoData(str(folder), cache="disk")
     with pytest.raises(ConfigError, match=r"streamed cannot be kept: leave out data\.streaming or cache: memory"):
         PhotoData(str(folder), streaming=True, cache="memory")
     shards = folder / "photos.tar"
