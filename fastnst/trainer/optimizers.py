@@ -112,7 +112,7 @@ class Muon(torch.optim.Optimizer):
 
     def _move_matrices(self, moved: list[tuple[nn.Parameter, float]]) -> None:
         """Muon's step."""
-        gradients = [parameter.grad for parameter, _ in moved]
+        gradients = _gradients(moved)
         momenta = [self._kept(parameter, "momentum") for parameter, _ in moved]
         torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
         ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)  # Nesterov's look ahead
@@ -122,14 +122,14 @@ class Muon(torch.optim.Optimizer):
         for (rows, columns), indices in stacks.items():
             directions = orthogonalized(torch.stack([ahead[index].flatten(1) for index in indices]))
             scale = max(1.0, rows / columns) ** 0.5
-            parameters = [moved[index][0] for index in indices]
+            parameters: list[Tensor] = [moved[index][0] for index in indices]
             steps = [one.reshape(parameter.shape) for one, parameter in zip(directions, parameters, strict=True)]
             torch._foreach_mul_(steps, [-scale * moved[index][1] for index in indices])
             torch._foreach_add_(parameters, steps)
 
     def _move_others(self, moved: list[tuple[nn.Parameter, float]]) -> None:
         """Adam's step (Kingma and Ba 2015, algorithm 1)."""
-        gradients = [parameter.grad for parameter, _ in moved]
+        gradients = _gradients(moved)
         means = [self._kept(parameter, "mean") for parameter, _ in moved]
         squares = [self._kept(parameter, "square") for parameter, _ in moved]
         counts = []
@@ -154,6 +154,10 @@ class Muon(torch.optim.Optimizer):
             state[name] = torch.zeros_like(parameter)
         kept: Tensor = state[name]
         return kept
+
+
+def _gradients(moved: list[tuple[nn.Parameter, float]]) -> list[Tensor]:
+    return [parameter.grad for parameter, _ in moved if parameter.grad is not None]
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     learn(materials, tmp_path / "whole")
     once = StartTraining.learn
 
-    def stops(self: StartTraining, number: int) -> dict[str, object]:
+    def stops(self: StartTraining, number: int) -> list[dict[str, object]]:
         if number == 3:
             raise KeyboardInterrupt
         return once(self, number)
