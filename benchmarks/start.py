@@ -4,7 +4,7 @@
         [--steps 50 200 800] [--perceptual vgg19 --perceptual-weights FILE] [--minutes 60]
         [--only NAME …] [--train-options "--data.image_size 128"] [--output runs/start-benchmark]
 
-Each painting is trained on by `fastnst train` as a user types it, from each start for each number of steps, a command
+Each painting is trained on by the quick start, as a user types it, from each start for each number of steps, a command
 of its own each time, since the learning rate's course depends on the length. Told are the objective on held-out photos
 before the first step (and as a predictor guesses it, where one is at hand for that start) and after the last, by the
 perceptual network that is asked for, the seconds from command to picture, and those of a step. Under --output lie the
@@ -62,8 +62,8 @@ def trained(painting: Path, init: str, steps: int, options: argparse.Namespace) 
         if time.monotonic() > options.ends:
             raise TimeIsUpError
         command = [
-            sys.executable, "-m", "fastnst", "train", str(painting), "--name", name, "--init", init,
-            "--photos", options.photos, "--steps", str(steps), "--trainer.val_check_interval", str(steps),
+            sys.executable, "-m", "fastnst", "train", str(painting), "--config", "quickstart", "--name", name,
+            "--init", init, "--photos", options.photos, "--steps", str(steps), "--trainer.val_check_interval", str(steps),
             "--trainer.default_root_dir", str(options.output / "runs"), *shlex.split(options.train_options),
         ]  # fmt: skip
         began = time.perf_counter()
