@@ -63,8 +63,9 @@ def trained(painting: Path, init: str, steps: int, options: argparse.Namespace) 
             raise TimeIsUpError
         command = [
             sys.executable, "-m", "fastnst", "train", str(painting), "--config", "quickstart", "--name", name,
-            "--init", init, "--photos", options.photos, "--steps", str(steps), "--trainer.val_check_interval", str(steps),
-            "--trainer.default_root_dir", str(options.output / "runs"), *shlex.split(options.train_options),
+            "--init", init, "--photos", options.photos, "--steps", str(steps),
+            "--trainer.val_check_interval", str(steps), "--trainer.default_root_dir", str(options.output / "runs"),
+            *shlex.split(options.train_options),
         ]  # fmt: skip
         began = time.perf_counter()
         with (options.output / f"{name}.log").open("w") as log:
