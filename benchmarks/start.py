@@ -40,11 +40,12 @@ from fastnst.losses.config import ObjectiveConfig, objective_config
 from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import border_energy, grid_energy
 from fastnst.networks import StyleNetwork
+from fastnst.networks.affines import fingerprint
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
 from fastnst.reference.inputs import open_tensor
-from fastnst.start.predictor import guess_style, has_predictor
+from fastnst.start.predictor import guess_style, has_predictor, predictor_description
 from fastnst.start.shipped import find_init
 
 Row = dict[str, Any]
@@ -101,13 +102,10 @@ def rows_of(painting: Path, init: str, objective: Objective, photos: list[Image.
     """From one start: before the first step, as guessed, and after each number of steps."""
     network, _ = load_network(find_init(init))
     yield {"init": Path(init).stem, "steps": "0", **measure(network, objective, photos)}
-    if options.predictor or has_predictor(network):
-        try:
-            guess_style(network, [open_tensor(painting, options.style_size)], path=options.predictor)
-        except FastNSTError as error:  # of another start
-            sys.stderr.write(f"{error}\n")
-        else:
-            yield {"init": Path(init).stem, "steps": "guess", **measure(network, objective, photos)}
+    own = options.predictor and predictor_description(options.predictor)["network"] == fingerprint(network)
+    if own or has_predictor(network):
+        guess_style(network, [open_tensor(painting, options.style_size)], path=options.predictor if own else None)
+        yield {"init": Path(init).stem, "steps": "guess", **measure(network, objective, photos)}
     for steps in options.steps:
         weights, clock = trained(painting, init, steps, options)
         yield {
