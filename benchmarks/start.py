@@ -4,7 +4,7 @@
         [--steps 50 200 800] [--perceptual vgg19 --perceptual-weights FILE] [--minutes 60]
         [--only NAME …] [--train-options "--data.image_size 128"] [--output runs/start-benchmark]
 
-Each painting is trained on by `fastnst train` as a user types it, from each start for each number of steps, a command
+Each painting is trained on by the quick start, as a user types it, from each start for each number of steps, a command
 of its own each time, since the learning rate's course depends on the length. Told are the objective on held-out photos
 before the first step (and as a predictor guesses it, where one is at hand for that start) and after the last, by the
 perceptual network that is asked for, the seconds from command to picture, and those of a step. Under --output lie the
@@ -40,11 +40,12 @@ from fastnst.losses.config import ObjectiveConfig, objective_config
 from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import border_energy, grid_energy
 from fastnst.networks import StyleNetwork
+from fastnst.networks.affines import fingerprint
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.recipes import read_recipe
 from fastnst.reference.compare import photo_list
 from fastnst.reference.inputs import open_tensor
-from fastnst.start.predictor import guess_style, has_predictor
+from fastnst.start.predictor import guess_style, has_predictor, predictor_description
 from fastnst.start.shipped import find_init
 
 Row = dict[str, Any]
@@ -62,9 +63,10 @@ def trained(painting: Path, init: str, steps: int, options: argparse.Namespace) 
         if time.monotonic() > options.ends:
             raise TimeIsUpError
         command = [
-            sys.executable, "-m", "fastnst", "train", str(painting), "--name", name, "--init", init,
-            "--photos", options.photos, "--steps", str(steps), "--trainer.val_check_interval", str(steps),
-            "--trainer.default_root_dir", str(options.output / "runs"), *shlex.split(options.train_options),
+            sys.executable, "-m", "fastnst", "train", str(painting), "--config", "quickstart", "--name", name,
+            "--init", init, "--photos", options.photos, "--steps", str(steps),
+            "--trainer.val_check_interval", str(steps), "--trainer.default_root_dir", str(options.output / "runs"),
+            *shlex.split(options.train_options),
         ]  # fmt: skip
         began = time.perf_counter()
         with (options.output / f"{name}.log").open("w") as log:
@@ -100,13 +102,10 @@ def rows_of(painting: Path, init: str, objective: Objective, photos: list[Image.
     """From one start: before the first step, as guessed, and after each number of steps."""
     network, _ = load_network(find_init(init))
     yield {"init": Path(init).stem, "steps": "0", **measure(network, objective, photos)}
-    if options.predictor or has_predictor(network):
-        try:
-            guess_style(network, [open_tensor(painting, options.style_size)], path=options.predictor)
-        except FastNSTError as error:  # of another start
-            sys.stderr.write(f"{error}\n")
-        else:
-            yield {"init": Path(init).stem, "steps": "guess", **measure(network, objective, photos)}
+    own = options.predictor and predictor_description(options.predictor)["network"] == fingerprint(network)
+    if own or has_predictor(network):
+        guess_style(network, [open_tensor(painting, options.style_size)], path=options.predictor if own else None)
+        yield {"init": Path(init).stem, "steps": "guess", **measure(network, objective, photos)}
     for steps in options.steps:
         weights, clock = trained(painting, init, steps, options)
         yield {
