@@ -53,7 +53,7 @@ zoo: .venv/ready
 		$(if $(PAINTINGS),--paintings "$(PAINTINGS)") $(if $(PHOTOS),--photos "$(PHOTOS)") \
 		$(if $(STYLES),--styles $(STYLES)) $(if $(HELD_OUT),--held-out "$(HELD_OUT)") \
 		$(if $(PERCEPTUAL_WEIGHTS),--perceptual-weights "$(PERCEPTUAL_WEIGHTS)") $(if $(PHOTO),--photo "$(PHOTO)") \
-		$(if $(LEAST),--least-equivalent $(LEAST)) $(if $(ZOO_SHARD),--shard "$(ZOO_SHARD)")
+		$(if $(LEAST),--least-equivalent $(LEAST)) $(if $(ZOO_SHARD),--shard "$(ZOO_SHARD)") $(if $(TOGETHER),--together)
 
 # OpenVINO, which uses the bf16 units of recent CPUs, has no wheel for some machines: then go on without.
 .venv-demo/ready: pyproject.toml

@@ -7,12 +7,11 @@ the work folder and not made again; an interrupted training goes on where it was
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,22 +20,20 @@ from typing import Any
 import numpy as np
 import yaml
 
+from families import generation, init_file, of_shard
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
 from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
-from fastnst.runtime import StyleModel, resolve_style
+from fastnst.runtime import StyleModel
 from fastnst.sample import sample_photo
 from gates import EQUIVALENT_ON_CPU, EQUIVALENT_ON_GPU, LARGEST_ZOO, failed_gates
+from zoo_commands import ROOT, RefusedError, newest, run
 
-ROOT = Path(__file__).resolve().parents[1]
+_OF_THE_RUN = ("steps", "checkpoint_every", "data", "trainer", "guards")
 _EQUIVALENTS = ("N_eq from noise", "N_eq from the photo")
-
-
-class RefusedError(Exception):
-    """A style that does not ship, and why."""
 
 
 @dataclass
@@ -65,33 +62,34 @@ class Style:
         self.paintings: list[str] = []
         self.perceptual = ["--perceptual-weights", options.perceptual_weights] if options.perceptual_weights else []
 
-    def make(self) -> dict[str, str]:
-        """Everything that is not made yet; the figures for the summary. Raises `RefusedError`, `FastNSTError`."""
+    def prepare(self) -> None:
+        """Check the recipe, its paintings, and that the work folder is of them. Raises `ConfigError`."""
         settings = read_recipe(self.recipe)
         files = settings.get("painting") or []
-        self.paintings = paintings = [
-            str(self.options.paintings / file) for file in ([files] if isinstance(files, str) else files)
-        ]
-        if not paintings:
+        self.paintings = [str(self.options.paintings / file) for file in ([files] if isinstance(files, str) else files)]
+        if not self.paintings:
             raise ConfigError(f"{self.recipe} names no painting.")
         if settings.get("name") != self.name:
             raise ConfigError(f"{self.recipe} names its style '{settings.get('name')}': it must be '{self.name}'.")
-        if missing := [painting for painting in paintings if not Path(painting).is_file()]:
+        if missing := [painting for painting in self.paintings if not Path(painting).is_file()]:
             raise ConfigError(f"the painting {missing[0]} does not exist.")
         self._check_recipe(settings)
-        if not self.network.is_file():
-            self._train(paintings)
+
+    def make(self) -> dict[str, str]:
+        """Everything that is not made yet; the figures for the summary. Raises `RefusedError`, `FastNSTError`."""
+        self.prepare()
+        if not self.is_trained:
+            self._train(self.paintings)
         if not self.model.is_file():
-            self._run("export", self.network, "-o", self.model)
+            run("export", self.name, self.network, "-o", self.model)
         if not self.report.is_file():
-            arguments = ["--photos", self.options.held_out, "--painting", *paintings, "-o", self.report.parent]
-            self._run(
-                "compare", self.model, *arguments, *self.perceptual, *shlex.split(self.options.compare), "--overwrite"
-            )
+            arguments = ["--photos", self.options.held_out, "--painting", *self.paintings, "-o", self.report.parent]
+            more = [*self.perceptual, *shlex.split(self.options.compare)]
+            run("compare", self.name, self.model, *arguments, *more, "--overwrite")
         notes = self.recipe.with_suffix(".md")
-        strip = ["--photo", self.options.photo or sample_photo(), "--painting", paintings[0]]
+        strip = ["--photo", self.options.photo or sample_photo(), "--painting", self.paintings[0]]
         extra = ["--notes", notes] if notes.is_file() else []
-        self._run("card", self.model, "--report", self.report, *strip, *extra, "--overwrite")
+        run("card", self.name, self.model, "--report", self.report, *strip, *extra, "--overwrite")
         return self._figures()
 
     def ship(self) -> None:
@@ -135,27 +133,27 @@ class Style:
         with write_atomically(kept, overwrite=True) as partial:
             partial.write_text(text, encoding="utf-8")
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether its network is there."""
+        return self.network.is_file()
+
+    def shared_settings(self) -> dict[str, Any]:
+        """The part of its recipe that a run of several styles has once for all."""
+        return {key: value for key, value in read_recipe(self.recipe).items() if key in _OF_THE_RUN}
+
     def _train(self, paintings: list[str]) -> None:
         runs = self.folder / "runs"
         arguments = ["--config", self.recipe, "--painting", *paintings, "--photos", self.options.photos]
         arguments += ["--data.val_photos", self.options.held_out, "--trainer.default_root_dir", runs, *self.perceptual]
         latest = newest(runs, "checkpoints/last.ckpt")
         resume = ["--ckpt_path", latest] if latest else []
-        self._run("train", "fit", *arguments, *shlex.split(self.options.train), *resume)
+        run("train", self.name, "fit", *arguments, *shlex.split(self.options.train), *resume)
         trained = newest(runs, f"{self.name}.safetensors")
         if trained is None:
             raise RefusedError("its training left no network")
         with write_atomically(self.network) as partial:
             shutil.copyfile(trained, partial)
-
-    def _run(self, *arguments: object) -> None:
-        sys.stdout.write(f"--- {self.name}: {arguments[0]}\n")
-        sys.stdout.flush()
-        code = run_command([str(argument) for argument in arguments])
-        if code == 130:
-            raise KeyboardInterrupt
-        if code:
-            raise RefusedError(f"{arguments[0]} ended with exit code {code}; its message is above")
 
     def _figures(self) -> dict[str, str]:
         report = json.loads(self.report.read_text())
@@ -170,68 +168,38 @@ class Style:
         }
 
 
-def generation(name: str, recipes: dict[str, Path]) -> int:
-    """Number of these recipes that a style goes back to, one after the other."""
-    ancestors: list[str] = []
-    while name in recipes and name not in ancestors:
-        ancestors.append(name)
-        name = str(read_recipe(recipes[name]).get("init"))
-    return len(ancestors)
-
-
-def founder(name: str, recipes: dict[str, Path]) -> str:
-    """The first of these recipes that a style goes back to; itself, if it goes back to none of them."""
-    ancestors: list[str] = []
-    while name in recipes and name not in ancestors:
-        ancestors.append(name)
-        name = str(read_recipe(recipes[name]).get("init"))
-    return ancestors[-1]
-
-
-def of_shard(names: list[str], recipes: dict[str, Path], shard: str) -> list[str]:
-    """The styles of shard `k/n`: families stay together, since a style waits for the one that it goes on from.
-
-    Raises `ConfigError` for anything but two numbers with 1 ≤ k ≤ n.
-    """
-    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", shard)
-    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1 <= number <= count:
-        raise ConfigError(f"a shard is written as 2/4, the second of four, not '{shard[:20]}'.")
-    families: dict[str, list[str]] = {}
-    for name in names:
-        families.setdefault(founder(name, recipes), []).append(name)
-    # The largest families first, each to the shard that has the least.
-    shards: list[list[str]] = [[] for _ in range(count)]
-    for family in sorted(families.values(), key=len, reverse=True):
-        min(shards, key=len).extend(family)
-    return shards[number - 1]
-
-
-def init_file(init: str) -> Path:
-    """The model that a training goes on from. Raises `StyleNotFoundError`."""
-    return Path(init).expanduser() if Path(init).suffix else resolve_style(init)
-
-
-def newest(runs: Path, file: str) -> Path | None:
-    """The file in the latest version of a run that has it."""
-    found = {
-        int(path.name.partition("_")[2]): path / file for path in runs.glob("*/version_*") if (path / file).is_file()
-    }
-    return found[max(found)] if found else None
-
-
-def run_command(arguments: list[str]) -> int:
-    """Run `fastnst ARGUMENTS` in a process of its own, and return its exit code."""
-    start = "from fastnst.cli import entry_point; entry_point()"
-    command = [sys.executable, "-c", start, *arguments]
-    if arguments[0] == "train":  # several GPUs start this script again
-        command = [sys.executable, str(ROOT / "train.py"), *arguments[1:]]
-    process = subprocess.Popen(command)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # it got the signal too, and ends when it has kept what it has
+def train_together(styles: list[Style], options: argparse.Namespace) -> None:
+    """Train those that have no network yet in as few runs as their recipes allow, interrupted ones on from where they
+    were. Styles that others go on from must be there. Raises `RefusedError`, `FastNSTError`."""
+    groups: dict[str, list[Style]] = {}
+    for style in styles:
+        with contextlib.suppress(FastNSTError):  # told when its own turn comes
+            style.prepare()
+        if style.paintings and not style.is_trained:
+            groups.setdefault(yaml.safe_dump(style.shared_settings()), []).append(style)
+    for text, group in groups.items():
+        names = "+".join(style.name for style in group)
+        work = options.work / "together" / hashlib.sha256((text + names).encode()).hexdigest()[:12]
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "run.yaml").write_text(text, encoding="utf-8")
+        arguments = ["--config", work / "run.yaml", "--styles", *(style.recipe for style in group)]
+        arguments += [
+            "--paintings",
+            options.paintings,
+            "--photos",
+            options.photos,
+            "--data.val_photos",
+            options.held_out,
+        ]
+        arguments += ["--trainer.default_root_dir", work / "runs", *group[0].perceptual, *shlex.split(options.train)]
+        latest = newest(work / "runs", "checkpoints/last.ckpt")
+        run("train", names, *arguments, *(["--ckpt_path", latest] if latest else []))
+        for style in group:
+            trained = newest(work / "runs", f"{style.name}.safetensors")
+            if trained is None:
+                raise RefusedError("its training left no network")
+            with write_atomically(style.network) as partial:
+                shutil.copyfile(trained, partial)
 
 
 def table(made: list[Made]) -> str:
@@ -247,6 +215,12 @@ def table(made: list[Made]) -> str:
     )
 
 
+def contemporaries(style: Style, styles: list[Style]) -> list[Style]:
+    """The styles that go on from as many others as this one, itself among them."""
+    known = {one.name: one.recipe for one in styles}
+    return [one for one in styles if generation(one.name, known) == generation(style.name, known)]
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The script's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -255,6 +229,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", type=Path, help="photos to measure on (default: PHOTOS/val)")
     parser.add_argument("--styles", nargs="+", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--shard", metavar="K/N", help="only this share of them, for arrays of jobs on a cluster")
+    parser.add_argument("--together", action="store_true", help="train styles in one run where their recipes allow it")
     parser.add_argument("--photo", type=Path, help="for the strips (default: a public-domain portrait)")
     parser.add_argument("--perceptual-weights", help="a local weights file for the perceptual network")
     parser.add_argument("--recipes", type=Path, default=ROOT / "configs" / "styles")
@@ -293,10 +268,13 @@ def main(argv: list[str]) -> int:
     options = build_parser().parse_args(argv)
     made: list[Made] = []
     try:
-        for recipe in chosen(options):
-            style, line = Style(recipe, options), Made(recipe.stem)
+        styles = [Style(recipe, options) for recipe in chosen(options)]
+        for style in styles:
+            line = Made(style.name)
             made.append(line)
             try:
+                if options.together:
+                    train_together(contemporaries(style, styles), options)
                 line.figures = style.make()
                 style.ship()
             except (RefusedError, FastNSTError) as error:

@@ -29,7 +29,7 @@ def zoo(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         calls.append(arguments)
         return cli.main(arguments)
 
-    monkeypatch.setattr(module, "run_command", run)
+    monkeypatch.setattr(importlib.import_module("zoo_commands"), "run_command", run)
     monkeypatch.setattr(module, "calls", calls, raising=False)
     return module
 
@@ -83,6 +83,17 @@ def test_styles_are_made_once_and_ship_if_they_pass(
     assert shipped == ["a.jpg", "a.md", "a.onnx", "b.jpg", "b.md", "b.onnx"]
     assert "It needed more." in (tmp_path / "weights" / "b.md").read_text()
     assert StyleModel(tmp_path / "weights" / "a.onnx", "cpu").metadata.steps == 2
+
+
+@pytest.mark.slow
+def test_styles_are_trained_together_and_made_one_by_one(zoo: Any, given: list[str], tmp_path: Path) -> None:
+    (tmp_path / "paintings" / "none.jpg").touch()
+    broken = tmp_path / "configs" / "styles" / "c.yaml"
+    broken.write_text("base: ../style.yaml\nname: c\npainting: [missing.jpg]\n")
+    assert zoo.main([*given, "--together"]) == 1
+    assert [call[0] for call in zoo.calls] == ["train", *["export", "compare", "card"] * 2]
+    assert "--styles" in zoo.calls[0]
+    assert {path.name for path in (tmp_path / "work").glob("*/*.onnx")} == {"a.onnx", "b.onnx"}
 
 
 @pytest.mark.slow
