@@ -7,7 +7,6 @@ the work folder and not made again; an interrupted training goes on where it was
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
 import shlex
@@ -173,9 +172,11 @@ def train_together(styles: list[Style], options: argparse.Namespace) -> None:
     were. Styles that others go on from must be there. Raises `RefusedError`, `FastNSTError`."""
     groups: dict[str, list[Style]] = {}
     for style in styles:
-        with contextlib.suppress(FastNSTError):  # told when its own turn comes
+        try:
             style.prepare()
-        if style.paintings and not style.is_trained:
+        except FastNSTError:
+            continue  # told when its own turn comes
+        if not style.is_trained:
             groups.setdefault(yaml.safe_dump(style.shared_settings()), []).append(style)
     for text, group in groups.items():
         names = "+".join(style.name for style in group)

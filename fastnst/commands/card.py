@@ -21,6 +21,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
 from fastnst.standard_streams import say
+from fastnst.start.shipped import STARTS
 
 _CELL_SIZE = 320  # pixels, of a picture in the strip
 _PHOTO_SIZE = 640  # what the strip's photo is restyled at: the strokes as they look when it is shown small
@@ -183,6 +184,8 @@ def _training(metadata: StyleMetadata) -> str:
     first = metadata.loss_weights.get("warmup_perceptual") or metadata.loss_weights.get("first_judge")
     if first:
         text += f", the first {first['share']:.0%} with {first['name']}"
+    if metadata.started_from in STARTS:
+        return f"{text}; from the start that ships, which belongs to no painting"
     return f"{text}; grown out of {metadata.started_from}" if metadata.started_from else text
 
 

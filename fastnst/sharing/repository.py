@@ -18,6 +18,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.runtime.models.metadata import FORMAT_VERSION, StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
+from fastnst.start.shipped import STARTS
 
 WEIGHTS_FILE, CONFIG_FILE, SAMPLE_FILE, CARD_FILE = "style.safetensors", "config.json", "sample.jpg", "README.md"
 _SAMPLE_SIZE = 480  # pixels of each of the sample's two pictures
@@ -77,7 +78,7 @@ def hub_header(metadata: StyleMetadata, address: HubAddress, base_model: str | N
         "tags": tags,
     }
     grown_from = base_model or metadata.started_from
-    if grown_from:
+    if grown_from and grown_from not in STARTS:
         header["base_model"] = grown_from
     datasets = _DATASET.findall(metadata.data)
     if datasets:

@@ -10,7 +10,7 @@ from fastnst.input_files import expanded
 from fastnst.runtime.models.catalog import resolve_style
 
 # As `init`, beside the names of styles: the network `swift`, and the small one, `swift-s`.
-START, START_S = "start", "start-s"
+START, START_S = STARTS = ("start", "start-s")
 _FOLDER = Path(__file__).parent
 
 

@@ -23,7 +23,7 @@ from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.runtime.models.metadata import StyleMetadata
-from fastnst.start.shipped import find_init
+from fastnst.start.shipped import STARTS, find_init
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.training.paintings import open_painting, painting_sha256
 from fastnst.training.settings import NetworkConfig, StyleCredits, WarmupPerceptual, check_at_least, check_shares
@@ -272,7 +272,8 @@ class StyleTraining(pl.LightningModule):
         self.network.load_state_dict(network.state_dict())
         if metadata.painting_sha256 != self.painting_sha256:
             self.started_from = metadata.name
-            log.info("The network goes on from %s, the style of another painting.", metadata.name)
+            kind = "which belongs to no painting" if metadata.name in STARTS else "the style of another painting"
+            log.info("The network goes on from %s, %s.", metadata.name, kind)
             return
         self.started_from = metadata.started_from
         self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds

@@ -59,7 +59,8 @@ class StyleMetadata:
         perceptual: the perceptual network of its training.
         loss_weights: the objective's configuration.
         steps, batch_size, image_size: of the training.
-        started_from: the style of another painting whose network this training began with; empty for none.
+        started_from: the style of another painting whose network this training began with, or `start`,
+            which belongs to none; empty for random weights.
         data: the photos it learned from.
         training_seconds: wall-clock time of the training; 0 if not recorded.
         hardware: what it ran on, as `CPU, …` or `GPU, …`; empty if not recorded.
