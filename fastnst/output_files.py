@@ -44,7 +44,9 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = _new_file_beside(target)
+        rights = stat.S_IMODE(partial.stat().st_mode)
         yield partial
+        _restore_rights(partial, rights)
         _publish(partial, target, overwrite=overwrite)
     except FileExistsError as error:
         if error.filename not in (None, str(partial)):
@@ -193,6 +195,13 @@ def _new_file_beside(path: Path) -> Path:
         except FileExistsError:
             continue
         return partial
+
+
+def _restore_rights(partial: Path, rights: int) -> None:
+    """Some libraries put a file of their own, which only its owner may read, in the place of ours."""
+    with contextlib.suppress(OSError):  # no file any more, or a file system without rights: what follows will tell
+        if stat.S_IMODE(partial.stat().st_mode) != rights:
+            partial.chmod(rights)
 
 
 def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:

@@ -136,6 +136,16 @@ def test_new_files_have_the_rights_that_the_user_wants(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
+def test_a_library_that_writes_a_file_of_its_own_does_not_take_rights_away(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    path = tmp_path / "weights.safetensors"
+    with write_atomically(path) as partial:
+        partial.unlink()
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o600))
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_what_another_run_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     if not links:

@@ -114,13 +114,10 @@ class PredictorTraining:
         target = self.objective.content_target(photos)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced):
             restyled = restyle_each(self.network, photos, values)
-            total: Tensor = self.objective(restyled, target).mean().total
             made_by = NetworkPass(
                 lambda images: restyle_each(self.network, images, values), photos, self.network.stride, self.done
             )
-            for name, value in self.objective.measure_network(restyled, made_by).items():
-                total = total + self.objective.config.weights[name] * value
-        return total
+            return self.objective.with_network(self.objective(restyled, target).mean(), restyled, made_by).total
 
     def test(self) -> None:
         """Measure the paintings that are left out, each on photos that no step sees."""
