@@ -1,11 +1,11 @@
 // @ts-check
-/** What the page works with: the photo or the camera, the look, and who paints it. */
+/** What the page works with: the photo or the camera, the settings, and who paints it. */
 
 import { Camera, SizeKeeper } from './camera.js';
 import { Client } from './client.js';
 import { Gallery } from './gallery.js';
 import { Painter } from './painter.js';
-import { readLook, writeLook } from './settings.js';
+import { readSettings, writeSettings } from './settings.js';
 import { isStyleFile, readPhoto } from './sources.js';
 import { Stage } from './stage.js';
 
@@ -26,7 +26,7 @@ export class Studio extends EventTarget {
     this.stage = new Stage();
     this.camera = new Camera(this.stage.video);
     this.painter = new Painter(this.stage, (name) => this.gallery.find(name));
-    this.look = this.#readAddress();
+    this.settings = this.#readAddress();
     this.mirror = true;
     this.photoName = 'sample.jpg';
     /** @type {{width: number, height: number} | null} the photo's own size */
@@ -46,7 +46,7 @@ export class Studio extends EventTarget {
     const wanted = this.parameters.get('engine');
     await this.painter.open(wanted === 'wasm' || wanted === 'webgpu' ? wanted : 'auto');
     this.tell('engine');
-    this.gallery.choose(this.look.style);
+    this.gallery.choose(this.settings.style);
     const clean = this.parameters.get('clean') === '1';
     const source = this.parameters.get('source') ?? (clean ? 'camera' : 'photo');
     if (source === 'camera') {
@@ -74,25 +74,25 @@ export class Studio extends EventTarget {
   }
 
   #readAddress() {
-    const look = readLook(location.hash, (name) => Boolean(this.gallery.find(name)));
-    look.style ||= this.gallery.find(FIRST_STYLE)?.name ?? this.gallery.styles[0].name;
-    if (!this.catalog.matting) look.portrait = 'off';
-    return look;
+    const settings = readSettings(location.hash, (name) => Boolean(this.gallery.find(name)));
+    settings.style ||= this.gallery.find(FIRST_STYLE)?.name ?? this.gallery.styles[0].name;
+    if (!this.catalog.matting) settings.portrait = 'off';
+    return settings;
   }
 
   /** The address has changed by hand, or by the way back. */
   followAddress() {
     this.change(this.#readAddress());
-    this.gallery.choose(this.look.style);
+    this.gallery.choose(this.settings.style);
   }
 
-  /** @param {Partial<import('./settings.js').Look>} changes */
+  /** @param {Partial<import('./settings.js').Settings>} changes */
   change(changes) {
-    Object.assign(this.look, changes);
-    history.replaceState(null, '', writeLook(this.look));
-    this.tell('look');
-    if (this.look.portrait !== 'off' && !this.live) this.findPeople();
-    this.painter.update(this.look);
+    Object.assign(this.settings, changes);
+    history.replaceState(null, '', writeSettings(this.settings));
+    this.tell('settings');
+    if (this.settings.portrait !== 'off' && !this.live) this.findPeople();
+    this.painter.update(this.settings);
   }
 
   /**
@@ -155,8 +155,8 @@ export class Studio extends EventTarget {
     this.peopleFound = false;
     document.body.dataset.source = 'photo';
     this.tell('source');
-    if (this.look.portrait !== 'off') this.findPeople();
-    this.painter.update(this.look);
+    if (this.settings.portrait !== 'off') this.findPeople();
+    this.painter.update(this.settings);
   }
 
   /** Finds people in the photo, once. */
@@ -212,7 +212,7 @@ export class Studio extends EventTarget {
     this.tell('source');
     this.live = ++this.loops;
     this.painter.live = true;
-    this.painter.look = { ...this.look };
+    this.painter.settings = { ...this.settings };
     void this.#restyleFrames(this.live);
     void this.#findPeopleInFrames(this.live);
   }
@@ -254,7 +254,7 @@ export class Studio extends EventTarget {
   async #findPeopleInFrames(loop) {
     let shown = false;
     while (this.live === loop) {
-      if (this.look.portrait === 'off') {
+      if (this.settings.portrait === 'off') {
         if (shown) await this.painter.matte(null);
         shown = false;
         await new Promise((resolve) => setTimeout(resolve, 100));
@@ -283,7 +283,7 @@ export class Studio extends EventTarget {
       this.tell('engine');
       if (!this.live) {
         await this.painter.client.ask('view');
-        this.painter.update(this.look);
+        this.painter.update(this.settings);
       }
     } catch (error) {
       this.fail(/** @type {Error} */ (error));

@@ -33,8 +33,11 @@ def open_input(path: Path) -> Any:
 
     Texts that are not in UTF-8 come with surrogates, see `readable`. Raises FFmpeg's errors.
     """
+    av = import_av()
     limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READ)}
-    return import_av().open(_address(path), options=limits, metadata_errors="surrogateescape")
+    # From version 19 on PyAV does that unasked, and cannot be asked.
+    surrogates = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+    return av.open(_address(path), options=limits, **surrogates)
 
 
 def open_output(path: Path, kind: str, options: dict[str, str] | None = None) -> Any:

@@ -245,15 +245,15 @@ function memoryPerPixel(model, half) {
   const last = lastUses(kernels);
   /** @type {Set<VirtualBuffer>} */
   const alive = new Set();
-  let [largest, most] = [0, 0];
+  let [largest, total] = [0, 0];
   kernels.forEach(({ bindings }, i) => {
     for (const { buffer, write } of bindings) {
       if (!write || buffer.key) continue;
       alive.add(buffer);
       largest = Math.max(largest, buffer.bytes);
     }
-    most = Math.max(most, [...alive].reduce((sum, { bytes }) => sum + bytes, 0));
+    total = Math.max(total, [...alive].reduce((sum, { bytes }) => sum + bytes, 0));
     for (const buffer of alive) if (last.get(buffer) === i) alive.delete(buffer);
   });
-  return { largest: largest / side ** 2, total: most / side ** 2 };
+  return { largest: largest / side ** 2, total: total / side ** 2 };
 }
