@@ -292,8 +292,8 @@ def markdown(results: list[Result], options: argparse.Namespace) -> str:
         f"Figures over {options.count} held-out photos of {options.photo_size} px, each model by its own painting; the"
         f" objective by {options.perceptual}, the others by a network that no training used ({options.second})."
     )
-    told = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
-    return "\n".join(["# Beside others", "", *told, *([measured] if known else []), "", *lines, ""])
+    facts = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
+    return "\n".join(["# Beside others", "", *facts, *([measured] if known else []), "", *lines, ""])
 
 
 def table(results: list[Result]) -> str:

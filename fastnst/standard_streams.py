@@ -12,7 +12,7 @@ from fastnst.printable import LONGEST, printable
 from fastnst.verbosity import wants_results
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """Write lines of results to standard output, each made printable but not cut.
 
     If nothing more can be written there, `OutputError` is raised by commands that were asked for just that; the work
@@ -29,10 +29,10 @@ def say(text: str) -> None:
         sentence = f"standard output cannot be written ({error.strerror})."
         if wants_results():
             raise OutputError(sentence) from error
-        tell(sentence)
+        print_message(sentence)
 
 
-def tell(sentence: object) -> None:
+def print_message(sentence: object) -> None:
     """One line on standard error; whatever a file, a name or an option brought into it is harmless.
 
     Where that cannot be written, the exit code has to do.

@@ -23,7 +23,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime.models.catalog import available_styles, resolve_style
 from fastnst.runtime.models.style_model import StyleModel
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _SECONDS_PER_STYLE = 4.0  # a style and size is repeated for about this long, ...
 _MAX_PIXELS = 64_000_000
@@ -89,7 +89,7 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     for (style, provider, size), durations in times.items():
         first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
         results.append(summarize(style, size, models[style, provider], durations, sizes[size], first, peak))
-    say(table(results))
+    print_result(table(results))
     if options.json:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
             partial.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")

@@ -31,7 +31,7 @@ from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_
 from fastnst.reference.report import write_html
 from fastnst.reference.second import AUTO, SecondNetwork, open_second
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 _TRIAL_STEPS = 3
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
@@ -189,7 +189,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
-    say(
+    print_result(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
@@ -239,7 +239,7 @@ def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
         raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")
     second = open_second(request.second, request.second_weights, settings, request.painting)
     if second is not None and second.note:
-        tell(f"{second.name} is the second perceptual network ({second.note}).")
+        print_message(f"{second.name} is the second perceptual network ({second.note}).")
     _announce(request, ways, objective)
     parts = [_at_size(request, size, ways, stylizer, settings, objective, second) for size in request.sizes]
     compared, summary = parts[0]
@@ -273,7 +273,7 @@ def _at_size(
     measured = second if size == request.sizes[0] else None
     smaller = sum(max(photo.size) < size for _, photo in photos)
     if smaller:
-        tell(f"{smaller} of {len(photos)} photos are smaller than {size} pixels and stay as they are.")
+        print_message(f"{smaller} of {len(photos)} photos are smaller than {size} pixels and stay as they are.")
     with progress(f"comparing at {size} px", ways.evaluations * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
@@ -300,7 +300,7 @@ def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
     areas = sum((size / request.sizes[0]) ** 2 for size in request.sizes)
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * ways.evaluations * request.count * areas / 60
-    tell(
+    print_message(
         f"{request.count} photos such as {name}, {ways.evaluations} evaluations of the objective each: about"
         f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start)."
     )

@@ -33,7 +33,7 @@ from fastnst.runtime.engine.providers import PROVIDERS, usable_cores
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.user_config import config_file
 
 _SIZE = (640, 360)  # pixels that engines are timed at
@@ -115,7 +115,7 @@ def main(argv: list[str], prog: str = "fastnst doctor") -> int:
     options: argparse.Namespace = parser.parse_args(argv)
     logging.getLogger("fastnst").setLevel(logging.ERROR)  # why an engine is left out stands in the table
     found = check_up()
-    say(json.dumps(asdict(found), indent=2) if options.json else report(found))
+    print_result(json.dumps(asdict(found), indent=2) if options.json else report(found))
     return 1 if found.problems else 0
 
 

@@ -28,7 +28,7 @@ from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.start.predictor import guess_style
 from fastnst.start.shipped import START, find_init
 
@@ -93,7 +93,9 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
             rows.append(row)
     rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
-    say(f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n")
+    print_result(
+        f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n"
+    )
     return 0
 
 
@@ -115,7 +117,7 @@ def _guess(options: argparse.Namespace) -> int:
         rows.append([painting, (photo, name), (from_unit_floats(restyled[0].numpy()), "first guess, no training")])
         painting = (None, "")  # beside the first photo only
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
-    say(f"{options.output}: what a training of {options.painting.name} begins from\n")
+    print_result(f"{options.output}: what a training of {options.painting.name} begins from\n")
     return 0
 
 

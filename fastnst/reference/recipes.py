@@ -82,14 +82,14 @@ def setting_options() -> dict[str, Option]:
 
 def read_variants(
     recipe: Path | None,
-    given: Mapping[str, Sequence[str]],
+    arguments: Mapping[str, Sequence[str]],
     extras: Extras,
 ) -> tuple[list[Variant], Extras]:
-    """All combinations of the values given, and the command's own options that the recipe sets.
+    """All combinations of the values, and the command's own options that the recipe sets.
 
     Args:
         recipe: a YAML file of settings; `base:` names one that it changes, `sweep:` maps settings to lists of values.
-        given: the command line's values as text, by setting; they win.
+        arguments: the command line's values as text, by setting; they win.
         extras: a frozen dataclass of the command's further options that a recipe may set. A field that is not None
             was given on the command line, and wins.
 
@@ -110,7 +110,7 @@ def read_variants(
         elif key != _DESCRIPTION:
             known = [*options, *own, _SWEEP, _DESCRIPTION]
             raise ConfigError(f"{recipe} has an unknown key '{key}'.{suggest(key, known)}")
-    for name, texts in given.items():
+    for name, texts in arguments.items():
         values[name] = [_parsed(options[name], text) for text in texts]
     variants = [Variant(_label(chosen, values), _settings(chosen)) for chosen in _combinations(values)]
     for variant in variants:

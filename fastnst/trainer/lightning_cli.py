@@ -29,7 +29,7 @@ from fastnst.trainer.run_files import (
     check_run_name,
     check_writable,
     discard_unbegun_run,
-    full_disk_told_once,
+    full_disk_reported_once,
     has_begun,
     is_out_of_space,
     next_version,
@@ -236,7 +236,7 @@ def _run(
 def _fitted(cli: TrainingCLI) -> TrainingCLI:
     """Train, and turn what ends a training without being a bug into one sentence."""
     try:
-        with full_disk_told_once():
+        with full_disk_reported_once():
             cli.fit()
     except SystemExit as stop:  # Lightning's way to end after Ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):

@@ -66,7 +66,7 @@ def _is_everyday(action: Any) -> bool:
 
 
 def check_training_recipe(content: dict[str, Any], path: Path) -> None:
-    """Rename former keys; raise `ConfigError` for what the parser would misunderstand, or wait for: see the sentences."""
+    """Rename former keys; raise `ConfigError` for what the parser would misunderstand, or wait for."""
     for group in _GROUPS:
         value = content.get(group, {})
         if value is None:

@@ -45,7 +45,7 @@ export class Studio extends EventTarget {
   async open() {
     const wanted = this.parameters.get('engine');
     await this.painter.open(wanted === 'wasm' || wanted === 'webgpu' ? wanted : 'auto');
-    this.tell('engine');
+    this.emit('engine');
     this.gallery.choose(this.settings.style);
     const clean = this.parameters.get('clean') === '1';
     const source = this.parameters.get('source') ?? (clean ? 'camera' : 'photo');
@@ -64,13 +64,13 @@ export class Studio extends EventTarget {
   }
 
   /** @param {string} what @param {any} [detail] */
-  tell(what, detail) {
+  emit(what, detail) {
     this.dispatchEvent(new CustomEvent(what, { detail }));
   }
 
   /** @param {Error} error */
   fail(error) {
-    this.tell('failed', error.message);
+    this.emit('failed', error.message);
   }
 
   #readAddress() {
@@ -90,7 +90,7 @@ export class Studio extends EventTarget {
   change(changes) {
     Object.assign(this.settings, changes);
     history.replaceState(null, '', writeSettings(this.settings));
-    this.tell('settings');
+    this.emit('settings');
     if (this.settings.portrait !== 'off' && !this.live) this.findPeople();
     this.painter.update(this.settings);
   }
@@ -121,7 +121,7 @@ export class Studio extends EventTarget {
     const name = of('name');
     const version = String(Date.now());
     this.gallery.add({ name, title: of('title') || name, artist: of('artist'), year: of('year'), bytes, version });
-    this.tell('styles');
+    this.emit('styles');
     this.gallery.choose(name);
     this.change({ style: name });
   }
@@ -154,7 +154,7 @@ export class Studio extends EventTarget {
     await this.painter.photo(bitmap);
     this.peopleFound = false;
     document.body.dataset.source = 'photo';
-    this.tell('source');
+    this.emit('source');
     if (this.settings.portrait !== 'off') this.findPeople();
     this.painter.update(this.settings);
   }
@@ -172,7 +172,7 @@ export class Studio extends EventTarget {
       const matting = await this.#openMatting();
       const matte = await matting.ask('find', { picture: photo });
       if (photo !== this.small) return; // another photo has come
-      if (!matte) this.tell('note', 'Nobody was found in this picture.');
+      if (!matte) this.emit('note', 'Nobody was found in this picture.');
       await this.painter.matte(matte);
     } catch (error) {
       this.peopleFound = false;
@@ -209,7 +209,7 @@ export class Studio extends EventTarget {
     this.mirror = this.camera.facesUser;
     document.body.dataset.source = 'camera';
     this.stage.resize(videoWidth, videoHeight);
-    this.tell('source');
+    this.emit('source');
     this.live = ++this.loops;
     this.painter.live = true;
     this.painter.settings = { ...this.settings };
@@ -238,7 +238,7 @@ export class Studio extends EventTarget {
         const { ms } = await this.painter.frame(frame, { ...size, mirror: this.mirror });
         failures = 0;
         if (!fixed) keeper.note(ms);
-        this.tell('frame', { ...size, ms });
+        this.emit('frame', { ...size, ms });
       } catch (error) {
         failures += 1;
         if (this.live !== loop) return;
@@ -277,10 +277,10 @@ export class Studio extends EventTarget {
 
   /** The engine was lost (a graphics driver that restarted, a card that was taken away): another is opened. */
   async #reopen() {
-    this.tell('note', 'The graphics engine was lost; it is started again.');
+    this.emit('note', 'The graphics engine was lost; it is started again.');
     try {
       await this.painter.open('auto');
-      this.tell('engine');
+      this.emit('engine');
       if (!this.live) {
         await this.painter.client.ask('view');
         this.painter.update(this.settings);

@@ -54,8 +54,8 @@ def to_image(pictures: list[Any]) -> Any:
 
 def restyled(image: Any, style: str, strength: float, preserve_color: bool, stroke: float) -> Any:
     """A batch restyled, picture by picture, so that large ones are tiled."""
-    look = {"strength": strength, "preserve_color": preserve_color, "stroke": stroke}
-    return to_image([stylizer(style)(photo, **look) for photo in to_photos(image)])
+    options = {"strength": strength, "preserve_color": preserve_color, "stroke": stroke}
+    return to_image([stylizer(style)(photo, **options) for photo in to_photos(image)])
 
 
 def look_inputs() -> list[Any]:

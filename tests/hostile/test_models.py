@@ -72,11 +72,11 @@ def test_a_broken_promise_is_one_sentence(
 ) -> None:
     warn_once.cache_clear()
     model, out = write(tmp_path / "in.onnx", PROMISES[name]), tmp_path / "out.png"
-    code, told = run(capsys, "stylize", photo, "--style", model, "-o", out, "--provider", provider)
+    code, message = run(capsys, "stylize", photo, "--style", model, "-o", out, "--provider", provider)
     assert code == 2
-    assert told.startswith("fastnst: ")
-    assert told.count("\n") == 1
-    assert len(told) < LONGEST
+    assert message.startswith("fastnst: ")
+    assert message.count("\n") == 1
+    assert len(message) < LONGEST
     assert not out.exists()
 
 
@@ -93,9 +93,9 @@ def test_every_way_to_run_a_model_checks_its_results(
         "bench": ["bench", model, "--size", "64x48", "--seconds", "0.01", "--provider", "cpu"],
         "card strip": ["card", model, "-o", tmp_path / "c.md", "--photo", photo, "--painting", photo],
     }[how]
-    code, told = run(capsys, *arguments)
-    assert (code, told.count("\n")) == (2, 1)
-    assert "does not do what it promises" in told
+    code, message = run(capsys, *arguments)
+    assert (code, message.count("\n")) == (2, 1)
+    assert "does not do what it promises" in message
 
 
 def test_mattes_are_checked_too(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_descriptions_are_checked_field_by_field(kind: str, tmp_path: Path) -> N
     for field in FIELDS:
         properties = GOOD | {f"fastnst.{field}": BAD_VALUES[kind]}
         path = write(tmp_path / "in.onnx", model_bytes(properties=properties))
-        metadata, told = outcome(read_description, path)
+        metadata, message = outcome(read_description, path)
         if metadata is None:
-            assert 10 < len(told) < LONGEST + len(str(path))
+            assert 10 < len(message) < LONGEST + len(str(path))
             continue
         assert metadata == StyleMetadata.from_mapping({**metadata.__dict__})  # of the right types
         assert read_json(json.dumps(metadata.loss_weights)) == metadata.loss_weights
@@ -124,9 +124,9 @@ def test_descriptions_are_checked_field_by_field(kind: str, tmp_path: Path) -> N
 def test_any_json_is_a_description_or_one_sentence(values: dict[str, Any]) -> None:
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     for kind in (StyleMetadata, MattingMetadata):
-        metadata, told = outcome(kind.from_properties, {"fastnst.format_version": "1", "fastnst.kind": "", **texts})
+        metadata, message = outcome(kind.from_properties, {"fastnst.format_version": "1", "fastnst.kind": "", **texts})
         if metadata is None:
-            assert 10 < len(told) < LONGEST
+            assert 10 < len(message) < LONGEST
             continue
         assert kind.from_properties(metadata.to_properties()) == metadata
         assert metadata.name == printable(metadata.name, LONGEST_TEXT)
@@ -195,8 +195,8 @@ def test_damaged_files_are_models_or_one_sentence(tmp_path: Path, caplog: pytest
     with caplog.at_level(logging.ERROR):
         for content in damaged(model_bytes(), 60):
             path = write(tmp_path / "in.onnx", content)
-            result, told = outcome(lambda path=path: StyleModel(path, "cpu")(image))
-            assert told.endswith(".") if result is None else result.shape == image.shape
+            result, message = outcome(lambda path=path: StyleModel(path, "cpu")(image))
+            assert message.endswith(".") if result is None else result.shape == image.shape
 
 
 def test_a_schema_says_where_and_why() -> None:

@@ -224,8 +224,8 @@ def test_bad_input_is_one_sentence(capsys, inputs: Path, case: str) -> None:
     Image.new("RGB", (4, 4)).save(inputs / "tiny.png")
     Image.new("L", (100, 120)).save(inputs / "matte.png")
     Image.new("L", (50, 40)).save(inputs / "small.png")
-    given, message = BAD[case]
-    arguments = [argument.format(dir=inputs) for argument in given]
+    options, message = BAD[case]
+    arguments = [argument.format(dir=inputs) for argument in options]
     if not arguments[0].startswith(str(inputs)):
         arguments.insert(0, str(inputs / "photo.jpg"))
     if "--style" not in arguments:
@@ -361,12 +361,12 @@ def test_a_blind_page_has_every_pair_and_no_name(capsys, inputs: Path, photo: Im
     assert study["ways"] == ["one", "other"]
     assert len(study["photos"]) == 2
     assert ">one<" not in page  # names are in the data, not on the page
-    for given, message in (
+    for more, message in (
         ([], "needs two"),
         ([str(inputs / "one.onnx")], "stands twice"),
         (["reference"], "carries no loss weights"),
     ):
-        assert cli.main([*map(str, arguments), *given, "--overwrite"]) == 2
+        assert cli.main([*map(str, arguments), *more, "--overwrite"]) == 2
         assert message in capsys.readouterr().err
 
 

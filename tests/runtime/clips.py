@@ -90,7 +90,7 @@ def _sing(container: Any, stream: Any, seconds: float) -> None:
 
 
 @dataclass
-class Seen:
+class Probed:
     """A clip as a player sees it: by stream type, the sorted times in seconds and the packets' bytes."""
 
     size: tuple[int, int]
@@ -101,7 +101,7 @@ class Seen:
     packets: dict[str, list[bytes]]
 
 
-def look(path: Path) -> Seen:
+def probe(path: Path) -> Probed:
     """Read a clip's streams."""
     times: dict[str, list[Fraction]] = {}
     packets: dict[str, list[bytes]] = {}
@@ -113,7 +113,7 @@ def look(path: Path) -> Seen:
                 packets.setdefault(packet.stream.type, []).append(bytes(packet))
         rate = Fraction(video.average_rate or 0)
         size, codec, pixels = (video.width, video.height), video.codec_context.codec.canonical_name, video.pix_fmt
-    return Seen(size, rate, codec, pixels or "", {kind: sorted(found) for kind, found in times.items()}, packets)
+    return Probed(size, rate, codec, pixels or "", {kind: sorted(found) for kind, found in times.items()}, packets)
 
 
 def pictures(path: Path) -> np.ndarray:

@@ -159,7 +159,9 @@ def test_a_resumed_run_remembers_its_rollbacks(
     assert load_network(rest / "rest.safetensors")[1].steps == expected.steps == 5
 
 
-@pytest.mark.parametrize(("options", "often"), [(["--guards.max_rollbacks", "1"], 1), (["--guards.enabled", "false"], 0)])
+@pytest.mark.parametrize(
+    ("options", "often"), [(["--guards.max_rollbacks", "1"], 1), (["--guards.enabled", "false"], 0)]
+)
 def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
     materials: Path,
     tmp_path: Path,

@@ -18,7 +18,7 @@ from fastnst.runtime.temporal import Smoother
 from fastnst.runtime.video.image_sequence import FolderSource
 from fastnst.runtime.video.reader import VideoSource
 from fastnst.runtime.video.tone_mapping import PQ, tone_map
-from tests.runtime.clips import NTSC, look, make_clip, pictures, set_matrix
+from tests.runtime.clips import NTSC, make_clip, pictures, probe, set_matrix
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_size_rate_times_and_sound_are_kept(capsys, negative_model: Path, tmp_pa
     code, out, _ = stylize(capsys, negative_model, source, tmp_path / "out.mp4", "--crf", 10)
     assert code == 0
     assert "24 frames" in out
-    before, after = look(source), look(tmp_path / "out.mp4")
+    before, after = probe(source), probe(tmp_path / "out.mp4")
     assert (after.codec, after.size) == ("h264", before.size)
     assert after.rate == before.rate or name == "variable.mp4"  # of uneven times MP4 knows a rough mean only
     assert after.times == before.times
@@ -63,16 +63,16 @@ def test_size_rate_times_and_sound_are_kept(capsys, negative_model: Path, tmp_pa
 def test_matroska_s_milliseconds_become_exact_times(capsys, negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.webm", codec="libvpx-vp9", sound="libopus")
     assert stylize(capsys, negative_model, source, tmp_path / "out.mp4")[0] == 0
-    after = look(tmp_path / "out.mp4")
+    after = probe(tmp_path / "out.mp4")
     assert after.rate == NTSC
     assert after.times["video"] == [index / NTSC for index in range(24)]
-    assert after.packets["audio"] == look(source).packets["audio"]
+    assert after.packets["audio"] == probe(source).packets["audio"]
 
 
 def test_a_transport_stream_begins_at_zero_and_stays_in_step(capsys, negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.ts")
     assert stylize(capsys, negative_model, source, tmp_path / "out.mp4")[0] == 0
-    before, after = look(source), look(tmp_path / "out.mp4")
+    before, after = probe(source), probe(tmp_path / "out.mp4")
     shifts = {
         float(a - b) for kind in ("video", "audio") for a, b in zip(before.times[kind], after.times[kind], strict=True)
     }
@@ -96,7 +96,7 @@ def test_rotation_is_applied(capsys, negative_model: Path, clip: Path, tmp_path:
     set_matrix(source, *matrix)
     assert stylize(capsys, negative_model, source, tmp_path / "out.mp4", "--crf", 5)[0] == 0
     assert np.abs(pictures(tmp_path / "out.mp4") - turn(255 - pictures(clip))).mean() < 3
-    assert look(tmp_path / "out.mp4").times == look(clip).times
+    assert probe(tmp_path / "out.mp4").times == probe(clip).times
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_codecs_and_containers(capsys, negative_model: Path, tmp_path: Path, cod
     code, _, err = stylize(capsys, negative_model, source, output, "--codec", codec)
     assert code == 0
     assert ("107×59 is odd" in err) == (odd and codec == "hevc")
-    after = look(output)
+    after = probe(output)
     assert (after.codec, after.size, after.rate) == (codec, size, NTSC)
     assert [round(time * NTSC) for time in after.times["video"]] == list(range(24))
 
@@ -148,7 +148,7 @@ def test_tone_mapping_keeps_grey_grey_and_order() -> None:
 def test_a_cut_is_exact(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
     options = ["--start", "0.2002", "--end", "0:00.5"]
     assert stylize(capsys, negative_model, clip, tmp_path / "out.mp4", "--crf", 5, *options)[0] == 0
-    after = look(tmp_path / "out.mp4")
+    after = probe(tmp_path / "out.mp4")
     assert after.times["video"] == [index / NTSC for index in range(9)]  # frames 6 to 14
     assert -0.03 < after.times["audio"][0] < 0.03
     assert after.times["audio"][-1] < 0.3
@@ -159,7 +159,7 @@ def test_max_size_gives_even_sides(capsys, negative_model: Path, tmp_path: Path)
     source = make_clip(tmp_path / "in.mp4", size=(107, 59), pixels="yuv444p")
     output = tmp_path / "new" / "folder" / "out.mp4"
     assert stylize(capsys, negative_model, source, output, "--max-size", 61)[0] == 0
-    after = look(output)
+    after = probe(output)
     assert (after.size, after.pixels) == ((60, 32), "yuv420p")
 
 
@@ -168,9 +168,9 @@ def test_what_a_container_cannot_take_is_reported(capsys, negative_model: Path, 
     code, _, err = stylize(capsys, negative_model, source, tmp_path / "out.mp4")
     assert code == 0
     assert "subtitle stream was left out: .mp4 cannot hold it" in err
-    assert set(look(tmp_path / "out.mp4").times) == {"video", "audio"}
+    assert set(probe(tmp_path / "out.mp4").times) == {"video", "audio"}
     assert stylize(capsys, negative_model, source, tmp_path / "out.mkv")[0] == 0
-    assert look(tmp_path / "out.mkv").packets["subtitle"] == [b"hello"]
+    assert probe(tmp_path / "out.mkv").packets["subtitle"] == [b"hello"]
 
 
 def test_frames_to_a_folder_and_back(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_frames_to_a_folder_and_back(capsys, negative_model: Path, clip: Path, t
         with Image.open(folder / f"{index:06d}.png") as image:
             assert np.abs(np.asarray(image, int) - shown).mean() < 1
     assert stylize(capsys, negative_model, folder, tmp_path / "out.mp4", "--fps", "30000/1001")[0] == 0
-    assert look(tmp_path / "out.mp4").times["video"] == look(clip).times["video"]
+    assert probe(tmp_path / "out.mp4").times["video"] == probe(clip).times["video"]
     assert np.abs(pictures(tmp_path / "out.mp4") - pictures(clip)).mean() < 4
     assert stylize(capsys, negative_model, folder, tmp_path / "calm", "--smooth")[0] == 0
     assert sorted(path.name for path in (tmp_path / "calm").iterdir()) == names
@@ -234,9 +234,9 @@ def test_gif_in_and_out(capsys, negative_model: Path, clip: Path, tmp_path: Path
         gif.seek(5)
         assert np.abs(np.asarray(gif.convert("RGB"), int) - (255 - pictures(clip)[5])).mean() < 8
     assert stylize(capsys, negative_model, tmp_path / "a.gif", tmp_path / "b.gif")[0] == 0
-    assert look(tmp_path / "b.gif").times == look(tmp_path / "a.gif").times
+    assert probe(tmp_path / "b.gif").times == probe(tmp_path / "a.gif").times
     assert stylize(capsys, negative_model, tmp_path / "a.gif", tmp_path / "out.mp4")[0] == 0
-    assert look(tmp_path / "out.mp4").times == look(tmp_path / "a.gif").times
+    assert probe(tmp_path / "out.mp4").times == probe(tmp_path / "a.gif").times
 
 
 BAD = {
@@ -316,7 +316,7 @@ def test_damage_in_the_middle_is_survived_and_told(capsys, negative_model: Path,
     code, _, err = stylize(capsys, negative_model, source, tmp_path / "cut.mp4")
     assert code == 0
     assert "cut short" in err
-    assert 20 < len(look(tmp_path / "cut.mp4").times["video"]) < 90
+    assert 20 < len(probe(tmp_path / "cut.mp4").times["video"]) < 90
 
 
 def test_strength_and_batches_change_nothing_else(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_strength_and_batches_change_nothing_else(capsys, negative_model: Path, 
     assert np.abs(pictures(tmp_path / "a.mp4") - 127).mean() < 2  # half of a picture and half of its negative
     assert stylize(capsys, negative_model, clip, tmp_path / "b.mp4", "--batch", 5, "--crf", 5)[0] == 0
     assert stylize(capsys, negative_model, clip, tmp_path / "c.mp4", "--crf", 5)[0] == 0
-    assert look(tmp_path / "b.mp4").times == look(tmp_path / "c.mp4").times
+    assert probe(tmp_path / "b.mp4").times == probe(tmp_path / "c.mp4").times
     assert np.abs(pictures(tmp_path / "b.mp4") - pictures(tmp_path / "c.mp4")).mean() < 1
 
 

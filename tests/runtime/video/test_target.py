@@ -13,7 +13,7 @@ from fastnst.runtime.video.convert import convert_clip
 from fastnst.runtime.video.reader import VideoSource
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.target import BusyError, Target
-from tests.runtime.clips import look, make_clip
+from tests.runtime.clips import make_clip, probe
 
 
 def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
@@ -103,4 +103,4 @@ def test_longer_names_are_reported(negative_model: Path, clip: Path, tmp_path: P
 def test_names_with_colons_and_commas(negative_model: Path, clip: Path, tmp_path: Path) -> None:
     source = clip.rename(tmp_path / "concat:10:30,a|b.mp4")
     assert stylize(negative_model, source, tmp_path / "http:x.mp4") == 0
-    assert len(look(tmp_path / "http:x.mp4").times["video"]) == 6
+    assert len(probe(tmp_path / "http:x.mp4").times["video"]) == 6
