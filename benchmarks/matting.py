@@ -38,8 +38,8 @@ from fastnst.runtime.portrait.matting_model import MODELS, MattingModel, has_per
 
 _MEASURES = ("mse", "mad", "gradient", "iou", "coverage")
 _NAMED_VIEWS = ("whole", "upper", "sideways")
-_SHOWN = 8  # portraits on the sheet of a view
-_LEAST_PERSON = 0.1  # share of a view; in less there is nothing to measure
+_SHEET_PORTRAITS = 8  # portraits on the sheet of a view
+_MIN_PERSON_SHARE = 0.1  # share of a view; in less there is nothing to measure
 
 
 def check_view(view: str) -> str:
@@ -66,7 +66,7 @@ def portrait(pairs: PortraitPairs, index: int, view: str) -> tuple[UInt8Image, F
         left, top, right, bottom = (round(edge) for edge in square)
         image, matte = image.crop((left, top, right, bottom)), matte.crop((left, top, right, bottom))
     truth = np.asarray(matte, np.float64) / 255
-    return (np.asarray(image), truth) if truth.mean() >= _LEAST_PERSON or view in _NAMED_VIEWS else None
+    return (np.asarray(image), truth) if truth.mean() >= _MIN_PERSON_SHARE or view in _NAMED_VIEWS else None
 
 
 def timed(find: Callable[[UInt8Image], FloatArray], photo: UInt8Image) -> tuple[FloatArray, float]:
@@ -99,7 +99,7 @@ def compare(
                 values = {**measure(alpha, truth), "coverage": coverage(alpha, truth), "ms": milliseconds}
                 found.setdefault(row, []).append(values)
                 cells.append((picture(alpha), row))
-        if number % max(1, len(indices) // _SHOWN) == 0:
+        if number % max(1, len(indices) // _SHEET_PORTRAITS) == 0:
             sheet.append(cells)
     if not count:
         raise ConfigError(f"no portrait shows anybody in the view {view}.")

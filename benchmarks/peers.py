@@ -49,8 +49,8 @@ from peer_networks import PlainJohnson
 from peer_objective import Key, named_files, objectives
 
 _JOHNSON = "johnson"
-_TURN = 0.3  # seconds that a fast one's turn lasts at least, ...
-_MOST_A_TURN = 20  # ... within this many runs
+_MIN_TURN_SECONDS = 0.3  # seconds that a fast one's turn lasts at least, ...
+_MAX_RUNS_PER_TURN = 20  # ... within this many runs
 
 
 @dataclass
@@ -198,7 +198,7 @@ def interleaved(contenders: list[Contender], rounds: int) -> list[list[float]]:
     counts, times = [], []
     for one in contenders:  # the warm-up, which also shows how many runs make a turn
         one.run(frames[one.size])
-        counts.append(max(1, min(_MOST_A_TURN, round(_TURN / timed(one.run, frames[one.size])))))
+        counts.append(max(1, min(_MAX_RUNS_PER_TURN, round(_MIN_TURN_SECONDS / timed(one.run, frames[one.size])))))
         times.append([])
     for _ in range(rounds):
         for one, count, seconds in zip(contenders, counts, times, strict=True):

@@ -35,8 +35,8 @@ from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 
-_HEAD = 0.33  # of the square's side, from the top of the person
-_LEAST_BACKGROUND = 0.15  # share of the square; with less there is no style to measure
+_HEAD_SHARE = 0.33  # of the square's side, from the top of the person
+_MIN_BACKGROUND_SHARE = 0.15  # share of the square; with less there is no style to measure
 
 
 def upper_body(pairs: PortraitPairs, index: int, size: int) -> tuple[Image.Image, np.ndarray] | None:
@@ -45,14 +45,14 @@ def upper_body(pairs: PortraitPairs, index: int, size: int) -> tuple[Image.Image
     box = centred_square(np.asarray(matte), upper=True)
     photo, cut = (each.resize((size, size), Image.Resampling.BICUBIC, box=box) for each in (image, matte))
     alpha = np.asarray(cut, np.float32) / 255
-    return (photo, alpha) if _LEAST_BACKGROUND < 1 - alpha.mean() < 0.95 else None
+    return (photo, alpha) if _MIN_BACKGROUND_SHARE < 1 - alpha.mean() < 0.95 else None
 
 
 def head(alpha: np.ndarray) -> np.ndarray:
     """The matte's uppermost part."""
     top = int(np.flatnonzero((alpha > 0.5).any(axis=1))[0])
     region = np.zeros_like(alpha)
-    end = top + round(_HEAD * len(alpha))
+    end = top + round(_HEAD_SHARE * len(alpha))
     region[top:end] = alpha[top:end]
     return region
 

@@ -8,7 +8,7 @@ import os
 import sys
 
 from fastnst.errors import OutputError
-from fastnst.printable import LONGEST, printable
+from fastnst.printable import MAX_LINE_CHARACTERS, printable
 from fastnst.verbosity import wants_results
 
 
@@ -20,7 +20,9 @@ def print_result(text: str) -> None:
     """
     lines = text.removesuffix("\n").split("\n")
     try:
-        sys.stdout.write("".join(f"{printable(line, longest=max(LONGEST, len(line)))}\n" for line in lines))
+        sys.stdout.write(
+            "".join(f"{printable(line, max_characters=max(MAX_LINE_CHARACTERS, len(line)))}\n" for line in lines)
+        )
         sys.stdout.flush()
     except BrokenPipeError:
         raise

@@ -27,7 +27,7 @@ from fastnst.standard_streams import print_result
 
 _SECONDS_PER_STYLE = 4.0  # a style and size is repeated for about this long, ...
 _MAX_PIXELS = 64_000_000
-_FEWEST, _MOST = 3, 100  # ... but within these counts
+_MIN_REPEATS, _MAX_REPEATS = 3, 100  # ... but within these counts
 
 
 @dataclass
@@ -111,7 +111,7 @@ def interleaved(
         run(pictures[name])
         once = time.perf_counter() - started
         times[style, provider, name] = []
-        counts[style, provider, name] = min(_MOST, max(_FEWEST, round(seconds / once)))
+        counts[style, provider, name] = min(_MAX_REPEATS, max(_MIN_REPEATS, round(seconds / once)))
     for turn in range(max(counts.values())):
         for job in jobs:
             # Spread over all turns: a job with few repeats does not take them all at the beginning.

@@ -37,7 +37,7 @@ _TRIAL_STEPS = 3
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
 PRECISIONS = ("f32", "tf32", "bf16")
-_SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
+_MIN_SIZE = 16  # pixels; less is not a picture to the perceptual network
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Request:
     @property
     def ways(self) -> Ways:
         """The descents. Raises `ConfigError` for numbers that mean nothing."""
-        for name, value, least in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
-            if value < least:
-                raise ConfigError(f"--{name} must be at least {least}, not {value}.")
+        for name, value, minimum in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
+            if value < minimum:
+                raise ConfigError(f"--{name} must be at least {minimum}, not {value}.")
         for size in self.sizes:
             if size < 64:
                 raise ConfigError(f"--size must be at least 64 pixels, not {size}.")
@@ -166,8 +166,8 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     for name in ("count", "steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
-    if options.size and min(options.size) < _SMALLEST_SIZE:
-        raise ConfigError(f"--size must be at least {_SMALLEST_SIZE} pixels, not {min(options.size)}.")
+    if options.size and min(options.size) < _MIN_SIZE:
+        raise ConfigError(f"--size must be at least {_MIN_SIZE} pixels, not {min(options.size)}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")

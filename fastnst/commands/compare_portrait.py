@@ -32,7 +32,7 @@ from fastnst.runtime.stylizer import Stylizer
 from fastnst.standard_streams import print_result
 
 _BACKGROUND = "black"  # of the published comparison
-_COUNT = 5
+_DEFAULT_PORTRAITS = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         check_output(path, overwrite=options.overwrite)
     settings, colour = recipe(options)
     stylizer = Stylizer(options.model, options.provider)
-    photos = photo_list(options.photos, options.count or _COUNT, settings.size)
+    photos = photo_list(options.photos, options.count or _DEFAULT_PORTRAITS, settings.size)
     mattes = open_mattes(photos, options.mattes)
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []

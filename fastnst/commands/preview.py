@@ -122,7 +122,7 @@ def _guess(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _TrainedView:
     """The paintings as a training sees them."""
 
     style_size: int = 512
@@ -136,8 +136,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     if not isinstance(model, dict):
         raise ConfigError(f"{options.config}: model must hold keys and values, not '{model}'.")
     objective = read_config(ObjectiveConfig, model.get("objective") or {}, f"{options.config}: model.objective")
-    seen = {entry.name: model[entry.name] for entry in fields(_Seen) if entry.name in model}
-    painting = read_config(_Seen, seen, f"{options.config}: model")
+    seen = {entry.name: model[entry.name] for entry in fields(_TrainedView) if entry.name in model}
+    painting = read_config(_TrainedView, seen, f"{options.config}: model")
     trained = read_config(PerceptualConfig, model.get("perceptual") or {}, f"{options.config}: model.perceptual")
     # Terms are relative, so the result is the same with the small network, several times sooner.
     default = (config.get("perceptual") or trained.name) if options.perceptual_weights else "slim"

@@ -31,7 +31,7 @@ from fastnst.standard_streams import print_result
 if TYPE_CHECKING:
     from fastnst.sharing.index import IndexedStyle
 
-_SIZE = 480  # pixels: side of a picture on the sheet
+_SHEET_PICTURE_SIZE = 480  # pixels: side of a picture on the sheet
 _MAX_CELL_CHARACTERS = 60  # characters of a cell
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
@@ -110,10 +110,10 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
 
 def _sheet(names: list[str], options: argparse.Namespace) -> Image.Image:
     """The photo and, beside it, what each style makes of it, with the styles' names below."""
-    photo = open_image(options.photo or sample_photo(), max_size=_SIZE)
+    photo = open_image(options.photo or sample_photo(), max_size=_SHEET_PICTURE_SIZE)
     installed = available_styles()
     cells: list[Cell] = [(photo, "the photo")]
     for name in track(names, "restyling"):
         # One at a time: many open models would fill the memory.
         cells.append((Stylizer(installed[name], options.provider, options.threads)(photo), name))
-    return contact_sheet(in_rows(cells), cell=_SIZE)
+    return contact_sheet(in_rows(cells), cell=_SHEET_PICTURE_SIZE)

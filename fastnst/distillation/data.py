@@ -66,9 +66,9 @@ class PairData(pl.LightningDataModule):
             "val_limit": (val_limit, 1),
             "seed": (seed, 0),
         }
-        for name, (value, least) in counts.items():
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        for name, (value, minimum) in counts.items():
+            if value < minimum:
+                raise ConfigError(f"{name} must be at least {minimum}, not {value}.")
         self.photos, self.paintings = photos, paintings
         self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
         self.workers, self.seed = workers, seed

@@ -117,9 +117,9 @@ class PortraitData(pl.LightningDataModule):
             "val_limit": (val_limit, 1),
             "seed": (seed, 0),
         }
-        for name, (value, least) in counts.items():
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        for name, (value, minimum) in counts.items():
+            if value < minimum:
+                raise ConfigError(f"{name} must be at least {minimum}, not {value}.")
         self.portraits, self.val_portraits, self.backgrounds = portraits, val_portraits, backgrounds
         self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
         self.workers, self.seed = workers, seed

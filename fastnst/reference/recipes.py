@@ -26,7 +26,7 @@ Config = TypeVar("Config")
 
 _PARTS: dict[str, type[Any]] = {"objective": ObjectiveConfig, "perceptual": PerceptualConfig, "descent": OptimizeConfig}
 # Where a field's own name would be unclear beside the others.
-_PUBLIC = {
+_PUBLIC_NAMES = {
     ("perceptual", "name"): "perceptual",
     ("perceptual", "weights"): "weight_set",
     ("perceptual", "weights_file"): "perceptual_weights",
@@ -161,7 +161,7 @@ def _options(config: type[Any], part: str) -> list[Option]:
     for entry in dataclasses.fields(config):
         make = entry.default_factory
         default = entry.default if make is dataclasses.MISSING else make()
-        name = _PUBLIC.get((part, entry.name), entry.name)
+        name = _PUBLIC_NAMES.get((part, entry.name), entry.name)
         found.append(Option(name, part, entry.name, hints[entry.name], default, about.get(entry.name, "")))
     return found
 

@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 5.0  # between two lines at first; a long training gets fewer
-_MOST_LINES = 100
+_LINE_SECONDS = 5.0  # between two lines at first; a long training gets fewer
+_MAX_LINES = 100
 
 
 class ProgressLines(pl.Callback):
@@ -22,7 +22,7 @@ class ProgressLines(pl.Callback):
         seconds: between two lines, at least; more where a training takes longer than a hundred of them.
     """
 
-    def __init__(self, seconds: float = _SECONDS) -> None:
+    def __init__(self, seconds: float = _LINE_SECONDS) -> None:
         self.seconds = seconds
         self._begun = self._reported = 0.0
         self._first = 0
@@ -40,7 +40,7 @@ class ProgressLines(pl.Callback):
         if sys.stderr.isatty() or not trainer.is_global_zero or done < 1 or trainer.max_steps < 1:
             return
         whole = (now - self._begun) / done * (trainer.max_steps - self._first)
-        if now - self._reported >= max(self.seconds, whole / _MOST_LINES):
+        if now - self._reported >= max(self.seconds, whole / _MAX_LINES):
             self._reported = now
             left = whole - (now - self._begun)
             log.info("step %d/%d, %s left", trainer.global_step, trainer.max_steps, duration(left))

@@ -18,8 +18,8 @@ _NODE, _INITIALIZER = 1, 5  # GraphProto.node, GraphProto.initializer
 _DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA = 1, 2, 4, 8, 9  # TensorProto
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-_LEAST_VALUES = 64  # smaller constants stay as they are: nothing is saved
-_LARGEST = float(np.finfo(np.float16).max)
+_MIN_CAST_SIZE = 64  # smaller constants stay as they are: nothing is saved
+_MAX_HALF = float(np.finfo(np.float16).max)
 
 
 def halve_weights(model: bytes) -> bytes:
@@ -55,10 +55,10 @@ def _halved_tensor(tensor: bytes) -> tuple[str, bytes] | None:
     if found.get(_DATA_TYPE) != _write_varint(_FLOAT):
         return None
     data = found.get(_RAW_DATA) or found.get(_FLOAT_DATA) or b""
-    if len(data) % 4 or len(data) < 4 * _LEAST_VALUES:
+    if len(data) % 4 or len(data) < 4 * _MIN_CAST_SIZE:
         return None
     values = np.frombuffer(data, "<f4")
-    if not np.abs(values).max() <= _LARGEST:
+    if not np.abs(values).max() <= _MAX_HALF:
         return None
     name = found[_NAME].decode()
     dims = b"".join(raw for number, raw, _ in fields if number == _DIMS)

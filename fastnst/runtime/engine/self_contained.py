@@ -24,7 +24,7 @@ _CHILDREN: dict[str, dict[int, str]] = {
 }
 _EXTERNAL_DATA, _DATA_LOCATION, _OPERATOR = 13, 14, 4  # of TensorProto, TensorProto and NodeProto
 _COMPILED = b"EPContext"  # the operator that stands for an engine in a file of its own
-_LARGEST_NUMBER = (1 << 29) - 1  # of a field
+_MAX_FIELD_NUMBER = (1 << 29) - 1  # of a field
 
 
 def check_self_contained(path: Path) -> None:
@@ -70,7 +70,7 @@ def _fields(data: mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     while place < end:
         tag, place = _varint(data, place, end)
         number, wire = tag >> 3, tag & 7
-        if not 0 < number <= _LARGEST_NUMBER:
+        if not 0 < number <= _MAX_FIELD_NUMBER:
             raise ValueError("no field has that number")
         if wire == _VARINT:
             value, place = _varint(data, place, end)

@@ -22,7 +22,7 @@ from fastnst.runtime.video import stages as stylist
 from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
 from tests.runtime.clips import NTSC, make_clip, pictures, probe
 
-_LONGEST = 20  # seconds that anything here may take before it counts as hung
+_TIMEOUT_SECONDS = 20  # seconds that anything here may take before it counts as hung
 # The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in. What is started by a
 # shell in the background inherits that Ctrl-C is ignored; here it is not.
 _SLOW = """
@@ -51,7 +51,7 @@ def start(arguments: list[str]) -> subprocess.Popen:
 
 
 def wait_for_frames(path: Path, count: int) -> None:
-    until = time.monotonic() + _LONGEST
+    until = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < until:
         if path.exists() and sum(1 for _ in parts.part_packets(path)) >= count:
             return
@@ -79,7 +79,7 @@ def test_kill_9_leaves_a_clip_that_plays_and_is_gone_on_with(
     process = start(arguments)
     wait_for_frames(partial, 60)
     process.kill()
-    process.communicate(timeout=_LONGEST)
+    process.communicate(timeout=_TIMEOUT_SECONDS)
     assert [path.name for path in tmp_path.iterdir()] == [partial.name]
     shown = pictures(partial)
     assert 60 <= len(shown) < 180
@@ -102,7 +102,7 @@ def test_ctrl_c_leaves_a_clip_with_sound(capsys, negative_model: Path, clip: Pat
     process = start(arguments)
     wait_for_frames(partial, 60)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=_LONGEST)
+    _, err = process.communicate(timeout=_TIMEOUT_SECONDS)
     assert process.returncode == 130
     assert f"interrupted; what is finished plays in {partial}, and --resume goes on" in err.decode()
     kept = probe(partial)
@@ -147,7 +147,7 @@ def run_with_limit(arguments: list[str]) -> list[int]:
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(cli.main(arguments)), daemon=True)
     thread.start()
-    thread.join(_LONGEST)
+    thread.join(_TIMEOUT_SECONDS)
     assert not thread.is_alive(), "it hangs"
     return codes
 
