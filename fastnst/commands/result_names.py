@@ -53,4 +53,4 @@ def _cut(text: str, max_bytes: int) -> str:
     if len(encoded) <= max_bytes:
         return text
     digest = hashlib.sha256(encoded).hexdigest()[:8]
-    return f"{encoded[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
+    return f"{encoded[: max_bytes - len(digest) - 1].decode(errors='ignore')}-{digest}"

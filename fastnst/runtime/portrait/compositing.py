@@ -137,7 +137,8 @@ def weighted_mean(
 ) -> FloatPlane:
     """The mean of planes `[C, h, w]` over the neighbourhood, each pixel counting by `weight` `[h, w]`.
 
-    Where hardly anything counts (a mean weight around `min_weight`) it is `otherwise`, of the planes' shape or `[C, 1, 1]`.
+    Where hardly anything counts (a mean weight around `min_weight`) it is `otherwise`, of the planes' shape or
+    `[C, 1, 1]`.
     """
     means = box_mean(np.concatenate((planes * weight, weight[None])), radius)
     mean: FloatPlane = (means[:-1] + min_weight * otherwise) / (np.maximum(means[-1], 0) + min_weight)
