@@ -111,7 +111,7 @@ def probe(path: Path) -> Probed:
             if packet.pts is not None:
                 times.setdefault(packet.stream.type, []).append(packet.pts * packet.time_base)
                 packets.setdefault(packet.stream.type, []).append(bytes(packet))
-        rate = Fraction(video.average_rate or 0)
+        rate = Fraction(video.guessed_rate or 0)  # the average is not in every file that PyAV 17 writes
         size, codec, pixels = (video.width, video.height), video.codec_context.codec.canonical_name, video.pix_fmt
     return Probed(size, rate, codec, pixels or "", {kind: sorted(found) for kind, found in times.items()}, packets)
 
