@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from command_line import build_parser, run_command
 from fastnst.array_types import FloatArray, UInt8Image
 from fastnst.contact_sheet import Cell, contact_sheet
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.folders import find_images
@@ -134,9 +135,9 @@ def picture(alpha: FloatArray) -> Image.Image:
     return Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def options_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("portraits", type=Path)
     parser.add_argument("--models", nargs="+", default=["ours"], help="ours, modnet, or .onnx files")
     parser.add_argument("--views", nargs="+", default=["whole"], help="whole, upper, sideways, or numbers of heads")
@@ -149,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    options = build_parser().parse_args()
+    options = options_parser().parse_args()
     views = [check_view(view) for view in options.views]
     pairs, empty = PortraitPairs(options.portraits), find_images(options.nobody)
     paths = {name: resolve_matting_model(name) if name in MODELS else Path(name) for name in options.models}
@@ -179,8 +180,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from command_line import build_parser
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
@@ -91,7 +92,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("--styles", nargs="+", help="names or .onnx files (default: all that ship)")
     parser.add_argument("--size", default="1280x720", help="of the frames that are timed; multiples of 4")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: 7)")

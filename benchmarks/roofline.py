@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from command_line import build_parser
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
@@ -187,7 +188,7 @@ def table(results: list[Result], size: str) -> str:
 
 def main() -> int:
     """0, or 2 for what a user can get wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("style", nargs="?", default="starry_night", help="a name or .onnx file")
     parser.add_argument("--size", default="1080p")
     parser.add_argument("--provider", nargs="+", default=["auto"])

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from command_line import build_parser, run_command
 from fastnst.checkpoints import load_network
 from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
@@ -168,7 +169,7 @@ def verdict(report: dict[str, list[Row]], few: str = "200", many: str = "800") -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("paintings", type=Path, help="a folder")
     parser.add_argument("--val-photos", type=Path, required=True)
     parser.add_argument("--photos", default="sample", help="to train with")
@@ -204,11 +205,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
-    except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"a training failed; its words are in the .log beside the networks: {shlex.join(error.cmd)}\n")
-        sys.exit(1)
+    run_command(main)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from command_line import run_command
 from fastnst.runtime import Stylizer, resolve_style
 from fastnst.runtime.camera.stats import resident_mebibytes
 from fastnst.runtime.engine.providers import usable_cores
@@ -215,4 +216,4 @@ def soak(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

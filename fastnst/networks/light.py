@@ -70,7 +70,9 @@ def _mean(light: Tensor) -> Tensor:
 
 
 def _neighbourhood_mean(light: Tensor) -> Tensor:
-    return F.avg_pool2d(light, _NEIGHBOURHOOD_CELLS, stride=1, padding=_NEIGHBOURHOOD_CELLS // 2, count_include_pad=False)
+    return F.avg_pool2d(
+        light, _NEIGHBOURHOOD_CELLS, stride=1, padding=_NEIGHBOURHOOD_CELLS // 2, count_include_pad=False
+    )
 
 
 def _enlarged(light: Tensor) -> Tensor:
