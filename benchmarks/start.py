@@ -29,7 +29,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from command_line import build_parser, run_command
 from fastnst.checkpoints import load_network
 from fastnst.contact_sheet import contact_sheet
 from fastnst.errors import FastNSTError
@@ -169,7 +168,7 @@ def verdict(report: dict[str, list[Row]], few: str = "200", many: str = "800") -
 
 
 def main() -> int:
-    parser = build_parser(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paintings", type=Path, help="a folder")
     parser.add_argument("--val-photos", type=Path, required=True)
     parser.add_argument("--photos", default="sample", help="to train with")
@@ -192,8 +191,8 @@ def main() -> int:
     recipe = read_recipe("quickstart")["model"]
     options.style_size = recipe["style_size"]
     config: ObjectiveConfig = objective_config(recipe["objective"]).for_pictures()
-    judge = PerceptualConfig(options.perceptual, weights_file=options.perceptual_weights, padding="replicate")
-    objective = Objective(build_perceptual(judge), config)
+    perceptual = PerceptualConfig(options.perceptual, weights_file=options.perceptual_weights, padding="replicate")
+    objective = Objective(build_perceptual(perceptual), config)
     report: dict[str, list[Row]] = {}
     for painting in find_images([options.paintings]):
         if not options.only or painting.stem in options.only:
@@ -205,4 +204,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    try:
+        sys.exit(main())
+    except FastNSTError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(f"a training failed; its words are in the .log beside the networks: {shlex.join(error.cmd)}\n")
+        sys.exit(1)

@@ -236,7 +236,11 @@ def _restyled(
         matte = None
         if finisher.portrait is not None:
             matte = options.matting.read_matte(job.photo, picture.rgb.size, options.photos.max_size)
-        stylized = photo if options.restyling.strength == 0 else stylizer.restyle(photo, options.restyling.stroke, options.tile)
+        stylized = (
+            photo
+            if options.restyling.strength == 0
+            else stylizer.restyle(photo, options.restyling.stroke, options.tile)
+        )
         if refiner is not None and options.restyling.strength > 0:
             stylized = refiner(photo, stylized, stylizer.metadata)
         return with_layers(picture, finisher(photo, stylized, matte))
