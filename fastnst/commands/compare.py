@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fastnst.commands.options.parser import Parser
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_minima
 from fastnst.hardware import describe_hardware, float32_products
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
@@ -86,9 +86,7 @@ class Request:
     @property
     def ways(self) -> Ways:
         """The descents. Raises `ConfigError` for numbers that mean nothing."""
-        for name, value, minimum in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
-            if value < minimum:
-                raise ConfigError(f"--{name} must be at least {minimum}, not {value}.")
+        check_minima({"--count": (self.count, 1), "--steps": (self.steps, 1), "--refine": (self.refine, 0)})
         for size in self.sizes:
             if size < 64:
                 raise ConfigError(f"--size must be at least 64 pixels, not {size}.")

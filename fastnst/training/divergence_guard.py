@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError, FastNSTError, check_minima
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
@@ -70,9 +70,7 @@ class Guards(pl.Callback):
         limits: Limits = Limits(),  # noqa: B008 (jsonargparse wants a dataclass default)
     ) -> None:
         minima = {"max_rollbacks": (max_rollbacks, 0), "patience": (patience, 1), "photos": (photos, 1)}
-        for name, (value, minimum) in minima.items():
-            if value < minimum:
-                raise ConfigError(f"guards.{name} must be at least {minimum}, not {value}.")
+        check_minima({f"guards.{name}": bound for name, bound in minima.items()})
         if not 0 < rate_drop < 1:
             raise ConfigError(f"guards.rate_drop must be between 0 and 1, not {rate_drop}.")
         if not 0 <= warmup <= 1:
