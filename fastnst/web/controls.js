@@ -4,11 +4,11 @@
 import { byId, onClick } from './dom.js';
 import { watchKeys } from './keyboard.js';
 import { SaveMenu } from './save_menu.js';
-import { PLAIN } from './settings.js';
+import { DEFAULTS } from './settings.js';
 import { askForFile, watchFiles } from './sources.js';
 import { StatusLine } from './status_line.js';
 
-const IDLE = 3000; // ms without a movement until the controls leave a picture that is alone
+const IDLE_DELAY = 3000; // ms without a movement until the controls leave a picture that is alone
 
 export class Controls {
   /** @param {import('./studio.js').Studio} studio */
@@ -96,7 +96,7 @@ export class Controls {
       studio.change({ portrait: /** @type {any} */ (event.target).value });
     });
     byId('portrait-row').hidden = !studio.catalog.matting;
-    onClick('reset', () => studio.change({ ...PLAIN, style: studio.settings.style }));
+    onClick('reset', () => studio.change({ ...DEFAULTS, style: studio.settings.style }));
     onClick('adjust', () => this.togglePanel());
     onClick('compare', () => studio.stage.compare(!studio.stage.compares));
     this.#peek();
@@ -162,7 +162,7 @@ export class Controls {
     const wake = () => {
       document.body.removeAttribute('data-idle');
       clearTimeout(timer);
-      if ('alone' in document.body.dataset) timer = setTimeout(() => document.body.toggleAttribute('data-idle', true), IDLE);
+      if ('alone' in document.body.dataset) timer = setTimeout(() => document.body.toggleAttribute('data-idle', true), IDLE_DELAY);
     };
     addEventListener('pointermove', wake);
     byId('stage').addEventListener('dblclick', () => this.toggleAlone());

@@ -13,12 +13,12 @@
  */
 
 /** @type {Readonly<Settings>} */
-export const PLAIN = Object.freeze({
+export const DEFAULTS = Object.freeze({
   style: '', mixStyle: '', mix: 0.5, strength: 1, stroke: 1, keep: false, portrait: 'off',
 });
 
 /**
- * The settings of an address; what is missing or means nothing is as in `PLAIN`.
+ * The settings of an address; what is missing or means nothing is as in `DEFAULTS`.
  * @param {string} fragment with or without #
  * @param {(style: string) => boolean} known
  * @returns {Settings}
@@ -35,16 +35,16 @@ export function readSettings(fragment, known) {
   return {
     style: style('style'),
     mixStyle: style('mix'),
-    mix: number('share', 0, 1, PLAIN.mix),
-    strength: number('strength', 0, 1, PLAIN.strength),
-    stroke: number('stroke', 0.5, 2, PLAIN.stroke),
+    mix: number('share', 0, 1, DEFAULTS.mix),
+    strength: number('strength', 0, 1, DEFAULTS.strength),
+    stroke: number('stroke', 0.5, 2, DEFAULTS.stroke),
     keep: parameters.get('keep') === '1',
     portrait: portrait === 'person' || portrait === 'background' ? portrait : 'off',
   };
 }
 
 /**
- * The fragment that holds settings; what is as in `PLAIN` is left out.
+ * The fragment that holds settings; what is as in `DEFAULTS` is left out.
  * @param {Settings} settings
  */
 export function writeSettings(settings) {
@@ -54,8 +54,8 @@ export function writeSettings(settings) {
     parts.set('mix', settings.mixStyle);
     parts.set('share', String(settings.mix));
   }
-  if (settings.strength !== PLAIN.strength) parts.set('strength', String(settings.strength));
-  if (settings.stroke !== PLAIN.stroke) parts.set('stroke', String(settings.stroke));
+  if (settings.strength !== DEFAULTS.strength) parts.set('strength', String(settings.strength));
+  if (settings.stroke !== DEFAULTS.stroke) parts.set('stroke', String(settings.stroke));
   if (settings.keep) parts.set('keep', '1');
   if (settings.portrait !== 'off') parts.set('portrait', settings.portrait);
   return `#${parts}`;
