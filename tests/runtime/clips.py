@@ -1,4 +1,4 @@
-"""Makes and looks at small clips for the tests of videos and cameras."""
+"""Makes, restyles and probes small clips for the tests of videos and cameras."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import av
 import numpy as np
+
+from fastnst import cli
 
 NTSC = Fraction(30000, 1001)
 
@@ -128,3 +130,8 @@ def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
     start = content.index(b"tkhd") + 44  # version 0: 40 bytes before the matrix
     content[start : start + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
+
+
+def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
+    """The exit code of `fastnst stylize` on the CPU."""
+    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])

@@ -15,14 +15,10 @@ from fastnst.runtime.video.animation import AnimationSource
 from fastnst.runtime.video.animation_files import is_whole
 from fastnst.runtime.video.animation_writer import AnimationSink
 from fastnst.runtime.video.types import ClipInfo, Frame
-from tests.runtime.clips import make_clip, pictures, probe
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 SIZE = (64, 48)
 DURATIONS = (80, 120, 80, 500)
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 def sticker(index: int, hidden: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:

@@ -15,10 +15,7 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.runtime.temporal import Smoother
-from fastnst.runtime.video.image_sequence import FolderSource
-from fastnst.runtime.video.reader import VideoSource
-from fastnst.runtime.video.tone_mapping import PQ, tone_map
-from tests.runtime.clips import NTSC, make_clip, pictures, probe, set_matrix
+from tests.runtime.clips import NTSC, make_clip, pictures, probe
 
 
 @pytest.fixture(scope="module")
@@ -81,25 +78,6 @@ def test_a_transport_stream_begins_at_zero_and_stays_in_step(capsys, negative_mo
 
 
 @pytest.mark.parametrize(
-    ("matrix", "turn"),
-    [
-        ((0, 1, -1, 0), lambda stored: np.rot90(stored, -1, (1, 2))),
-        ((-1, 0, 0, -1), lambda stored: np.rot90(stored, 2, (1, 2))),
-        ((0, -1, 1, 0), lambda stored: np.rot90(stored, 1, (1, 2))),
-        ((-1, 0, 0, 1), lambda stored: stored[:, :, ::-1]),
-    ],
-    ids=["90", "180", "270", "mirror"],
-)
-def test_rotation_is_applied(capsys, negative_model: Path, clip: Path, tmp_path: Path, matrix, turn) -> None:
-    source = tmp_path / "in.mp4"
-    source.write_bytes(clip.read_bytes())
-    set_matrix(source, *matrix)
-    assert stylize(capsys, negative_model, source, tmp_path / "out.mp4", "--crf", 5)[0] == 0
-    assert np.abs(pictures(tmp_path / "out.mp4") - turn(255 - pictures(clip))).mean() < 3
-    assert probe(tmp_path / "out.mp4").times == probe(clip).times
-
-
-@pytest.mark.parametrize(
     ("codec", "suffix", "size"),
     [("hevc", ".mkv", (96, 64)), ("hevc", ".mov", (107, 59)), ("av1", ".mp4", (107, 59)), ("av1", ".webm", (96, 64))],
 )
@@ -121,30 +99,6 @@ def test_codecs_and_containers(capsys, negative_model: Path, tmp_path: Path, cod
     assert [round(time * NTSC) for time in after.times["video"]] == list(range(24))
 
 
-def test_high_dynamic_range_becomes_standard(capsys, negative_model: Path, tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "in.mp4", codec="libx265", pixels="yuv420p10le", tags=(9, 16, 9))
-    assert stylize(capsys, negative_model, source, tmp_path / "out.mp4")[0] == 0
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        frame = next(container.decode(video=0))
-        assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
-    frames = VideoSource(source).frames()
-    shown = next(frames).rgb.astype(int)
-    frames.close()  # type: ignore[attr-defined]
-    # The clip's square is 235 of 255 in all channels: 4,600 nits, which is white on a standard display.
-    assert shown[20:28, 4:12].min() > 240
-
-
-def test_tone_mapping_keeps_grey_grey_and_order() -> None:
-    grey = np.linspace(0, 1, 50)[:, None].repeat(3, axis=1)
-    mapped = tone_map(grey, PQ)
-    assert np.abs(mapped - mapped[:, :1]).max() < 1e-3
-    assert (np.diff(mapped[:, 0]) >= 0).all()
-    diffuse_white = tone_map(np.full((1, 3), 0.5807), PQ)[0, 0]  # 203 nits, ITU-R BT.2408
-    assert 0.85 < diffuse_white < 0.95
-    assert mapped[0, 0] == 0
-    assert mapped[-1, 0] > 0.99
-
-
 def test_a_cut_is_exact(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
     options = ["--start", "0.2002", "--end", "0:00.5"]
     assert stylize(capsys, negative_model, clip, tmp_path / "out.mp4", "--crf", 5, *options)[0] == 0
@@ -155,14 +109,6 @@ def test_a_cut_is_exact(capsys, negative_model: Path, clip: Path, tmp_path: Path
     assert np.abs(pictures(tmp_path / "out.mp4") - (255 - pictures(clip)[6:15])).mean() < 3
 
 
-def test_max_size_gives_even_sides(capsys, negative_model: Path, tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "in.mp4", size=(107, 59), pixels="yuv444p")
-    output = tmp_path / "new" / "folder" / "out.mp4"
-    assert stylize(capsys, negative_model, source, output, "--max-size", 61)[0] == 0
-    after = probe(output)
-    assert (after.size, after.pixels) == ((60, 32), "yuv420p")
-
-
 def test_what_a_container_cannot_take_is_reported(capsys, negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", subtitles="subrip")
     code, _, err = stylize(capsys, negative_model, source, tmp_path / "out.mp4")
@@ -171,41 +117,6 @@ def test_what_a_container_cannot_take_is_reported(capsys, negative_model: Path, 
     assert set(probe(tmp_path / "out.mp4").times) == {"video", "audio"}
     assert stylize(capsys, negative_model, source, tmp_path / "out.mkv")[0] == 0
     assert probe(tmp_path / "out.mkv").packets["subtitle"] == [b"hello"]
-
-
-def test_frames_to_a_folder_and_back(capsys, negative_model: Path, clip: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "frames"
-    assert stylize(capsys, negative_model, clip, folder)[0] == 0
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == [f"{index:06d}.png" for index in range(24)]
-    code, _, err = stylize(capsys, negative_model, clip, folder)
-    assert code == 2
-    assert "holds pictures already" in err
-    for name in names[10:]:
-        (folder / name).unlink()
-    code, out, _ = stylize(capsys, negative_model, clip, folder, "--resume")
-    assert code == 0
-    assert "14 frames after 10 of an earlier run" in out
-    for index, shown in enumerate(255 - pictures(clip)):
-        with Image.open(folder / f"{index:06d}.png") as image:
-            assert np.abs(np.asarray(image, int) - shown).mean() < 1
-    assert stylize(capsys, negative_model, folder, tmp_path / "out.mp4", "--fps", "30000/1001")[0] == 0
-    assert probe(tmp_path / "out.mp4").times["video"] == probe(clip).times["video"]
-    assert np.abs(pictures(tmp_path / "out.mp4") - pictures(clip)).mean() < 4
-    assert stylize(capsys, negative_model, folder, tmp_path / "calm", "--smooth")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "calm").iterdir()) == names
-
-
-def test_frames_are_ordered_by_number_and_must_have_one_size(capsys, negative_model: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    for number in (1, 2, 9, 10, 11, 100):
-        Image.new("RGB", (32, 32), (number, 0, 0)).save(folder / f"f{number}.png")
-    assert [frame.rgb[0, 0, 0] for frame in FolderSource(folder, Fraction(25)).frames()] == [1, 2, 9, 10, 11, 100]
-    Image.new("RGB", (32, 48)).save(folder / "f50.png")
-    code, _, err = stylize(capsys, negative_model, folder, tmp_path / "out.mp4")
-    assert code == 2
-    assert "f50.png has 32×48 pixels and f1.png 32×32: the frames of a clip must have one size." in err
 
 
 def test_pyav_is_named_where_it_is_missing(

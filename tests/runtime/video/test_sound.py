@@ -11,15 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from fastnst import cli
 from fastnst.runtime.video import muxer
-from tests.runtime.clips import make_clip, pictures, probe
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 _RATE = 48000
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 def clicking(path: Path, codec: str, pictures_codec: str = "libx264", *, beginning: float = 0.0) -> Path:

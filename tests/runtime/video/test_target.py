@@ -6,18 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fastnst import cli
 from fastnst.output_files import locked_output
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.video.convert import convert_clip
 from fastnst.runtime.video.reader import VideoSource
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.target import BusyError, Target
-from tests.runtime.clips import make_clip, probe
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
+from tests.runtime.clips import make_clip, probe, stylize
 
 
 @pytest.fixture

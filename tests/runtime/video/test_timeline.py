@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnst import cli
 from fastnst.errors import ModelError
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.timeline import Timeline
-from tests.runtime.clips import make_clip, pictures, probe
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 RATE = Fraction(10)
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 @pytest.fixture(scope="module")
