@@ -29,7 +29,7 @@ from fastnst.reference.config import Settings, device_of, prepare
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import Optimized, optimize
 from fastnst.reference.recipes import read_variants
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 RECIPES = Path(__file__).parents[1] / "configs" / "reference"
 
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 label += ", random filters"
             for photo, painting in track(pairs, label):
                 found.append(_descended(label, settings, photo, painting))
-                tell(f"{found[-1]}")
+                print_message(f"{found[-1]}")
     device = describe_hardware(device_of(prepare(settings, [pairs[0][1]])))
     heading = f"{len(pairs)} pairs at {options.size} px, {options.steps} evaluations, {device}"
     table = f"{heading}\n\n{_table(found)}\n"
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, text in (("table.md", table), ("table.json", json.dumps(content, indent=2) + "\n")):
         with write_atomically(options.output / name, overwrite=True) as partial:
             partial.write_text(text, encoding="utf-8")
-    say(table)
+    print_result(table)
     return int(any(one.restarts for one in found))
 
 
@@ -152,5 +152,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except FastNSTError as error:
-        tell(str(error))
+        print_message(str(error))
         sys.exit(2)

@@ -11,18 +11,15 @@ twentieth of pure black and white.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from command_line import build_parser, run_command, write_json
 from fastnst.checkpoints import load_network
-from fastnst.errors import FastNSTError
 from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.networks.light import keep_light
@@ -121,7 +118,7 @@ def cost(path: Path, painting: Path, folder: Path, count: int, size: int) -> dic
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--clip", type=Path, help="a fade from black")
     parser.add_argument("--val-photos", type=Path)
@@ -133,13 +130,9 @@ def main() -> int:
     report: dict[str, Any] = {path.stem: measure(path, frames) for path in options.models}
     if options.val_photos and options.painting:
         report["cost"] = cost(options.models[0], options.painting, options.val_photos, options.count, options.size)
-    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    write_json(report)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from command_line import build_parser, run_command
 from fastnst.array_types import FloatArray, UInt8Image
 from fastnst.contact_sheet import Cell, contact_sheet
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError
 from fastnst.images.decode import open_image
 from fastnst.images.encode import save_image
 from fastnst.images.folders import find_images
@@ -38,8 +39,8 @@ from fastnst.runtime.portrait.matting_model import MODELS, MattingModel, has_per
 
 _MEASURES = ("mse", "mad", "gradient", "iou", "coverage")
 _NAMED_VIEWS = ("whole", "upper", "sideways")
-_SHOWN = 8  # portraits on the sheet of a view
-_LEAST_PERSON = 0.1  # share of a view; in less there is nothing to measure
+_SHEET_PORTRAITS = 8  # portraits on the sheet of a view
+_MIN_PERSON_SHARE = 0.1  # share of a view; in less there is nothing to measure
 
 
 def check_view(view: str) -> str:
@@ -66,7 +67,7 @@ def portrait(pairs: PortraitPairs, index: int, view: str) -> tuple[UInt8Image, F
         left, top, right, bottom = (round(edge) for edge in square)
         image, matte = image.crop((left, top, right, bottom)), matte.crop((left, top, right, bottom))
     truth = np.asarray(matte, np.float64) / 255
-    return (np.asarray(image), truth) if truth.mean() >= _LEAST_PERSON or view in _NAMED_VIEWS else None
+    return (np.asarray(image), truth) if truth.mean() >= _MIN_PERSON_SHARE or view in _NAMED_VIEWS else None
 
 
 def timed(find: Callable[[UInt8Image], FloatArray], photo: UInt8Image) -> tuple[FloatArray, float]:
@@ -99,7 +100,7 @@ def compare(
                 values = {**measure(alpha, truth), "coverage": coverage(alpha, truth), "ms": milliseconds}
                 found.setdefault(row, []).append(values)
                 cells.append((picture(alpha), row))
-        if number % max(1, len(indices) // _SHOWN) == 0:
+        if number % max(1, len(indices) // _SHEET_PORTRAITS) == 0:
             sheet.append(cells)
     if not count:
         raise ConfigError(f"no portrait shows anybody in the view {view}.")
@@ -134,9 +135,9 @@ def picture(alpha: FloatArray) -> Image.Image:
     return Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def options_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("portraits", type=Path)
     parser.add_argument("--models", nargs="+", default=["ours"], help="ours, modnet, or .onnx files")
     parser.add_argument("--views", nargs="+", default=["whole"], help="whole, upper, sideways, or numbers of heads")
@@ -149,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    options = build_parser().parse_args()
+    options = options_parser().parse_args()
     views = [check_view(view) for view in options.views]
     pairs, empty = PortraitPairs(options.portraits), find_images(options.nobody)
     paths = {name: resolve_matting_model(name) if name in MODELS else Path(name) for name in options.models}
@@ -179,8 +180,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

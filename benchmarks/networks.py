@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from command_line import build_parser, run_command, write_json
 from fastnst.checkpoints import load_network
 from fastnst.commands.train import main as train
 from fastnst.contact_sheet import contact_sheet
-from fastnst.errors import FastNSTError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.images.encode import save_image
 from fastnst.losses.config import objective_config
@@ -89,7 +88,7 @@ def artifacts(pictures: list[Image.Image]) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("paintings", type=Path, nargs="+")
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--val-photos", type=Path, required=True)
@@ -120,15 +119,9 @@ def main() -> int:
         report["paintings"][painting.stem] = {**rows, "ratio": first / second}
     ratios = [one["ratio"] for one in report["paintings"].values()]
     report["mean_ratio"] = statistics.mean(ratios)
-    text = json.dumps(report, indent=2)
-    (options.output / "networks.json").write_text(text)
-    sys.stdout.write(text + "\n")
+    write_json(report, options.output / "networks.json")
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

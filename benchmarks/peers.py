@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from command_line import build_parser
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
@@ -49,8 +50,8 @@ from peer_networks import PlainJohnson
 from peer_objective import Key, named_files, objectives
 
 _JOHNSON = "johnson"
-_TURN = 0.3  # seconds that a fast one's turn lasts at least, ...
-_MOST_A_TURN = 20  # ... within this many runs
+_MIN_TURN_SECONDS = 0.3  # seconds that a fast one's turn lasts at least, ...
+_MAX_RUNS_PER_TURN = 20  # ... within this many runs
 
 
 @dataclass
@@ -91,7 +92,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("--styles", nargs="+", help="names or .onnx files (default: all that ship)")
     parser.add_argument("--size", default="1280x720", help="of the frames that are timed; multiples of 4")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: 7)")
@@ -198,7 +199,7 @@ def interleaved(contenders: list[Contender], rounds: int) -> list[list[float]]:
     counts, times = [], []
     for one in contenders:  # the warm-up, which also shows how many runs make a turn
         one.run(frames[one.size])
-        counts.append(max(1, min(_MOST_A_TURN, round(_TURN / timed(one.run, frames[one.size])))))
+        counts.append(max(1, min(_MAX_RUNS_PER_TURN, round(_MIN_TURN_SECONDS / timed(one.run, frames[one.size])))))
         times.append([])
     for _ in range(rounds):
         for one, count, seconds in zip(contenders, counts, times, strict=True):
@@ -292,8 +293,8 @@ def markdown(results: list[Result], options: argparse.Namespace) -> str:
         f"Figures over {options.count} held-out photos of {options.photo_size} px, each model by its own painting; the"
         f" objective by {options.perceptual}, the others by a network that no training used ({options.second})."
     )
-    told = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
-    return "\n".join(["# Beside others", "", *told, *([measured] if known else []), "", *lines, ""])
+    facts = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
+    return "\n".join(["# Beside others", "", *facts, *([measured] if known else []), "", *lines, ""])
 
 
 def table(results: list[Result]) -> str:

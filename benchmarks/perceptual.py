@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from command_line import build_parser, run_command, write_json
 from fastnst.contact_sheet import Cell, contact_sheet
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.images.arrays import from_unit_floats
@@ -114,7 +115,7 @@ def measure_pair(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("paintings", type=Path)
     parser.add_argument("--perceptual-weights", help="the teacher's weights (default: downloaded)")
@@ -152,7 +153,7 @@ def main() -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "perceptual.json").write_text(json.dumps({**result, "pairs": results}, indent=2))
         save_image(contact_sheet(rows, cell=256), options.output / "perceptual.jpg", overwrite=True)
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    write_json(result)
     return 0
 
 
@@ -180,4 +181,4 @@ def summary(results: list[dict[str, Any]], options: argparse.Namespace) -> dict[
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

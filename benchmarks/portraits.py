@@ -10,18 +10,16 @@ means and the ratios portrait / plain; -o writes it and a sheet.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from command_line import build_parser, run_command, write_json
 from fastnst.contact_sheet import contact_sheet
-from fastnst.errors import FastNSTError
 from fastnst.hardware import bf16_is_fast, default_device
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.encode import save_image
@@ -35,8 +33,8 @@ from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 
-_HEAD = 0.33  # of the square's side, from the top of the person
-_LEAST_BACKGROUND = 0.15  # share of the square; with less there is no style to measure
+_HEAD_SHARE = 0.33  # of the square's side, from the top of the person
+_MIN_BACKGROUND_SHARE = 0.15  # share of the square; with less there is no style to measure
 
 
 def upper_body(pairs: PortraitPairs, index: int, size: int) -> tuple[Image.Image, np.ndarray] | None:
@@ -45,14 +43,14 @@ def upper_body(pairs: PortraitPairs, index: int, size: int) -> tuple[Image.Image
     box = centred_square(np.asarray(matte), upper=True)
     photo, cut = (each.resize((size, size), Image.Resampling.BICUBIC, box=box) for each in (image, matte))
     alpha = np.asarray(cut, np.float32) / 255
-    return (photo, alpha) if _LEAST_BACKGROUND < 1 - alpha.mean() < 0.95 else None
+    return (photo, alpha) if _MIN_BACKGROUND_SHARE < 1 - alpha.mean() < 0.95 else None
 
 
 def head(alpha: np.ndarray) -> np.ndarray:
     """The matte's uppermost part."""
     top = int(np.flatnonzero((alpha > 0.5).any(axis=1))[0])
     region = np.zeros_like(alpha)
-    end = top + round(_HEAD * len(alpha))
+    end = top + round(_HEAD_SHARE * len(alpha))
     region[top:end] = alpha[top:end]
     return region
 
@@ -72,7 +70,7 @@ def measure(objective: Objective, picture: Image.Image, target: ContentTarget, a
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("plain")
     parser.add_argument("portrait")
     parser.add_argument("--portraits", type=Path, required=True)
@@ -113,13 +111,9 @@ def main() -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "portraits.json").write_text(json.dumps(report, indent=2))
         save_image(contact_sheet(rows[:6], cell=320), options.output / "portraits.jpg", overwrite=True)
-    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    write_json(report)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+    run_command(main)

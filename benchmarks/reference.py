@@ -9,9 +9,6 @@ objective from the photo; the final objective of both is measured the same way, 
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from command_line import build_parser, run_command, write_json
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, build_perceptual
@@ -83,7 +81,7 @@ class Plain:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("painting", type=Path)
     parser.add_argument("--perceptual-weights")
@@ -113,9 +111,9 @@ def main() -> int:
         "plain_seconds": plain_seconds, "ours_seconds": ours_seconds, "speedup": plain_seconds / ours_seconds,
         "plain_objective": totals[0], "ours_objective": totals[1], "objective_ratio": totals[1] / totals[0],
     }  # fmt: skip
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    write_json(result)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from command_line import build_parser
 from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
@@ -36,10 +37,10 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleModel, resolve_style
 from fastnst.runtime.engine.providers import usable_cores
 
-_PRODUCT = {"cpu": 3072, "cuda": 8192}  # side of the matrices
-_COPIED = 1 << 28  # bytes
+_MATRIX_SIDES = {"cpu": 3072, "cuda": 8192}  # side of the matrices
+_COPY_BYTES = 1 << 28  # bytes
 _TRIALS = 8
-_TYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+_DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 @dataclass
@@ -90,12 +91,12 @@ def count_work(network: StyleNetwork, height: int, width: int) -> Work:
 def peak_macs(precision: str, device: str) -> float:
     """Multiply-accumulates a second: the fastest of several large matrix products and convolutions."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    side = _PRODUCT[device]
-    factors = [torch.randn(side, side, device=device).to(_TYPES[precision]) for _ in range(2)]
+    side = _MATRIX_SIDES[device]
+    factors = [torch.randn(side, side, device=device).to(_DTYPES[precision]) for _ in range(2)]
     product = side**3 / fastest(lambda: torch.mm(*factors), device)
     channels, extent = side // 12, side // 24
-    maps = torch.randn(1, channels, extent, extent, device=device).to(_TYPES[precision])
-    layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False, device=device, dtype=_TYPES[precision])
+    maps = torch.randn(1, channels, extent, extent, device=device).to(_DTYPES[precision])
+    layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False, device=device, dtype=_DTYPES[precision])
     maps, layer = maps.to(memory_format=torch.channels_last), layer.to(memory_format=torch.channels_last)
     with torch.no_grad():
         convolution = maps.numel() * layer.weight[0].numel() / fastest(lambda: layer(maps), device)
@@ -104,9 +105,9 @@ def peak_macs(precision: str, device: str) -> float:
 
 def bandwidth(device: str) -> float:
     """Bytes a second, read and written: the fastest of several copies."""
-    source = torch.ones(_COPIED, dtype=torch.uint8, device=device)
+    source = torch.ones(_COPY_BYTES, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * _COPIED / fastest(lambda: target.copy_(source), device)
+    return 2 * _COPY_BYTES / fastest(lambda: target.copy_(source), device)
 
 
 def fastest(run: Callable[[], Any], device: str) -> float:
@@ -151,7 +152,7 @@ def measure(options: argparse.Namespace) -> list[Result]:
     ):
         device = "cuda" if model.provider in ("cuda", "tensorrt") else "cpu"
         peak, rate = peak_macs(model.precision, device), bandwidth(device)
-        size = torch.finfo(_TYPES[model.precision]).bits // 8
+        size = torch.finfo(_DTYPES[model.precision]).bits // 8
         limits = {"arithmetic": work.macs / peak, "memory": size * work.elements / rate}
         bound = max(limits, key=limits.__getitem__)
         results.append(
@@ -187,7 +188,7 @@ def table(results: list[Result], size: str) -> str:
 
 def main() -> int:
     """0, or 2 for what a user can get wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("style", nargs="?", default="starry_night", help="a name or .onnx file")
     parser.add_argument("--size", default="1080p")
     parser.add_argument("--provider", nargs="+", default=["auto"])

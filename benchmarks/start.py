@@ -191,8 +191,8 @@ def main() -> int:
     recipe = read_recipe("quickstart")["model"]
     options.style_size = recipe["style_size"]
     config: ObjectiveConfig = objective_config(recipe["objective"]).for_pictures()
-    judge = PerceptualConfig(options.perceptual, weights_file=options.perceptual_weights, padding="replicate")
-    objective = Objective(build_perceptual(judge), config)
+    perceptual = PerceptualConfig(options.perceptual, weights_file=options.perceptual_weights, padding="replicate")
+    objective = Objective(build_perceptual(perceptual), config)
     report: dict[str, list[Row]] = {}
     for painting in find_images([options.paintings]):
         if not options.only or painting.stem in options.only:

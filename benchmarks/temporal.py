@@ -17,9 +17,7 @@ With a painting, the objective of both on the photos shows what steadiness costs
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from command_line import build_parser, run_command, write_json
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
 from fastnst.losses.config import objective_config
@@ -155,7 +154,7 @@ def restyle(stylizer: Stylizer, frames: list[np.ndarray], *, smooth: bool) -> li
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = build_parser(__doc__)
     parser.add_argument("plain")
     parser.add_argument("steady")
     parser.add_argument("--photos", type=Path, required=True)
@@ -182,7 +181,7 @@ def main() -> int:
         result[kind]["ratio"] = result[kind]["steady"] / result[kind]["plain"]
     if options.painting:
         result["objective"] = objectives(stylizers, photos, options)
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    write_json(result)
     return 0
 
 
@@ -212,4 +211,4 @@ def objectives(stylizers: dict[str, Stylizer], photos: list[Path], options: argp
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from command_line import run_command
 from fastnst.runtime import Stylizer, resolve_style
 from fastnst.runtime.camera.stats import resident_mebibytes
 from fastnst.runtime.engine.providers import usable_cores
@@ -37,8 +38,8 @@ from fastnst.runtime.video.segments import PartWriter
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.types import ClipInfo, Frame
 
-_PREPARED = 24  # frames that stages alone go through again and again
-_REPORT = 10.0  # seconds between lines on memory
+_PREPARED_FRAMES = 24  # frames that stages alone go through again and again
+_REPORT_SECONDS = 10.0  # seconds between lines on memory
 
 
 def main() -> int:
@@ -108,7 +109,7 @@ def make_clip(path: Path, size: str, frames: int) -> Path:
 
 def run_engine(source: VideoSource, stylist: FrameStylist, count: int) -> int:
     """The stages between decoding and encoding, one after another."""
-    frames = itertools.islice(itertools.cycle(list(itertools.islice(source.frames(), _PREPARED))), count)
+    frames = itertools.islice(itertools.cycle(list(itertools.islice(source.frames(), _PREPARED_FRAMES))), count)
     size = stylist.stages[0].batch
     while batch := list(itertools.islice(frames, size)):
         items = batch
@@ -129,7 +130,7 @@ def run_encoder(source: VideoSource, prepared: list[Frame], options: argparse.Na
 
 def restyled(source: VideoSource, stylist: FrameStylist) -> list[Frame]:
     """Some restyled frames, which the encoder alone goes through again and again."""
-    return [stylist.restyle([frame])[0] for frame in itertools.islice(source.frames(), _PREPARED)]
+    return [stylist.restyle([frame])[0] for frame in itertools.islice(source.frames(), _PREPARED_FRAMES)]
 
 
 def run_pipeline(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace, folder: Path) -> int:
@@ -194,13 +195,13 @@ class Again:
 def soak(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace, folder: Path) -> int:
     """Work for long and print memory."""
     memory: list[float] = []
-    next_line = time.monotonic() + _REPORT
+    next_line = time.monotonic() + _REPORT_SECONDS
 
     def report(done: int, seconds: float) -> None:
         nonlocal next_line
         if time.monotonic() < next_line:
             return
-        next_line += _REPORT
+        next_line += _REPORT_SECONDS
         memory.append(resident_mebibytes() or 0)
         sys.stdout.write(f"{done} frames, {seconds / 60:.1f} min of clip, {memory[-1]:.0f} MiB\n")
         sys.stdout.flush()
@@ -215,4 +216,4 @@ def soak(source: VideoSource, stylist: FrameStylist, options: argparse.Namespace
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

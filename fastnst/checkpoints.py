@@ -23,7 +23,7 @@ from fastnst.runtime.models.onnx_metadata import read_properties
 
 CHECKPOINT_KEY = "fastnst"
 _METADATA_KEY = "fastnst"
-_LARGEST_OPTION = 2048  # of a network in a file: channels, blocks
+_MAX_NETWORK_OPTION = 2048  # of a network in a file: channels, blocks
 # Errors of reading a file that is not a checkpoint, or a damaged one.
 UNREADABLE = (
     OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
@@ -78,7 +78,7 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
 def _empty_network(path: Path, metadata: StyleMetadata, state: dict[str, Any]) -> StyleNetwork:
     """The network that a file names, built only if it is as large as the weights that the file holds."""
     for option, value in metadata.network_options.items():
-        if isinstance(value, int) and value > _LARGEST_OPTION:
+        if isinstance(value, int) and value > _MAX_NETWORK_OPTION:
             raise ModelError(f"{path} names a network that cannot be built: its option '{option}' is {value}.")
     with torch.device("meta"):
         try:

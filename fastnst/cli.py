@@ -15,7 +15,7 @@ from fastnst.command_table import COMMANDS, REPORTING
 from fastnst.errors import FastNSTError, suggest
 from fastnst.interrupts import end_at_once_on_interrupt, note_interrupts, was_interrupted
 from fastnst.printable import harmless_record, printable
-from fastnst.standard_streams import discard, prepare_streams, say, tell
+from fastnst.standard_streams import discard, prepare_streams, print_message, print_result
 from fastnst.verbosity import QUIET, VERBOSE, is_verbose, take_verbosity, verbosity
 
 _TRAINING_PACKAGES = {
@@ -29,14 +29,14 @@ def main(argv: list[str]) -> int:
     said = list(itertools.takewhile(lambda one: one in (*QUIET, *VERBOSE), argv))
     argv = argv[len(said) :]
     if not argv or argv[0] in ("-h", "--help"):
-        say(_help())
+        print_result(_help())
         return 0
     if argv[0] == "--version":
-        say(f"fastnst {__version__}")
+        print_result(f"fastnst {__version__}")
         return 0
     command, rest = argv[0], [*said, *argv[1:]]
     if command not in COMMANDS:
-        tell(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
+        print_message(f"unknown command '{printable(command, 60)}'.{suggest(command, COMMANDS)} See fastnst --help.")
         return 2
     return run(COMMANDS[command][0], rest, f"fastnst {command}")
 
@@ -62,18 +62,20 @@ def _guarded(command: Callable[[], int]) -> int:
         discard(1)
         return 0
     except KeyboardInterrupt:
-        tell("interrupted; what was finished is kept.")
+        print_message("interrupted; what was finished is kept.")
         return 130
     except Exception as error:
         if was_interrupted() and not isinstance(error, FastNSTError):
-            tell("interrupted; what was finished is kept.")  # in the middle of an import, it comes as something else
+            print_message(
+                "interrupted; what was finished is kept."
+            )  # in the middle of an import, it comes as something else
             return 130
         sentence = _sentence(error)
         if sentence is None:
             raise
         if is_verbose():
             traceback.print_exc()
-        tell(sentence)
+        print_message(sentence)
         return 2
 
 

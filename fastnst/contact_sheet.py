@@ -51,9 +51,9 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 320, title: str
     return sheet
 
 
-def in_rows(cells: Sequence[Cell], most: int = 4) -> list[Sequence[Cell]]:
+def in_rows(cells: Sequence[Cell], max_columns: int = 4) -> list[Sequence[Cell]]:
     """Cells of one kind in rows of nearly a square, at most `most` a row, so that the sheet fits a screen."""
-    columns = min(most, math.ceil(math.sqrt(len(cells))))
+    columns = min(max_columns, math.ceil(math.sqrt(len(cells))))
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 
 

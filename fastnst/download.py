@@ -124,12 +124,12 @@ def _fetch(file: RemoteFile, partial: Path) -> None:
         length = int(response.headers.get("Content-Length") or file.size)
         already = done if response.status == 206 else 0
         received = 0
-        most = file.size if file.is_exact else 2 * file.size + _CHUNK_BYTES
+        max_bytes = file.size if file.is_exact else 2 * file.size + _CHUNK_BYTES
         with progress(file.name, already + length, unit="bytes", start=already) as shown:
             while chunk := response.read(_CHUNK_BYTES):
                 out.write(chunk)
                 received += len(chunk)
-                if already + received > most:
+                if already + received > max_bytes:
                     raise OSError(f"more than the {file.size} bytes that it should have came")
                 shown.advance(len(chunk))
     if received < length and response.headers.get("Content-Length"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class FastNSTError(Exception):
@@ -60,3 +60,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` with the known name nearest to `name`, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def check_minima(values: Mapping[str, tuple[float, float]]) -> None:
+    """Raise `ConfigError` for the first option whose value is below its minimum: `{name: (value, minimum)}`.
+
+    >>> check_minima({"steps": (1, 1), "workers": (-1, 0)})
+    Traceback (most recent call last):
+    fastnst.errors.ConfigError: workers must be at least 0, not -1.
+    """
+    for name, (value, minimum) in values.items():
+        if value < minimum:
+            raise ConfigError(f"{name} must be at least {minimum}, not {value}.")

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastnst.errors import ConfigError, FastNSTError
 
-LONGEST_DOCUMENT = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
+MAX_DOCUMENT_BYTES = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
 _MAX_DEPTH = 64  # levels of such a document
 
 
@@ -66,7 +66,7 @@ def read_text(path: str | Path, what: str, *, limit: int = 1 << 24, error: type[
 
 def read_json(path: str | Path, what: str, *, error: type[FastNSTError] = ConfigError) -> Any:
     """The content of a small JSON file. Raises `error` as `read_text` does, and for what is not JSON."""
-    text = read_text(path, what, limit=LONGEST_DOCUMENT, error=error)
+    text = read_text(path, what, limit=MAX_DOCUMENT_BYTES, error=error)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as failure:
@@ -81,7 +81,7 @@ def read_yaml(path: str | Path, what: str, *, most_values: int = 20_000) -> Any:
     """
     import yaml
 
-    text = read_text(path, what, limit=LONGEST_DOCUMENT)
+    text = read_text(path, what, limit=MAX_DOCUMENT_BYTES)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_extent(yaml.parse(text, Loader=loader), f"the {what} {path}", most_values)

@@ -16,12 +16,12 @@ from pathlib import Path
 from fastnst.errors import OutputError
 
 # What a place can have against being written to. Any other error inside `write_atomically` is of something else.
-_OF_THE_PLACE = {
+_PLACE_ERRNOS = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "ENAMETOOLONG")
     if hasattr(errno, name)
 }
-_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)}
+_FULL_DISK_ERRNOS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)}
 _STEM_KEPT = 40  # characters of a name that its temporary file shows
 
 
@@ -208,14 +208,14 @@ def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:
     """True if an error concerns the output, and not another file that was read while it was written."""
     if partial is None:  # nothing but making the place was tried
         return True
-    if error.errno not in _OF_THE_PLACE:
+    if error.errno not in _PLACE_ERRNOS:
         return False
     named = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
     return not named or any(Path(name) in (partial, target, target.parent) for name in named)
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    kind = FullDiskError if error.errno in _FULL else OutputError
+    kind = FullDiskError if error.errno in _FULL_DISK_ERRNOS else OutputError
     return kind(f"{path} cannot be written ({error.strerror or error}).")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-LONGEST = 500  # characters of a line for a user
+MAX_LINE_CHARACTERS = 500  # characters of a line for a user
 _JOINERS = "\u200c\u200d"  # zero-width, of emoji and of several scripts; they do nothing by themselves
 
 
-def printable(text: object, longest: int = LONGEST) -> str:
-    """`text` on one line: what would steer a terminal is shown as an escape, and beyond `longest` the middle is cut.
+def printable(text: object, max_characters: int = MAX_LINE_CHARACTERS) -> str:
+    """`text` on one line: what would steer a terminal is shown as an escape; of what is longer the middle is cut.
 
     Escapes (`\\x1b`) stand for control characters, line breaks, marks that change the direction of writing, and what is
     no character at all.
@@ -21,9 +21,9 @@ def printable(text: object, longest: int = LONGEST) -> str:
     '01234567890123456 … 0123456789'
     """
     line = str(text)
-    if len(line) > longest:
-        tail = longest // 3  # the remedy stands at the end
-        line = f"{line[: longest - tail - 3]} … {line[-tail:]}"
+    if len(line) > max_characters:
+        tail = max_characters // 3  # the remedy stands at the end
+        line = f"{line[: max_characters - tail - 3]} … {line[-tail:]}"
     return "".join(character if _is_harmless(character) else _escape(character) for character in line)
 
 
@@ -33,7 +33,7 @@ def one_line(text: str) -> str:
     >>> one_line(" The Starry\\n Night ")
     'The Starry Night'
     """
-    return printable(" ".join(text.split()), longest=max(LONGEST, len(text)))
+    return printable(" ".join(text.split()), max_characters=max(MAX_LINE_CHARACTERS, len(text)))
 
 
 def harmless_record(*values: Any, **named: Any) -> logging.LogRecord:

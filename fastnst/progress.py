@@ -41,7 +41,7 @@ def progress(label: str, total: float | None, *, unit: Unit = "items", start: fl
     Without a terminal a line is written every five seconds, so short work leaves no trace in a log.
     """
     if is_quiet():
-        yield _Nothing()
+        yield _NoProgress()
         return
     if not sys.stderr.isatty():
         yield _Lines(label, total, unit, start)
@@ -67,7 +67,7 @@ def track(items: Sequence[Item] | Iterable[Item], label: str, total: int | None 
             shown.advance()
 
 
-class _Nothing:
+class _NoProgress:
     """No progress: --quiet."""
 
     def advance(self, amount: float = 1, text: str = "") -> None: ...

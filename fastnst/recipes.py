@@ -13,7 +13,7 @@ from fastnst.input_files import read_yaml
 BASE_KEY = "base"
 _FLAG, _SHORT = "--config", "-c"
 _SUFFIXES = (".yaml", ".yml", ".json")
-_MOST_BASES = 16
+_MAX_BASES = 16
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -97,8 +97,8 @@ def _files_and_contents(recipe: str | Path) -> list[tuple[Path, dict[str, Any]]]
         parent = _base_of(files[0], base)
         if any(_same(parent, file) for file in files):
             raise ConfigError(f"the configuration {files[0]} builds on itself: its base is {base}.")
-        if len(files) > _MOST_BASES:
-            raise ConfigError(f"the configuration {path} builds on more than {_MOST_BASES} others, one on the next.")
+        if len(files) > _MAX_BASES:
+            raise ConfigError(f"the configuration {path} builds on more than {_MAX_BASES} others, one on the next.")
         files.insert(0, parent)
         contents.insert(0, _read(parent))
     return list(zip(files, contents, strict=True))

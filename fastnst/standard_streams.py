@@ -8,11 +8,11 @@ import os
 import sys
 
 from fastnst.errors import OutputError
-from fastnst.printable import LONGEST, printable
+from fastnst.printable import MAX_LINE_CHARACTERS, printable
 from fastnst.verbosity import wants_results
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """Write lines of results to standard output, each made printable but not cut.
 
     If nothing more can be written there, `OutputError` is raised by commands that were asked for just that; the work
@@ -20,7 +20,9 @@ def say(text: str) -> None:
     """
     lines = text.removesuffix("\n").split("\n")
     try:
-        sys.stdout.write("".join(f"{printable(line, longest=max(LONGEST, len(line)))}\n" for line in lines))
+        sys.stdout.write(
+            "".join(f"{printable(line, max_characters=max(MAX_LINE_CHARACTERS, len(line)))}\n" for line in lines)
+        )
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -29,10 +31,10 @@ def say(text: str) -> None:
         sentence = f"standard output cannot be written ({error.strerror})."
         if wants_results():
             raise OutputError(sentence) from error
-        tell(sentence)
+        print_message(sentence)
 
 
-def tell(sentence: object) -> None:
+def print_message(sentence: object) -> None:
     """One line on standard error; whatever a file, a name or an option brought into it is harmless.
 
     Where that cannot be written, the exit code has to do.

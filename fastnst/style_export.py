@@ -26,7 +26,7 @@ from fastnst.runtime.engine.providers import import_onnxruntime, usable_cores
 from fastnst.runtime.engine.quiet import quiet
 from fastnst.runtime.engine.session import Session, session_options
 from fastnst.runtime.models.metadata import StyleMetadata
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 
 PRECISIONS = ("fp32", "fp16")
 # (batch, height, width): even and odd, portrait and landscape, the smallest that the contract allows.
@@ -86,8 +86,8 @@ def export_style_model(
         raise ConfigError(f"unknown precision '{precision}': choose one of {', '.join(PRECISIONS)}.")
     if path.suffix != ".onnx":
         raise ConfigError(f"a style model file ends in .onnx, {path.name} does not.")
-    if size is not None and min(size) < SMALLEST_SIDE:
-        raise ConfigError(f"a size must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}, not {size[1]}x{size[0]}.")
+    if size is not None and min(size) < MIN_SIDE:
+        raise ConfigError(f"a size must be at least {MIN_SIDE}x{MIN_SIDE}, not {size[1]}x{size[0]}.")
     dtype = torch.float16 if precision == "fp16" else torch.float32
     reference = StyleModelGraph(network.float().eval(), torch.float32)
     described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)

@@ -17,7 +17,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-_TINY = [
+_TINY_TRAINING = [
     "--data.image_size", "64", "--data.workers", "0", "--model.style_size", "96",
     "--trainer.accelerator", "cpu", "--trainer.val_check_interval", "2",
 ]  # fmt: skip
@@ -79,7 +79,7 @@ def training(wheel: Path, folder: Path) -> None:
         "2",
         "--name",
         "tiny",
-        *_TINY,
+        *_TINY_TRAINING,
     ]
     run(folder, *fastnst, "train", *arguments, environment=environment)
     network = "runs/tiny/version_0/tiny.safetensors"

@@ -12,7 +12,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fastnst.cli import main
-from fastnst.distillation.initialization import least_squares, start_from_network, start_from_teacher, telling_channels
+from fastnst.distillation.initialization import (
+    informative_channels,
+    least_squares,
+    start_from_network,
+    start_from_teacher,
+)
 from fastnst.distillation.losses import (
     STYLE_TAPS,
     feature_error,
@@ -150,10 +155,10 @@ def test_gram_error_sees_through_the_projections(teacher: PerceptualNetwork) -> 
     assert float(gram_error(found, teacher.features(images, student.taps), student).detach()) > 0.01
 
 
-def test_the_most_telling_channels_span_the_rest() -> None:
+def test_the_most_informative_channels_span_the_rest() -> None:
     base = torch.rand(1, 3, 40, 40)
     mixed = torch.cat([base[:, :1] * 0.1, base, base[:, 1:2] + base[:, 2:3]], dim=1)  # 5 channels of rank 3
-    chosen = telling_channels(mixed, 3)
+    chosen = informative_channels(mixed, 3)
     rows = mixed[0].flatten(1).T
     rebuilt = rows[:, chosen] @ least_squares(rows[:, chosen], rows)
     assert float((rebuilt - rows).norm() / rows.norm()) < 0.05

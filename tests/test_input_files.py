@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastnst.errors import ConfigError
-from fastnst.input_files import LONGEST_DOCUMENT, read_json, read_text, read_yaml
+from fastnst.input_files import MAX_DOCUMENT_BYTES, read_json, read_text, read_yaml
 
 
 def test_text_is_read_with_or_without_a_mark(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_what_never_ends_or_never_begins_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     cases: list[tuple[bytes, str]] = [
-        (b"x" * (LONGEST_DOCUMENT + 1), "larger than 1,048,576 bytes"),
+        (b"x" * (MAX_DOCUMENT_BYTES + 1), "larger than 1,048,576 bytes"),
         (b"name: caf\xe9", r"not a text in UTF-8 \(byte 9"),
         ("name: x\n".encode("utf-16"), r"not a text in UTF-8 \(byte 0"),
         (b"a: [1, 2\nb: {", "line 2"),

@@ -14,7 +14,17 @@ import fastnst
 PACKAGE = Path(fastnst.__file__).parent
 # From the ground up. A name is a module or a folder below fastnst/; the most specific one counts.
 FLOORS = [
-    ["errors", "array_types", "printable", "sample", "interrupts", "verbosity", "command_table", "onnx_graph"],
+    [
+        "errors",
+        "array_types",
+        "printable",
+        "sample",
+        "interrupts",
+        "verbosity",
+        "command_table",
+        "onnx_graph",
+        "protobuf",
+    ],
     ["progress", "standard_streams", "cache", "input_files", "output_files"],
     ["download", "networks"],
     ["hub", "recipes", "images", "perceptual", "user_config"],

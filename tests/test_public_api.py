@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import inspect
 import subprocess
 import sys
@@ -44,8 +45,17 @@ def test_all_names_are_there_and_documented() -> None:
         fastnst.stylise  # noqa: B018
 
 
-def test_the_example_in_its_description_is_true() -> None:
-    assert doctest.testmod(fastnst).failed == 0
+def _modules_with_examples() -> list[str]:
+    root = Path(fastnst.__file__).parents[1]
+    files = [path for path in sorted(root.glob("fastnst/**/*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+    return [".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in files]
+
+
+@pytest.mark.parametrize("name", _modules_with_examples())
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_people_are_cutout() -> None:

@@ -33,8 +33,8 @@ def test_the_work_is_that_of_the_convolutions(roofline: ModuleType) -> None:
 def test_a_run(
     roofline: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(roofline, "_PRODUCT", {"cpu": 240})
-    monkeypatch.setattr(roofline, "_COPIED", 1 << 20)
+    monkeypatch.setattr(roofline, "_MATRIX_SIDES", {"cpu": 240})
+    monkeypatch.setattr(roofline, "_COPY_BYTES", 1 << 20)
     given = ["roofline.py", "starry_night", "--size", "64x48", "--provider", "cpu", "--rounds", "2"]
     monkeypatch.setattr(sys, "argv", [*given, "--json", str(tmp_path / "out.json")])
     assert roofline.main() == 0

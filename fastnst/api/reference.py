@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 if TYPE_CHECKING:
-    from fastnst.reference.config import Settings, device_of
+    from fastnst.reference.config import Settings
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def optimize(
     Raises `FastNSTError` for what does not fit together.
     """
     from fastnst.images.arrays import from_unit_floats
-    from fastnst.reference.config import check_size, prepare
+    from fastnst.reference.config import check_size, device_of, prepare
     from fastnst.reference.inputs import open_tensor
     from fastnst.reference.optimize import Step, optimize
 

@@ -85,8 +85,8 @@ def restyle_video(
     asked = None if portrait is None else PortraitOptions(portrait, background)
     if asked is not None:
         asked.validate()
-    look = RestyleOptions(strength, preserve_color, stroke, smooth)
-    ready = video.prepare(job, choose(style), look, EngineOptions(provider, threads), asked, MattingOptions())
+    restyling = RestyleOptions(strength, preserve_color, stroke, smooth)
+    ready = video.prepare(job, choose(style), restyling, EngineOptions(provider, threads), asked, MattingOptions())
     made = convert_clip(ready.source, ready.work, ready.target, progress)
     return RestyledVideo(ready.target.output, made.run.items, made.run.seconds, tuple(made.notes))
 

@@ -8,7 +8,7 @@ import time
 from fastnst.commands.options.parser import Parser
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.scale import BatchOptions, Summary, stylize_dataset
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 _REPORT_SECONDS = 10.0
 
@@ -63,7 +63,7 @@ def main(argv: list[str], prog: str = "fastnst batch") -> int:
     )
     rate = summary.made / max(summary.seconds, 1e-9)
     kept = f", {summary.kept} were there already" if summary.kept else ""
-    say(
+    print_result(
         f"{arguments.output}: {summary.made} pictures made{kept}, {summary.failed} failed, {summary.seconds:.1f} s,"
         f" {rate:.1f} a second; each is a line of {summary.manifest}\n"
     )
@@ -82,4 +82,4 @@ class _Reporter:
             return
         self._last = now
         rate = summary.made / max(summary.seconds, 1e-9)
-        tell(f"{summary.made} made, {summary.kept} kept, {summary.failed} failed, {rate:.1f} a second")
+        print_message(f"{summary.made} made, {summary.kept} kept, {summary.failed} failed, {rate:.1f} a second")

@@ -23,11 +23,11 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime.models.catalog import available_styles, resolve_style
 from fastnst.runtime.models.style_model import StyleModel
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _SECONDS_PER_STYLE = 4.0  # a style and size is repeated for about this long, ...
 _MAX_PIXELS = 64_000_000
-_FEWEST, _MOST = 3, 100  # ... but within these counts
+_MIN_REPEATS, _MAX_REPEATS = 3, 100  # ... but within these counts
 
 
 @dataclass
@@ -89,7 +89,7 @@ def main(argv: list[str], prog: str = "fastnst bench") -> int:
     for (style, provider, size), durations in times.items():
         first, peak = fresh_process(resolve_style(style), provider, options.threads, sizes[size])
         results.append(summarize(style, size, models[style, provider], durations, sizes[size], first, peak))
-    say(table(results))
+    print_result(table(results))
     if options.json:
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
             partial.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
@@ -111,7 +111,7 @@ def interleaved(
         run(pictures[name])
         once = time.perf_counter() - started
         times[style, provider, name] = []
-        counts[style, provider, name] = min(_MOST, max(_FEWEST, round(seconds / once)))
+        counts[style, provider, name] = min(_MAX_REPEATS, max(_MIN_REPEATS, round(seconds / once)))
     for turn in range(max(counts.values())):
         for job in jobs:
             # Spread over all turns: a job with few repeats does not take them all at the beginning.

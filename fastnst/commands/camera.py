@@ -32,7 +32,7 @@ from fastnst.runtime.camera.outputs import Headless, VirtualCamera, Window
 from fastnst.runtime.camera.session import Live, LiveOptions, MattingThread
 from fastnst.runtime.portrait.compositor import PortraitOptions
 from fastnst.runtime.stylizer import Stylizer, check_max_size
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 _CAMERA = (
     "a number, an RTSP or HTTP address, or a video file that is played again and again as if it were a camera"
@@ -87,7 +87,7 @@ class CameraOptions:
 
 def read_options(arguments: argparse.Namespace) -> CameraOptions:
     """The parsed options, checked as far as that needs no camera; raises `ConfigError`."""
-    look = read_restyle_options(arguments)
+    restyling = read_restyle_options(arguments)
     if arguments.frames is not None and arguments.frames < 1:
         raise ConfigError(f"frames must be at least 1, not {arguments.frames}.")
     if os.path.isfile(arguments.folder):
@@ -95,10 +95,12 @@ def read_options(arguments: argparse.Namespace) -> CameraOptions:
     return CameraOptions(
         arguments.camera,
         read_style_request(arguments),
-        LiveOptions(check_max_size(arguments.max_size), arguments.frames, arguments.folder, look.stroke, look.smooth),
+        LiveOptions(
+            check_max_size(arguments.max_size), arguments.frames, arguments.folder, restyling.stroke, restyling.smooth
+        ),
         Controls(
-            strength=look.strength,
-            preserve_color=look.preserve_color,
+            strength=restyling.strength,
+            preserve_color=restyling.preserve_color,
             mirror=arguments.mirror,
             information=not (arguments.no_overlay or arguments.headless),
             recording=arguments.record,
@@ -119,13 +121,13 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
     engine = options.engine
     styles = options.style.all()
     # A background in another style follows the keys too; `live` is there before the first picture.
-    portrait = open_portrait(options.portrait, options.matting, engine, lambda: live.look, video=True)
+    portrait = open_portrait(options.portrait, options.matting, engine, lambda: live.restyling, video=True)
     camera = Camera(options.camera, max_size=options.live.max_size)
     screen = Headless() if options.headless else Window()
     virtual = VirtualCamera(camera.rate) if options.virtual else None
     people = MattingThread(portrait) if portrait else None
     stylizers = [Stylizer(style, engine.provider, engine.threads) for style in styles]
-    report = _tell if options.stats else None
+    report = _print_message if options.stats else None
     live = Live(camera, stylizers, screen, options.live, options.controls, virtual, report, people)
     try:
         with camera:
@@ -140,9 +142,9 @@ def main(argv: list[str], prog: str = "fastnst camera") -> int:
         if people:
             people.close()
     if options.stats:
-        say(f"{live.stats.summary(1 / camera.rate)}\n")
+        print_result(f"{live.stats.summary(1 / camera.rate)}\n")
     return 0
 
 
-def _tell(line: str) -> None:
-    tell(line)
+def _print_message(line: str) -> None:
+    print_message(line)

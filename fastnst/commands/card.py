@@ -20,7 +20,7 @@ from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import check_output, write_atomically
 from fastnst.printable import printable
 from fastnst.runtime import StyleMetadata, Stylizer, resolve_style
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.start.shipped import STARTS
 
 _CELL_SIZE = 320  # pixels, of a picture in the strip
@@ -58,8 +58,8 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
     if output.suffix.lower() != ".md":
         raise ConfigError(f"{output} is no Markdown file: name it .md.")
     strip = output.with_suffix(".jpg") if options.photo else None
-    given = (model, options.photo, options.painting, options.report, options.notes)
-    inputs = {path.resolve() for path in given if path}
+    files = (model, options.photo, options.painting, options.report, options.notes)
+    inputs = {path.resolve() for path in files if path}
     for path in (output, strip):
         if path is not None:
             if path.resolve() in inputs:
@@ -81,7 +81,7 @@ def main(argv: list[str], prog: str = "fastnst card") -> int:
         text = card(metadata, model.stat().st_size, report, notes, strip.name if strip else None)
         partial.write_text(text, encoding="utf-8")
     written = f"{output}{f' and {strip.name}' if strip else ''}: the card of {metadata.name}"
-    say(f"{printable(written)}\n")
+    print_result(f"{printable(written)}\n")
     return 0
 
 

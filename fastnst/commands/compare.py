@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fastnst.commands.options.parser import Parser
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_minima
 from fastnst.hardware import describe_hardware, float32_products
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
@@ -31,13 +31,13 @@ from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_
 from fastnst.reference.report import write_html
 from fastnst.reference.second import AUTO, SecondNetwork, open_second
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 _TRIAL_STEPS = 3
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
 PRECISIONS = ("f32", "tf32", "bf16")
-_SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
+_MIN_SIZE = 16  # pixels; less is not a picture to the perceptual network
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,7 @@ class Request:
     @property
     def ways(self) -> Ways:
         """The descents. Raises `ConfigError` for numbers that mean nothing."""
-        for name, value, least in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
-            if value < least:
-                raise ConfigError(f"--{name} must be at least {least}, not {value}.")
+        check_minima({"--count": (self.count, 1), "--steps": (self.steps, 1), "--refine": (self.refine, 0)})
         for size in self.sizes:
             if size < 64:
                 raise ConfigError(f"--size must be at least 64 pixels, not {size}.")
@@ -166,8 +164,8 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     for name in ("count", "steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
-    if options.size and min(options.size) < _SMALLEST_SIZE:
-        raise ConfigError(f"--size must be at least {_SMALLEST_SIZE} pixels, not {min(options.size)}.")
+    if options.size and min(options.size) < _MIN_SIZE:
+        raise ConfigError(f"--size must be at least {_MIN_SIZE} pixels, not {min(options.size)}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
@@ -189,7 +187,7 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
-    say(
+    print_result(
         f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
@@ -239,7 +237,7 @@ def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
         raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")
     second = open_second(request.second, request.second_weights, settings, request.painting)
     if second is not None and second.note:
-        tell(f"{second.name} is the second perceptual network ({second.note}).")
+        print_message(f"{second.name} is the second perceptual network ({second.note}).")
     _announce(request, ways, objective)
     parts = [_at_size(request, size, ways, stylizer, settings, objective, second) for size in request.sizes]
     compared, summary = parts[0]
@@ -273,7 +271,7 @@ def _at_size(
     measured = second if size == request.sizes[0] else None
     smaller = sum(max(photo.size) < size for _, photo in photos)
     if smaller:
-        tell(f"{smaller} of {len(photos)} photos are smaller than {size} pixels and stay as they are.")
+        print_message(f"{smaller} of {len(photos)} photos are smaller than {size} pixels and stay as they are.")
     with progress(f"comparing at {size} px", ways.evaluations * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
@@ -300,7 +298,7 @@ def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
     areas = sum((size / request.sizes[0]) ** 2 for size in request.sizes)
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * ways.evaluations * request.count * areas / 60
-    tell(
+    print_message(
         f"{request.count} photos such as {name}, {ways.evaluations} evaluations of the objective each: about"
         f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start)."
     )

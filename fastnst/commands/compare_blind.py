@@ -20,7 +20,7 @@ from fastnst.reference.config import device_of, prepare_trained, trained_setting
 from fastnst.reference.curves import descend
 from fastnst.reference.optimize import OptimizeConfig, Step, terms_in_words
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 REFERENCE = "reference"
 
@@ -52,7 +52,7 @@ def main(request: Request, others: list[str], output: Path, *, overwrite: bool) 
     with write_atomically(page, overwrite=overwrite) as partial:
         partial.write_text(blind_page(f"{title}: which is better?", shown, painting), encoding="utf-8")
     count = len(shown[0].pictures)
-    say(f"{page}: {len(shown) * count * (count - 1) // 2} pairs; open it in a browser\n")
+    print_result(f"{page}: {len(shown) * count * (count - 1) // 2} pairs; open it in a browser\n")
     return 0
 
 

@@ -29,10 +29,10 @@ from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, has_person, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _BACKGROUND = "black"  # of the published comparison
-_COUNT = 5
+_DEFAULT_PORTRAITS = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         check_output(path, overwrite=options.overwrite)
     settings, colour = recipe(options)
     stylizer = Stylizer(options.model, options.provider)
-    photos = photo_list(options.photos, options.count or _COUNT, settings.size)
+    photos = photo_list(options.photos, options.count or _DEFAULT_PORTRAITS, settings.size)
     mattes = open_mattes(photos, options.mattes)
     objective = prepare(settings, options.painting)
     rows: list[list[Cell]] = []
@@ -75,18 +75,18 @@ def main(options: argparse.Namespace) -> int:
     save_image(contact_sheet(rows, cell=300, title=stylizer.metadata.title), sheet, overwrite=options.overwrite)
     with write_atomically(numbers, overwrite=options.overwrite) as partial:
         partial.write_text(json.dumps(found, indent=2) + "\n")
-    say(f"{sheet}: {len(photos)} portraits, {settings.descent.steps} steps of {settings.descent.optimizer}\n")
+    print_result(f"{sheet}: {len(photos)} portraits, {settings.descent.steps} steps of {settings.descent.optimizer}\n")
     return 0
 
 
 def recipe(options: argparse.Namespace) -> tuple[Settings, str]:
     """The reference's settings, from `--config` and the options that override it, and the colour behind people."""
-    given = {name: getattr(options, name) for name in ("steps", "size", "perceptual_weights")}
-    if isinstance(given["size"], list):
-        if len(given["size"]) > 1:
+    values = {name: getattr(options, name) for name in ("steps", "size", "perceptual_weights")}
+    if isinstance(values["size"], list):
+        if len(values["size"]) > 1:
             raise ConfigError("--portrait takes one --size.")
-        given["size"] = given["size"][0]
-    texts = {name: [str(value)] for name, value in given.items() if value is not None}
+        values["size"] = values["size"][0]
+    texts = {name: [str(value)] for name, value in values.items() if value is not None}
     variants, own = read_variants(options.config, texts, RecipeOptions())
     if len(variants) != 1:
         raise ConfigError(f"{options.config} is a sweep of {len(variants)} variants: a comparison takes one.")

@@ -12,7 +12,7 @@ from fastnst.commands.options.parser import Parser, parser_of
 from fastnst.errors import MissingDependencyError
 from fastnst.recipes import available_recipes
 from fastnst.runtime.models.catalog import available_styles
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 SHELLS = ("bash", "zsh", "fish")
 _TRAININGS = {"train": "StyleCLI", "train-matting": "MattingCLI", "distill": "DistillCLI"}
@@ -49,7 +49,7 @@ def main(argv: list[str], prog: str = "fastnst completion") -> int:
     if options.words:
         names = available_styles() if options.words == "styles" else available_recipes()
         for name in names:
-            say(name)
+            print_result(name)
         return 0
     table = {command: options_of(command) for command in COMMANDS}
     sys.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[options.shell](table))

@@ -28,15 +28,15 @@ from fastnst.errors import FastNSTError
 from fastnst.images.decode import open_image
 from fastnst.recipes import available_recipes
 from fastnst.runtime.engine.machine import cpu_name
-from fastnst.runtime.engine.precision import LEAST_PSNR
+from fastnst.runtime.engine.precision import MIN_PSNR
 from fastnst.runtime.engine.providers import PROVIDERS, usable_cores
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.user_config import config_file
 
-_SIZE = (640, 360)  # pixels that engines are timed at
+_TIMED_SIZE = (640, 360)  # pixels that engines are timed at
 _REPEATS = 5
 _EQUAL_PSNR = 100.0  # dB: pictures that differ in nothing
 # What each extra brings, by the package whose presence shows it.
@@ -115,7 +115,7 @@ def main(argv: list[str], prog: str = "fastnst doctor") -> int:
     options: argparse.Namespace = parser.parse_args(argv)
     logging.getLogger("fastnst").setLevel(logging.ERROR)  # why an engine is left out stands in the table
     found = check_up()
-    say(json.dumps(asdict(found), indent=2) if options.json else report(found))
+    print_result(json.dumps(asdict(found), indent=2) if options.json else report(found))
     return 1 if found.problems else 0
 
 
@@ -155,7 +155,7 @@ def check_engines(style: Path | None) -> tuple[list[EngineCheck], str]:
     """Every engine tried with a style, and the one that `auto` takes; empty if none works."""
     if style is None:
         return [], ""
-    photo = open_image(sample_photo()).resize(_SIZE, Image.Resampling.LANCZOS)
+    photo = open_image(sample_photo()).resize(_TIMED_SIZE, Image.Resampling.LANCZOS)
     picture = np.asarray(photo)[None]
     checks: list[EngineCheck] = []
     exact: UInt8Image | None = None
@@ -189,7 +189,7 @@ def _check_engine(
     reason = ""
     if made.std() < 1:
         reason = "its picture is one flat colour"
-    elif psnr is not None and psnr < LEAST_PSNR:
+    elif psnr is not None and psnr < MIN_PSNR:
         reason = f"its picture is only {psnr:.0f} dB from the plain CPU's"
     return EngineCheck(name, version, model.precision, statistics.median(times), psnr, reason), made
 
@@ -214,7 +214,7 @@ def report(found: Checkup) -> str:
         f"{found.system}   {found.cpu}, {found.cores} core{'s' if found.cores > 1 else ''}",
         f"GPUs: {'; '.join(found.gpus) or 'no NVIDIA GPU that its driver reports'}",
         "",
-        f"Engines (one picture of {_SIZE[0]}×{_SIZE[1]}; picture checked against the plain CPU's)",
+        f"Engines (one picture of {_TIMED_SIZE[0]}×{_TIMED_SIZE[1]}; picture checked against the plain CPU's)",
     ]
     for engine in found.engines:
         mark = "→" if engine.name == found.default_engine else " "

@@ -13,7 +13,7 @@ from fastnst.errors import ConfigError
 from fastnst.output_files import check_output
 from fastnst.printable import printable
 from fastnst.runtime.models.onnx_metadata import read_properties
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _DESCRIPTION = """\
 Export a trained network as a style model file, or a checkpoint of a matting network as a matting model. A model file
@@ -68,7 +68,7 @@ def main(argv: list[str], prog: str = "fastnst export") -> int:
         else f"weights in {made.precision}; its alpha differs from torch's by {made.agreement:.5f} of 1 on average."
     )
     megabytes = f"{made.path.stat().st_size / 1e6:.2f} MB"
-    say(f"{printable(made.path)}: {made.kind} '{printable(made.name)}', {megabytes}, {agreed}\n")
+    print_result(f"{printable(made.path)}: {made.kind} '{printable(made.name)}', {megabytes}, {agreed}\n")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def main(argv: list[str], prog: str = "fastnst join") -> int:
     options = build_parser(prog).parse_args(argv)
     notes = join_clips(options.pieces, options.source, options.output, overwrite=options.overwrite)
     for note in notes:
-        tell(note)
+        print_message(note)
     count = len(options.pieces)
-    say(f"{options.output}: joined of {count} {'piece' if count == 1 else 'pieces'}\n")
+    print_result(f"{options.output}: joined of {count} {'piece' if count == 1 else 'pieces'}\n")
     return 0

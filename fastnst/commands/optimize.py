@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.commands.options.parser import Parser
-from fastnst.commands.options.reference import add_settings, given_settings
+from fastnst.commands.options.reference import add_settings, settings_of_arguments
 from fastnst.errors import ConfigError, OutputError
 from fastnst.images.arrays import from_unit_floats, to_unit_floats
 from fastnst.images.decode import open_image
@@ -30,7 +30,7 @@ from fastnst.reference.inputs import named_colour, open_mask, open_tensor
 from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import Variant, read_variants
 from fastnst.runtime.imaging.color import transfer_luminance
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def main(argv: list[str], prog: str = "fastnst optimize") -> int:
             break
         entries.append(entry)
         last = entry.run.history[-1]
-        say(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
+        print_result(f"{output}: {last.number} steps in {last.seconds:.1f} s, {terms_in_words(last)}\n")
         if entry.run.interrupted:
             break
     if not entries:
@@ -120,7 +120,7 @@ def main(argv: list[str], prog: str = "fastnst optimize") -> int:
 def read_request(options: argparse.Namespace) -> tuple[Request, list[Variant]]:
     """The parsed options and their recipe as typed values. Raises `ConfigError` for what means nothing."""
     own = RecipeOptions(**{entry.name: getattr(options, entry.name) for entry in fields(RecipeOptions)})
-    variants, own = read_variants(options.config, given_settings(options), own)
+    variants, own = read_variants(options.config, settings_of_arguments(options), own)
     weights = options.painting_weights
     video = options.video or (options.output.with_suffix(".mp4") if own.film else None)
     request = Request(
@@ -230,11 +230,11 @@ def _summarize(entries: list[Entry], request: Request, *, sweep: bool) -> None:
         sheet, terms = request.output / "sheet.jpg", request.output / "terms.csv"
         write_sheet(entries, sheet, before=[(photo, "photo"), *paintings], overwrite=request.overwrite)
         write_terms(entries, terms, overwrite=request.overwrite)
-        say(f"{sheet}: all of them; {terms}: their terms and times\n")
+        print_result(f"{sheet}: all of them; {terms}: their terms and times\n")
     if request.recipe.curve:
         curve = _curve_path(request.output)
         draw_curves(entries, curve, overwrite=request.overwrite)
-        say(f"{curve_table(entries)}\n{curve}: the curves\n")
+        print_result(f"{curve_table(entries)}\n{curve}: the curves\n")
 
 
 def _curve_path(output: Path) -> Path:

@@ -19,7 +19,7 @@ from fastnst.images.picture import Picture
 from fastnst.output_files import FullDiskError, check_output
 from fastnst.printable import printable
 from fastnst.progress import track
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 _MAX_SHOWN_FAILURES = 40  # failures that are reported one by one
 
@@ -144,19 +144,19 @@ def run_batch(
 def report(plan: Plan[Variant], outcome: Outcome[Variant], options: PhotoOptions, seconds: float, engine: str) -> None:
     """Say what was made, what failed and what was left out."""
     for _, message in outcome.failures[:_MAX_SHOWN_FAILURES]:
-        _tell(message)
+        _print_message(message)
     if len(outcome.failures) > _MAX_SHOWN_FAILURES:
-        _tell(f"… and {len(outcome.failures) - _MAX_SHOWN_FAILURES} more failed.")
+        _print_message(f"… and {len(outcome.failures) - _MAX_SHOWN_FAILURES} more failed.")
     for note in plan.notes:
-        _tell(note)
+        _print_message(note)
     parts = [_pictures(len(plan.jobs) - len(outcome.failures))]
     parts += [f"{len(outcome.failures)} failed"] if outcome.failures else []
     parts += [f"{len(plan.existing)} existed already"] if plan.existing else []
     where = plan.all[0].output if len(plan.all) == 1 else options.output
-    say(f"{printable(where)}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
+    print_result(f"{printable(where)}: {', '.join(parts)}, {seconds:.2f} s{f' ({engine})' if engine else ''}\n")
     for remark, count in sorted(outcome.remarks.items()):
         photos = "1 photo" if count == 1 else f"{count} photos"
-        say(f"{photos}: {printable(remark)}\n")
+        print_result(f"{photos}: {printable(remark)}\n")
 
 
 def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
@@ -230,8 +230,8 @@ def _with_name(job: Job[Variant], message: str) -> str:
     return message if named else f"{job.photo}: {message}"
 
 
-def _tell(sentence: str) -> None:
-    tell(sentence)
+def _print_message(sentence: str) -> None:
+    print_message(sentence)
 
 
 def _pictures(count: int) -> str:

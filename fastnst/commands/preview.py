@@ -28,7 +28,7 @@ from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.start.predictor import guess_style
 from fastnst.start.shipped import START, find_init
 
@@ -93,7 +93,9 @@ def main(argv: list[str], prog: str = "fastnst preview") -> int:
             rows.append(row)
     rows.insert(0, [(open_image(options.painting, max_size=640), options.painting.name)])
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
-    say(f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n")
+    print_result(
+        f"{options.output}: what --model.objective.style_weight {', '.join(f'{w:g}' for w in weights)} aim at\n"
+    )
     return 0
 
 
@@ -115,12 +117,12 @@ def _guess(options: argparse.Namespace) -> int:
         rows.append([painting, (photo, name), (from_unit_floats(restyled[0].numpy()), "first guess, no training")])
         painting = (None, "")  # beside the first photo only
     save_image(contact_sheet(rows), options.output, overwrite=options.overwrite)
-    say(f"{options.output}: what a training of {options.painting.name} begins from\n")
+    print_result(f"{options.output}: what a training of {options.painting.name} begins from\n")
     return 0
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _TrainedView:
     """The paintings as a training sees them."""
 
     style_size: int = 512
@@ -134,8 +136,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     if not isinstance(model, dict):
         raise ConfigError(f"{options.config}: model must hold keys and values, not '{model}'.")
     objective = read_config(ObjectiveConfig, model.get("objective") or {}, f"{options.config}: model.objective")
-    seen = {entry.name: model[entry.name] for entry in fields(_Seen) if entry.name in model}
-    painting = read_config(_Seen, seen, f"{options.config}: model")
+    seen = {entry.name: model[entry.name] for entry in fields(_TrainedView) if entry.name in model}
+    painting = read_config(_TrainedView, seen, f"{options.config}: model")
     trained = read_config(PerceptualConfig, model.get("perceptual") or {}, f"{options.config}: model.perceptual")
     # Terms are relative, so the result is the same with the small network, several times sooner.
     default = (config.get("perceptual") or trained.name) if options.perceptual_weights else "slim"

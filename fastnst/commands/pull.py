@@ -19,7 +19,7 @@ from fastnst.hub import fetch_style, parse_hub_address
 from fastnst.output_files import write_atomically
 from fastnst.runtime.models.catalog import available_styles, own_style_folder
 from fastnst.runtime.stylizer import Stylizer
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 
@@ -48,7 +48,7 @@ def main(argv: list[str], prog: str = "fastnst pull") -> int:
             address = parse_hub_address(arguments.style)
             file, name = fetch_style(address), address.name
         installed = install(file, arguments.name or name, overwrite=arguments.overwrite)
-    say(f"{installed}: use it with --style {installed.stem}\n")
+    print_result(f"{installed}: use it with --style {installed.stem}\n")
     return 0
 
 

@@ -19,7 +19,7 @@ from fastnst.metrics.comparison_report import read_report
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def main(argv: list[str], prog: str = "fastnst push") -> int:
         raise ConfigError(f"--to {arguments.to} names a commit, which nothing can be added to: name a branch.")
     if options.write is not None:
         _write(options, _new_folder(options.write))
-        say(f"{options.write}: the files of {options.to}; nothing was sent\n")
+        print_result(f"{options.write}: the files of {options.to}; nothing was sent\n")
         return 0
     from fastnst.sharing.upload import upload_repository
 
     with tempfile.TemporaryDirectory() as folder:
         _write(options, Path(folder))
         where = upload_repository(Path(folder), options.to, private=options.private, message=options.message)
-    say(f"{where}: use it with --style {options.to}\n")
+    print_result(f"{where}: use it with --style {options.to}\n")
     return 0
 
 

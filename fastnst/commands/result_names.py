@@ -48,9 +48,9 @@ def fitted(stem: str, label: str, suffix: str) -> str:
     return f"{_cut(stem, _MAX_NAME_BYTES - len(os.fsencode(f'_{label}{suffix}')))}_{label}{suffix}"
 
 
-def _cut(text: str, most: int) -> str:
+def _cut(text: str, max_bytes: int) -> str:
     encoded = os.fsencode(text)
-    if len(encoded) <= most:
+    if len(encoded) <= max_bytes:
         return text
     digest = hashlib.sha256(encoded).hexdigest()[:8]
-    return f"{encoded[: most - len(digest) - 1].decode(errors='ignore')}-{digest}"
+    return f"{encoded[: max_bytes - len(digest) - 1].decode(errors='ignore')}-{digest}"

@@ -24,7 +24,7 @@ def clip_settings(source: Path, clip: ClipOptions, max_size: int | None) -> Sett
 
 
 def restyle_settings(style: StyleChoice, options: RestyleOptions) -> Settings:
-    """The style by its files' content, and how pictures look."""
+    """The style by its files' content, and the options of the restyling."""
     return {"style": _style_content(style), **asdict(options)}
 
 

@@ -26,12 +26,12 @@ from fastnst.runtime.models.catalog import available_styles, described_styles, s
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.sample import sample_photo
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 if TYPE_CHECKING:
     from fastnst.sharing.index import IndexedStyle
 
-_SIZE = 480  # pixels: side of a picture on the sheet
+_SHEET_PICTURE_SIZE = 480  # pixels: side of a picture on the sheet
 _MAX_CELL_CHARACTERS = 60  # characters of a cell
 _HEADINGS = ("STYLE", "PAINTING", "ARTIST", "YEAR", "MOVEMENT")
 
@@ -44,7 +44,7 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
     if options.index is not None:
         from fastnst.sharing.index import read_index
 
-        say(_table({style.name: style for style in read_index(options.index)}))
+        print_result(_table({style.name: style for style in read_index(options.index)}))
         return 0
     styles = described_styles()
     among = "no style"
@@ -53,7 +53,7 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
         if wanted is not None:
             styles = styles_of(field, wanted, styles, among)
             among = f"no style of the {field} '{wanted}'"
-    say(_table(styles))
+    print_result(_table(styles))
     if options.json:
         described = [asdict(metadata) | {"style": name} for name, metadata in styles.items()]
         with write_atomically(options.json, overwrite=options.overwrite) as partial:
@@ -64,10 +64,12 @@ def main(argv: list[str], prog: str = "fastnst styles") -> int:
         installed = available_styles()
         shown = {name: installed[name] for name in styles}
         indexed = write_index(shown, options.photo or sample_photo(), options.publish, overwrite=options.overwrite)
-        say(f"{options.publish / INDEX_FILE}: {len(indexed)} styles for a static host\n")
+        print_result(f"{options.publish / INDEX_FILE}: {len(indexed)} styles for a static host\n")
     if options.sheet:
         save_image(_sheet(list(styles), options), options.sheet, overwrite=options.overwrite)
-        say(f"{printable(options.sheet)}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n")
+        print_result(
+            f"{printable(options.sheet)}: {'this style' if len(styles) == 1 else 'all of them'} on one photo\n"
+        )
     return 0
 
 
@@ -108,10 +110,10 @@ def _table(styles: Mapping[str, StyleMetadata | IndexedStyle]) -> str:
 
 def _sheet(names: list[str], options: argparse.Namespace) -> Image.Image:
     """The photo and, beside it, what each style makes of it, with the styles' names below."""
-    photo = open_image(options.photo or sample_photo(), max_size=_SIZE)
+    photo = open_image(options.photo or sample_photo(), max_size=_SHEET_PICTURE_SIZE)
     installed = available_styles()
     cells: list[Cell] = [(photo, "the photo")]
     for name in track(names, "restyling"):
         # One at a time: many open models would fill the memory.
         cells.append((Stylizer(installed[name], options.provider, options.threads)(photo), name))
-    return contact_sheet(in_rows(cells), cell=_SIZE)
+    return contact_sheet(in_rows(cells), cell=_SHEET_PICTURE_SIZE)

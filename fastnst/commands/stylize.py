@@ -50,7 +50,7 @@ from fastnst.runtime.portrait.compositor import PortraitOptions
 from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.tiling import parse_tile
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class StylizeOptions:
 
     Attributes:
         photos: what goes in and where results go.
-        look: how pictures look beside their photos.
+        restyling: strength, colours, strokes.
         tile: megapixels that are computed at once, `auto` or `off`.
         format: the suffix of all pictures, without its dot; None keeps the photos'.
         quality: of JPEG, WebP, AVIF and HEIC, 1 … 100.
@@ -69,7 +69,7 @@ class StylizeOptions:
 
     photos: PhotoOptions
     style: StyleRequest
-    look: RestyleOptions
+    restyling: RestyleOptions
     engine: EngineOptions
     portrait: PortraitOptions | None
     matting: MattingOptions
@@ -165,9 +165,9 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     portrait = None
     if plan.jobs:
         portrait = open_portrait(
-            options.portrait, options.matting, options.engine, lambda: options.look, tile=options.tile
+            options.portrait, options.matting, options.engine, lambda: options.restyling, tile=options.tile
         )
-    finisher = Finisher(options.look, portrait)
+    finisher = Finisher(options.restyling, portrait)
     with refinement(options.refine, len(plan.jobs)) as refiner:
         make = partial(_make, stylizers=stylizers, finisher=finisher, options=options, refiner=refiner)
         outcome = run_batch(plan.jobs, make, None if refiner else "restyling")
@@ -176,7 +176,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     if options.sheet:
         _write_sheet(options.sheet, plan, {job.photo for job, _ in outcome.failures}, options)
-        say(f"{printable(options.sheet)}: all of them on one sheet\n")
+        print_result(f"{printable(options.sheet)}: all of them on one sheet\n")
     if refiner and refiner.interrupted_after is not None:
         return 130
     return 1 if outcome.failures else 0
@@ -193,7 +193,7 @@ def _run_clip(options: StylizeOptions) -> int:
     photos.check_for_clip()
     source = video.one_clip(photos.inputs, photos.output)
     job = video.ClipJob(source, photos.output, options.clip, photos.max_size, photos.overwrite, options.format or "png")
-    return video.restyle(job, options.style, options.look, options.engine, options.portrait, options.matting)
+    return video.restyle(job, options.style, options.restyling, options.engine, options.portrait, options.matting)
 
 
 def _make(
@@ -236,8 +236,12 @@ def _restyled(
         matte = None
         if finisher.portrait is not None:
             matte = options.matting.read_matte(job.photo, picture.rgb.size, options.photos.max_size)
-        stylized = photo if options.look.strength == 0 else stylizer.restyle(photo, options.look.stroke, options.tile)
-        if refiner is not None and options.look.strength > 0:
+        stylized = (
+            photo
+            if options.restyling.strength == 0
+            else stylizer.restyle(photo, options.restyling.stroke, options.tile)
+        )
+        if refiner is not None and options.restyling.strength > 0:
             stylized = refiner(photo, stylized, stylizer.metadata)
         return with_layers(picture, finisher(photo, stylized, matte))
     except FastNSTError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from fastnst.commands.options.parser import Parser
-from fastnst.commands.options.reference import add_settings, given_settings
+from fastnst.commands.options.reference import add_settings, settings_of_arguments
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import from_unit_floats
 from fastnst.images.decode import open_image
@@ -23,7 +23,7 @@ from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import Step, optimize, terms_in_words
 from fastnst.reference.recipes import NoExtras, read_variants
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 _STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]
@@ -51,7 +51,7 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     options = parser.parse_args(argv)
     if options.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options.seeds}.")
-    variants, _ = read_variants(options.config, given_settings(options), NoExtras())
+    variants, _ = read_variants(options.config, settings_of_arguments(options), NoExtras())
     if len(variants) != 1:
         raise ConfigError(f"{prog} varies layers and seeds only: give every other option one value.")
     base = variants[0].settings
@@ -72,7 +72,7 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     before = [(open_image(options.picture, max_size=640), options.picture.name)]
     write_sheet(entries, sheet, before=before, columns=options.seeds, overwrite=options.overwrite)
     write_terms(entries, terms, overwrite=options.overwrite)
-    say(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
+    print_result(f"{sheet}: {len(entries)} pictures; {terms}: their terms and times\n")
     return 0 if len(entries) == len(options.layers) * options.seeds else 130
 
 

@@ -93,8 +93,8 @@ SUMMARY = (
 )
 _USAGE = "fastnst train PAINTING [PAINTING ...] [--photos DIR] [--config RECIPE] [--name NAME] [options]"
 # With no more than these the quick start is meant.
-_SAID_WITH_THE_QUICK_START = {"--painting", "--photos", "--name", "--steps", "--trainer.default_root_dir"}
-_WITHOUT_VALUE = {"-h", "--help", ALL_HELP_FLAG, TRUST_FLAG, "--print_config"}
+_QUICK_START_OPTIONS = {"--painting", "--photos", "--name", "--steps", "--trainer.default_root_dir"}
+_FLAGS = {"-h", "--help", ALL_HELP_FLAG, TRUST_FLAG, "--print_config"}
 
 
 def command() -> TrainingCommand:
@@ -115,7 +115,7 @@ def main(argv: list[str], prog: str = "fastnst train") -> int:
 
 def with_recipe(argv: Sequence[str]) -> list[str]:
     """The command line with the quick start's recipe where it has none, and says nothing but what to paint like."""
-    says_more = any(one.startswith("-") and one.split("=")[0] not in _SAID_WITH_THE_QUICK_START for one in argv)
+    says_more = any(one.startswith("-") and one.split("=")[0] not in _QUICK_START_OPTIONS for one in argv)
     return [*argv] if says_more or "--painting" not in argv else ["--config", "quickstart", *argv]
 
 
@@ -136,7 +136,7 @@ def with_paintings(argv: Sequence[str]) -> list[str]:
     for argument in argv[1:] if argv[:1] == ["fit"] else argv:
         if argument.startswith("-") and not re.fullmatch(r"-\.?\d.*", argument):
             several = argument == "--painting"
-            values = float("inf") if several else 0 if "=" in argument or argument in _WITHOUT_VALUE else 1
+            values = float("inf") if several else 0 if "=" in argument or argument in _FLAGS else 1
             others.append(argument)
         elif values:
             values -= 1

@@ -10,7 +10,7 @@ from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.serving.triton import TritonOptions, write_repository
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def main(argv: list[str], prog: str = "fastnst triton") -> int:
         raise ConfigError("two of the styles have one name: a server's models are distinguished by it.")
     made = write_repository(styles, arguments.output, options, overwrite=arguments.overwrite)
     count = "1 model" if len(made) == 1 else f"{len(made)} models"
-    say(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")
+    print_result(f"{arguments.output}: {count}; tritonserver --model-repository={arguments.output.resolve()}\n")
     return 0
 
 

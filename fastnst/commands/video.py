@@ -24,7 +24,7 @@ from fastnst.progress import progress
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice
 from fastnst.runtime.portrait.compositor import PortraitOptions
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 
 if TYPE_CHECKING:
     from fastnst.runtime.portrait.compositor import Portrait
@@ -74,20 +74,20 @@ class Conversion:
 def restyle(
     job: ClipJob,
     style: StyleRequest,
-    look: RestyleOptions,
+    restyling: RestyleOptions,
     engine: EngineOptions,
     portrait: PortraitOptions | None,
     matting: MattingOptions,
 ) -> int:
     """Restyle one clip. Returns 0, or 130 after Ctrl-C."""
-    ready = prepare(job, style.one("a clip"), look, engine, portrait, matting)
+    ready = prepare(job, style.one("a clip"), restyling, engine, portrait, matting)
     return convert(ready.source, ready.work, ready.target, ready.portrait, ready.engine)
 
 
 def prepare(
     job: ClipJob,
     choice: StyleChoice,
-    look: RestyleOptions,
+    restyling: RestyleOptions,
     engine: EngineOptions,
     portrait: PortraitOptions | None,
     matting: MattingOptions,
@@ -100,12 +100,12 @@ def prepare(
     check_paths(job)
     target, _ = open_target(job)
     source = open_source(job)
-    compositor = open_portrait(portrait, matting, engine, lambda: look, video=True)
+    compositor = open_portrait(portrait, matting, engine, lambda: restyling, video=True)
     stylizer = Stylizer(choice, engine.provider, engine.threads)
-    stylist = FrameStylist(stylizer, look, job.clip.batch, compositor)
+    stylist = FrameStylist(stylizer, restyling, job.clip.batch, compositor)
     settings = {
         **clip_settings(job.source, job.clip, job.max_size),
-        **restyle_settings(choice, look),
+        **restyle_settings(choice, restyling),
         **portrait_settings(compositor),
     }
     name = f"{stylizer.model.provider}, {stylizer.model.precision}"
@@ -122,7 +122,7 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
         with _progress(source.info.duration) as report:
             result = convert_clip(source, work, target, report)
     except KeyboardInterrupt:
-        tell(f"interrupted{_where(left_over(output), output)}.")
+        print_message(f"interrupted{_where(left_over(output), output)}.")
         return 130
     except BusyError:
         raise
@@ -137,9 +137,9 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     if portrait is not None and made and not portrait.met_people:
         result.notes.append(f"no person was found in any of the {made} frames of {source.name}.")
     for note in result.notes:
-        tell(note)
+        print_message(note)
     before = f" after {result.earlier} of an earlier run" if result.earlier else ""
-    say(
+    print_result(
         f"{output}: {made} frames{before}, {seconds:.1f} s, {made / max(seconds, 1e-9):.1f} fps"
         f" ({engine}, {result.encoder})\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import OutputError
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from fastnst.web.server import PageServer
 from fastnst.web.site import SiteFile, build_site
 
@@ -26,17 +26,17 @@ def main(argv: list[str], prog: str = "fastnst web") -> int:
     if options.export is not None:
         export_site(site, options.export, overwrite=options.overwrite)
         size = sum(len(file.read()) for file in site.values()) / 1e6
-        say(f"{options.export}: {len(site)} files, {size:.0f} MB; put them on any https host\n")
+        print_result(f"{options.export}: {len(site)} files, {size:.0f} MB; put them on any https host\n")
         return 0
     with PageServer(site, options.port) as server:
-        say(f"fastnst is at {server.url} (for this machine only; Ctrl-C ends it)\n")
+        print_result(f"fastnst is at {server.url} (for this machine only; Ctrl-C ends it)\n")
         sys.stdout.flush()
         if not options.no_browser:
             webbrowser.open(server.url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            say("\n")
+            print_result("\n")
     return 0
 
 

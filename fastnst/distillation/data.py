@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_minima
 from fastnst.input_files import expanded
 from fastnst.trainer.photos import Crops, FolderSource, PhotoSource, SampleNumbers
 from fastnst.training.data import CentreCrops, Part
@@ -60,15 +60,9 @@ class PairData(pl.LightningDataModule):
         super().__init__()
         if image_size < 64:
             raise ConfigError(f"image_size must be at least 64, not {image_size}.")
-        counts = {
-            "batch_size": (batch_size, 1),
-            "workers": (workers, 0),
-            "val_limit": (val_limit, 1),
-            "seed": (seed, 0),
-        }
-        for name, (value, least) in counts.items():
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        check_minima(
+            {"batch_size": (batch_size, 1), "workers": (workers, 0), "val_limit": (val_limit, 1), "seed": (seed, 0)}
+        )
         self.photos, self.paintings = photos, paintings
         self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
         self.workers, self.seed = workers, seed

@@ -33,7 +33,7 @@ def start_from_teacher(student: Student, teacher: PerceptualNetwork, images: Ten
     for layer, spec in student.trunk.layers[: widest + 1]:
         if isinstance(spec, ConvSpec):
             taught = _convolved(teacher.convolutions[layer], taught)
-            chosen = telling_channels(torch.relu(taught), spec.channels)
+            chosen = informative_channels(torch.relu(taught), spec.channels)
             convolution = student.trunk.convolutions[layer]
             assert isinstance(convolution, nn.Conv2d)
             wanted = taught[:, chosen]
@@ -72,7 +72,7 @@ def start_from_network(
         student.projections[tap].copy_(least_squares(torch.cat(inputs), torch.cat(outputs)).T / unit)
 
 
-def telling_channels(activations: Tensor, count: int) -> Tensor:
+def informative_channels(activations: Tensor, count: int) -> Tensor:
     """The indices of `count` channels of `[N, C, h, w]` that span the others best, most informative first."""
     rows = _rows(activations).double()
     residual = rows.T @ rows / len(rows)

@@ -25,7 +25,7 @@ from fastnst.input_files import expanded
 log = logging.getLogger(__name__)
 
 STYLE_FILE = "style.onnx"
-LARGEST_STYLE = 64 << 20  # bytes; ours have two million, and nobody should fill a disk with one
+MAX_STYLE_BYTES = 64 << 20  # bytes; ours have two million, and nobody should fill a disk with one
 _MAX_ANSWER_BYTES = 4 << 20  # bytes of JSON
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -96,9 +96,9 @@ def _listed(address: HubAddress) -> tuple[str, str, int, str]:
     size = large.get("size") if isinstance(large, dict) else None
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or not isinstance(size, int):
         raise DownloadError(f"the hub does not say what the SHA-256 of {address}'s style is", _advice())
-    if not 0 < size <= LARGEST_STYLE:
+    if not 0 < size <= MAX_STYLE_BYTES:
         raise DownloadError(
-            f"the style of {address} has {size / 2**20:.0f} MB, more than the {LARGEST_STYLE >> 20} that are taken",
+            f"the style of {address} has {size / 2**20:.0f} MB, more than the {MAX_STYLE_BYTES >> 20} that are taken",
             "it is not a style of fastnst.",
             is_refusal=True,
         )

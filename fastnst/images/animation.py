@@ -14,7 +14,7 @@ ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif", ".avifs")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _MAX_PAGES = 1000
 _SUBFILE_TYPE = 254  # bit 0: a reduced copy of another page; bit 2: a mask for one
-_OF_ANOTHER_PAGE = 1 | 4
+_SUBORDINATE_PAGE = 1 | 4
 
 
 def is_animation(path: str | Path) -> bool:
@@ -51,7 +51,7 @@ def page_numbers(image: Any) -> list[int]:
         for number in range(_MAX_PAGES):
             image.seek(number)
             kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
-            if not (isinstance(kind, int) and kind & _OF_ANOTHER_PAGE):
+            if not (isinstance(kind, int) and kind & _SUBORDINATE_PAGE):
                 numbers.append(number)
     except Exception:  # the last page, or a damaged one: those before it are good
         pass

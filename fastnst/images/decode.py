@@ -25,7 +25,7 @@ from fastnst.images.transparency import bleed
 
 _MAX_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
 _UNKNOWN_PIXELS = ("unknown pixel mode", "unknown data organization")  # as Pillow calls them
-_TURNS = {
+_ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -167,7 +167,7 @@ def _working(image: Image.Image, metadata: Metadata) -> Picture:
 
 
 def _upright(picture: Picture, turn: int) -> Picture:
-    method = _TURNS.get(turn)
+    method = _ORIENTATIONS.get(turn)
     if method is None:
         return picture
     alpha = picture.alpha.transpose(method) if picture.alpha is not None else None

@@ -102,7 +102,7 @@ def _options(kind: Format, quality: int) -> dict[str, Any]:
     return options
 
 
-def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata: Metadata) -> memoryview:
+def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata: Metadata) -> bytes:
     """The file's bytes; a description that Pillow cannot write does not cost the picture."""
     if image.info:
         image = image.copy()
@@ -120,10 +120,10 @@ def _encoded(image: Image.Image, kind: Format, options: dict[str, Any], metadata
                     size = f"{image.width}×{image.height}"
                     raise ImageError(f"a picture of {size} cannot be encoded as {kind.pillow} ({error}).") from error
                 continue
-            return encoded.getbuffer()
+            return encoded.getvalue()  # a view would keep the buffer from being closed, which Python 3.13 complains of
     raise AssertionError("unreachable")
 
 
-def _write(content: memoryview, path: Path, *, overwrite: bool) -> None:
+def _write(content: bytes, path: Path, *, overwrite: bool) -> None:
     with write_atomically(path, overwrite=overwrite) as partial:
         partial.write_bytes(content)

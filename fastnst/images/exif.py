@@ -19,11 +19,11 @@ _DESCRIPTIVE = frozenset(
     }
 )
 # Of the file as it was: the size, the colour space, the offsets of other blocks.
-_OF_THE_OLD_FILE = frozenset(
+_OLD_FILE_TAGS = frozenset(
     {Base.ColorSpace, Base.ExifImageWidth, Base.ExifImageHeight, Base.ExifInteroperabilityOffset}
 )
 # Descriptions by which programs know how the old file's pixels lie: tifffile, ImageJ, OME.
-_OF_PROGRAMS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
+_PROGRAM_DESCRIPTIONS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
 _MAX_BYTES = 65_000  # of a block: a JPEG segment holds 65,533
 _SRGB = 1
 
@@ -49,7 +49,7 @@ def read_exif(image: Image.Image) -> bytes | None:
     with contextlib.suppress(Exception):  # whatever Pillow makes of damaged blocks
         exif = image.getexif()
         blocks[0] = _chosen(exif, _DESCRIPTIVE)
-        for part, dropped in ((IFD.Exif, _OF_THE_OLD_FILE), (IFD.GPSInfo, frozenset())):
+        for part, dropped in ((IFD.Exif, _OLD_FILE_TAGS), (IFD.GPSInfo, frozenset())):
             with contextlib.suppress(Exception):
                 inner = exif.get_ifd(part)
                 blocks[int(part)] = _chosen(inner, set(inner) - dropped)
@@ -98,7 +98,7 @@ def _is_writable(tag: int, value: Any) -> bool:
     """True if Pillow writes a value; raises whatever it stumbles over if not."""
     if isinstance(value, dict):  # blocks of camera makers that Pillow takes apart, and cannot put together
         return False
-    if tag == Base.ImageDescription and str(value).lstrip().startswith(_OF_PROGRAMS):
+    if tag == Base.ImageDescription and str(value).lstrip().startswith(_PROGRAM_DESCRIPTIONS):
         return False
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     directory[tag] = _as_written(value)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TINY = 1e-12  # guards 0 / 0 for an all-black layer or an empty mask; far below any real activation
+_EPSILON = 1e-12  # guards 0 / 0 for an all-black layer or an empty mask; far below any real activation
 
 
 def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -28,7 +28,7 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
         return gram
     flat, weights = _flatten(features, mask)  # [N, C, HW], [N, 1, HW]
     assert weights is not None
-    return (flat * weights) @ flat.transpose(1, 2) / weights.sum(dim=2, keepdim=True).clamp_min(_TINY)
+    return (flat * weights) @ flat.transpose(1, 2) / weights.sum(dim=2, keepdim=True).clamp_min(_EPSILON)
 
 
 class _GramMatrix(torch.autograd.Function):
@@ -77,7 +77,7 @@ def covariance(features: Tensor, mask: Tensor | None = None) -> Tensor:
     if weights is None:
         centred = flat - flat.mean(dim=2, keepdim=True)
         return centred @ centred.transpose(1, 2) / flat.shape[2]
-    area = weights.sum(dim=2, keepdim=True).clamp_min(_TINY)
+    area = weights.sum(dim=2, keepdim=True).clamp_min(_EPSILON)
     centred = flat - (flat * weights).sum(dim=2, keepdim=True) / area
     return (centred * weights) @ centred.transpose(1, 2) / area
 
@@ -89,7 +89,7 @@ def mean_std(features: Tensor, mask: Tensor | None = None) -> Tensor:
         mean = flat.mean(dim=2)
         variance = flat.var(dim=2, correction=0)
     else:
-        area = weights.sum(dim=2).clamp_min(_TINY)  # [N, 1]
+        area = weights.sum(dim=2).clamp_min(_EPSILON)  # [N, 1]
         mean = (flat * weights).sum(dim=2) / area
         variance = ((flat - mean[..., None]).square() * weights).sum(dim=2) / area
     # The square root's slope is infinite at 0: a constant channel would turn the gradient into NaN.
@@ -121,7 +121,7 @@ def squared_distance(features: Tensor, target: Tensor, mask: Tensor | None = Non
 
 def squared_norm(features: Tensor) -> Tensor:
     """Sum of squares for each sample, `[N]` float32, never exactly 0 so that it can divide."""
-    return features.float().square().flatten(1).sum(1).clamp_min(_TINY)
+    return features.float().square().flatten(1).sum(1).clamp_min(_EPSILON)
 
 
 def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:

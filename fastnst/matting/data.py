@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fastnst.errors import ConfigError, ImageError
+from fastnst.errors import ConfigError, ImageError, check_minima
 from fastnst.images.folders import find_images
 from fastnst.input_files import expanded
 from fastnst.matting.crops import centred_square
@@ -111,15 +111,9 @@ class PortraitData(pl.LightningDataModule):
         super().__init__()
         if image_size < 2 * STRIDE or image_size % STRIDE:
             raise ConfigError(f"image_size must be a multiple of {STRIDE} and at least {2 * STRIDE}, not {image_size}.")
-        counts = {
-            "batch_size": (batch_size, 2),
-            "workers": (workers, 0),
-            "val_limit": (val_limit, 1),
-            "seed": (seed, 0),
-        }
-        for name, (value, least) in counts.items():
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        check_minima(
+            {"batch_size": (batch_size, 2), "workers": (workers, 0), "val_limit": (val_limit, 1), "seed": (seed, 0)}
+        )
         self.portraits, self.val_portraits, self.backgrounds = portraits, val_portraits, backgrounds
         self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
         self.workers, self.seed = workers, seed

@@ -20,10 +20,10 @@ from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.network import Block, IBNorm, MattingNetwork, MattingOptions
 from fastnst.runtime.models.metadata import MattingMetadata
 
-_PREFIX = "network."  # the exported graph's name for the network
-_BACKBONE, _SHARED = "backbone.", "lr_branch.backbone."  # one module under two names
-_HALF = ".half"  # of a weight that is stored as fp16
-_ONLY_TRAINING = ("lr_branch.conv_lr.", "hr_branch.conv_hr.")
+_NETWORK_PREFIX = "network."  # the exported graph's name for the network
+_BACKBONE_PREFIX, _TWIN_PREFIX = "backbone.", "lr_branch.backbone."  # one module under two names
+_HALF_SUFFIX = ".half"  # of a weight that is stored as fp16
+_TRAINING_ONLY_PREFIXES = ("lr_branch.conv_lr.", "hr_branch.conv_hr.")
 
 
 def load_exported(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
@@ -65,16 +65,20 @@ def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
     except ModelError as error:
         raise ModelError(f"{path} is not a matting model of fastnst: {error}.") from error
     weights = {
-        name.removeprefix(_PREFIX).removesuffix(_HALF): torch.from_numpy(array.astype(np.float32))
+        name.removeprefix(_NETWORK_PREFIX).removesuffix(_HALF_SUFFIX): torch.from_numpy(array.astype(np.float32))
         for name, array in arrays.items()
-        if name.startswith(_PREFIX)
+        if name.startswith(_NETWORK_PREFIX)
     }
-    weights |= {_BACKBONE + name.removeprefix(_SHARED): weights[name] for name in weights if name.startswith(_SHARED)}
+    weights |= {
+        _BACKBONE_PREFIX + name.removeprefix(_TWIN_PREFIX): weights[name]
+        for name in weights
+        if name.startswith(_TWIN_PREFIX)
+    }
     return weights, metadata
 
 
 def _fill_block(block: Block, name: str, weights: dict[str, Tensor]) -> None:
-    if f"{name}.".startswith(_ONLY_TRAINING):
+    if f"{name}.".startswith(_TRAINING_ONLY_PREFIXES):
         return
     convolution = block.layers[0]
     assert isinstance(convolution, nn.Conv2d)

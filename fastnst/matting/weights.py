@@ -20,9 +20,9 @@ from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import MattingMetadata
 
 CHECKPOINT_KEY = "fastnst_matting"
-_SHARED = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice
-_PARALLEL = "module."  # and were saved from DataParallel
-_LARGEST_OPTION = 4096  # of a network in a file: channels
+_TWIN_PREFIX = "lr_branch.backbone."  # the authors' checkpoints hold the backbone twice
+_DATA_PARALLEL_PREFIX = "module."  # and were saved from DataParallel
+_MAX_NETWORK_OPTION = 4096  # of a network in a file: channels
 PAPER_SIZE = 512  # the authors' reference size
 
 
@@ -35,7 +35,7 @@ def save_matting(network: MattingNetwork, metadata: MattingMetadata, path: Path,
 
 def unshared_state(network: MattingNetwork) -> dict[str, Tensor]:
     """The state without the backbone's second name."""
-    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(_SHARED)}
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(_TWIN_PREFIX)}
 
 
 def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
@@ -58,7 +58,9 @@ def load_matting(path: Path) -> tuple[MattingNetwork, MattingMetadata]:
             f"{path} is not a checkpoint of a matting network (ours, or one of MODNet's authors), or it is damaged."
         ) from error
     network = _empty_network(path, metadata)
-    state |= {_SHARED + name.removeprefix("backbone."): state[name] for name in state if name.startswith("backbone.")}
+    state |= {
+        _TWIN_PREFIX + name.removeprefix("backbone."): state[name] for name in state if name.startswith("backbone.")
+    }
     own = network.state_dict()
     # A counter that nothing here reads; files from before it existed lack it.
     state = {name: own[name] for name in own if name.endswith("num_batches_tracked")} | state
@@ -75,8 +77,8 @@ def _empty_network(path: Path, metadata: MattingMetadata) -> MattingNetwork:
     try:
         options = MattingOptions(**metadata.network_options)
         options.validate()
-        if max(options.top, options.detail) > _LARGEST_OPTION:
-            raise ConfigError(f"top and detail must be at most {_LARGEST_OPTION}.")
+        if max(options.top, options.detail) > _MAX_NETWORK_OPTION:
+            raise ConfigError(f"top and detail must be at most {_MAX_NETWORK_OPTION}.")
         return MattingNetwork(options)
     except (ConfigError, TypeError, ValueError) as error:
         reason = error if isinstance(error, ConfigError) else "its options mean nothing."
@@ -110,10 +112,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
 
 def _authors_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     state = checkpoint.get("state_dict", checkpoint)
-    named = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
+    named = {name.removeprefix(_DATA_PARALLEL_PREFIX): tensor for name, tensor in state.items()}
     if not any(name.startswith("f_branch.") for name in named):
         raise KeyError("f_branch")
-    kept = {name: tensor for name, tensor in named.items() if not name.startswith(_SHARED)}
+    kept = {name: tensor for name, tensor in named.items() if not name.startswith(_TWIN_PREFIX)}
     # A file that holds the backbone only inside the semantic branch is complete, too.
-    shared = {name.removeprefix("lr_branch."): tensor for name, tensor in named.items() if name.startswith(_SHARED)}
+    shared = {
+        name.removeprefix("lr_branch."): tensor for name, tensor in named.items() if name.startswith(_TWIN_PREFIX)
+    }
     return shared | kept

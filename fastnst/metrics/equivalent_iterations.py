@@ -43,7 +43,7 @@ class Spread:
         median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
         return cls(*(None if math.isinf(value) else float(value) for value in (median, *quartiles)))
 
-    def told(self, iterations: int) -> str:
+    def in_words(self, iterations: int) -> str:
         """`24 (17 to 31)`; `more than 100` for what was not reached."""
         if self.median is None:
             return f"more than {iterations}"
@@ -60,11 +60,11 @@ def equivalents_in_words(report: Mapping[str, Any]) -> dict[str, str]:
     found = {first: ("lbfgs_equivalent", "lbfgs_equivalent_quartiles")}
     if "lbfgs_equivalent_from_noise" in report:
         found["noise"] = ("lbfgs_equivalent_from_noise", "lbfgs_equivalent_from_noise_quartiles")
-    told = {}
+    words = {}
     for start, (key, quartiles) in found.items():
         value, ends = report[key], report.get(quartiles)
         if ends is not None:
-            told[start] = Spread(value, *ends).told(report["iterations"])
+            words[start] = Spread(value, *ends).in_words(report["iterations"])
         else:
-            told[start] = f"{value:.0f}" if value is not None else f"more than {report['iterations']}"
-    return told
+            words[start] = f"{value:.0f}" if value is not None else f"more than {report['iterations']}"
+    return words

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-LEAST_PICTURES = 50  # below it a covariance of thousands of features is noise
+MIN_PICTURES = 50  # below it a covariance of thousands of features is noise
 
 
 class PooledFeatures(nn.Module):

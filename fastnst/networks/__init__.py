@@ -29,8 +29,8 @@ def build_network(name: str, **options: Any) -> StyleNetwork:
         raise ConfigError(f"unknown network '{name}'.{suggest(name, NETWORKS)} Choose one of: {', '.join(NETWORKS)}.")
     network = NETWORKS[name]
     known = inspect.signature(network).parameters
-    given = {option: value for option, value in options.items() if value is not None}
-    for option, value in given.items():
+    chosen = {option: value for option, value in options.items() if value is not None}
+    for option, value in chosen.items():
         if option not in known:
             raise ConfigError(
                 f"network '{name}' has no option '{option}'.{suggest(option, known)} It has: {', '.join(known)}."
@@ -40,7 +40,7 @@ def build_network(name: str, **options: Any) -> StyleNetwork:
             raise ConfigError(f"network option '{option}' must be a whole number of at least 1, not {value}.")
         if kind in (bool, float, str) and not isinstance(value, (int, float) if kind is float else kind):
             raise ConfigError(f"network option '{option}' must be a {kind.__name__}, not {value}.")
-    return network(**given)
+    return network(**chosen)
 
 
 __all__ = ["NETWORKS", "StyleNetwork", "build_network"]

@@ -11,22 +11,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CELL = 4  # pixels; every network's stride is a multiple of it
-_AROUND = 5  # cells: light is compared over squares of 20 pixels
+_CELL_SIZE = 4  # pixels; every network's stride is a multiple of it
+_NEIGHBOURHOOD_CELLS = 5  # cells: light is compared over squares of 20 pixels
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 # Root mean square of a picture's light, in [0, 1], from which on it is painted at full strength. Nineteen in twenty
 # ordinary photos have more than 0.3, and so at least nine tenths of it.
-_FULL_LIGHT = 0.55
+_FULL_STRENGTH_LIGHT = 0.55
 # How many times as light as the photo its painting may be as a whole, so that a fade gets no more than twice as steep,
 # and the light below which it may less.
-_AS_A_WHOLE, _NEAR_BLACK = 1.9, 0.01
+_MAX_WHOLE_RATIO, _DARK_PICTURE = 1.9, 0.01
 # How far from black a place's light may be: 0.02 + 4 · light + 150 · light², so that black bars and night stay dark,
 # while dark clothes (light of 0.05 and more) are painted freely: held to a multiple of their light, pale styles got
 # black smudges there.
-_ABOVE_BLACK = (0.02, 4.0, 150.0)
+_DARK_BOUND = (0.02, 4.0, 150.0)
 # How many times as far from white as the photo's a place's light may be, and as much more as visible strokes need.
-_BELOW_WHITE = (3.0, 0.15)
-_TINY = 1e-3  # keeps divisions finite, in float16 too
+_BRIGHT_BOUND = (3.0, 0.15)
+_EPSILON = 1e-3  # keeps divisions finite, in float16 too
 
 
 def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
@@ -39,25 +39,25 @@ def keep_light(photo: Tensor, painted: Tensor) -> Tensor:
     H and W are multiples of 4.
     """
     light = _light(photo)
-    lacking = 1 - (_mean(light * light).sqrt() / _FULL_LIGHT).clamp(max=1)
+    lacking = 1 - (_mean(light * light).sqrt() / _FULL_STRENGTH_LIGHT).clamp(max=1)
     strength = 1 - lacking * lacking * lacking
-    mixed = _around(strength * _light(painted) + (1 - strength) * light)
-    light = _around(light)
-    most = _ABOVE_BLACK[0] + light * (_ABOVE_BLACK[1] + _ABOVE_BLACK[2] * light)
-    dark = (most / (mixed + _TINY)).clamp(max=1)
-    bright = ((_BELOW_WHITE[0] * (1 - light) + _BELOW_WHITE[1]) / (1 - mixed * dark + _TINY)).clamp(max=1)
+    mixed = _neighbourhood_mean(strength * _light(painted) + (1 - strength) * light)
+    light = _neighbourhood_mean(light)
+    limit = _DARK_BOUND[0] + light * (_DARK_BOUND[1] + _DARK_BOUND[2] * light)
+    dark = (limit / (mixed + _EPSILON)).clamp(max=1)
+    bright = ((_BRIGHT_BOUND[0] * (1 - light) + _BRIGHT_BOUND[1]) / (1 - mixed * dark + _EPSILON)).clamp(max=1)
     # 1 - bright · (1 - dark · mix) as a product and a sum, so that little is of the size of the picture.
     scale, lift = dark * bright, 1 - bright
     mean = _mean(light)
-    most = _AS_A_WHOLE * mean * (mean / (mean + _NEAR_BLACK))
-    whole = (most / (_mean(scale * mixed + lift) + _TINY)).clamp(max=1)
+    limit = _MAX_WHOLE_RATIO * mean * (mean / (mean + _DARK_PICTURE))
+    whole = (limit / (_mean(scale * mixed + lift) + _EPSILON)).clamp(max=1)
     kept: Tensor = _enlarged(scale * whole) * (strength * painted + (1 - strength) * photo) + _enlarged(lift * whole)
     return kept
 
 
 def _light(images: Tensor) -> Tensor:
     """The luma over cells of 4×4 pixels, `[N, 1, H/4, W/4]`."""
-    cells = F.avg_pool2d(images, _CELL)
+    cells = F.avg_pool2d(images, _CELL_SIZE)
     if not torch.compiler.is_exporting():  # a tensor of constants would make each step wait for the GPU
         red, green, blue = cells.split(1, dim=1)
         light: Tensor = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
@@ -69,9 +69,11 @@ def _mean(light: Tensor) -> Tensor:
     return light.mean((2, 3), keepdim=True)
 
 
-def _around(light: Tensor) -> Tensor:
-    return F.avg_pool2d(light, _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)
+def _neighbourhood_mean(light: Tensor) -> Tensor:
+    return F.avg_pool2d(
+        light, _NEIGHBOURHOOD_CELLS, stride=1, padding=_NEIGHBOURHOOD_CELLS // 2, count_include_pad=False
+    )
 
 
 def _enlarged(light: Tensor) -> Tensor:
-    return F.interpolate(light, scale_factor=float(_CELL), mode="bilinear", align_corners=False)
+    return F.interpolate(light, scale_factor=float(_CELL_SIZE), mode="bilinear", align_corners=False)

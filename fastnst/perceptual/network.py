@@ -268,7 +268,7 @@ class PerceptualNetwork(nn.Module):
 
 
 def replicate(x: Tensor, padding: int) -> Tensor:
-    """Maps `[N, C, H, W]` continued by their outermost values as `F.pad(mode="replicate")`, in the layout they have."""
+    """Maps `[N, C, H, W]` continued by their outermost values, as by `F.pad(mode="replicate")`, in their layout."""
     above, below = x[:, :, :1], x[:, :, -1:]
     x = torch.cat([*(above,) * padding, x, *(below,) * padding], 2)
     left, right = x[..., :1], x[..., -1:]

@@ -18,8 +18,8 @@ from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, Pa
 
 SLIM_FILE = Path(__file__).with_name("slim.safetensors")
 _METADATA_KEY = "fastnst.slim"
-_SCALE = ".scale"
-_LEVELS = 127  # of a signed byte
+_SCALE_SUFFIX = ".scale"
+_MAX_SIGNED_BYTE = 127  # of a signed byte
 
 
 def load_slim(path: Path | None = None, *, pooling: str = "max", padding: Padding = "zeros") -> PerceptualNetwork:
@@ -63,9 +63,9 @@ def _packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         values = tensor.detach().float().cpu()
         if values.ndim == 4 and not name.startswith("readouts."):
-            scale = values.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / _LEVELS
+            scale = values.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / _MAX_SIGNED_BYTE
             packed[name] = (values / scale.view(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
-            packed[name + _SCALE] = scale
+            packed[name + _SCALE_SUFFIX] = scale
         else:
             packed[name] = values.to(torch.float16).contiguous()
     return packed
@@ -74,7 +74,7 @@ def _packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, tensor in stored.items():
-        if not name.endswith(_SCALE):
-            scale = stored[name + _SCALE].view(-1, 1, 1, 1) if tensor.dtype == torch.int8 else 1.0
+        if not name.endswith(_SCALE_SUFFIX):
+            scale = stored[name + _SCALE_SUFFIX].view(-1, 1, 1, 1) if tensor.dtype == torch.int8 else 1.0
             state[name] = tensor.float() * scale
     return state

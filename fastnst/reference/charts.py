@@ -9,7 +9,7 @@ from typing import Any
 
 _WIDTH, _HEIGHT = 1000, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 224, 16, 52
-_MARKED = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # evaluations with a point
+_MARKED_EVALUATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # evaluations with a point
 _LABEL_HEIGHT = 17
 
 WAYS = {
@@ -94,7 +94,7 @@ def _curve(way: str, curve: Mapping[str, Sequence[float]], x: _Axis, y: _Axis) -
     path = " L".join(f"{x(spent):.1f} {y(total):.1f}" for spent, total in pairs)
     points = []
     for number, (spent, total) in enumerate(pairs, start=1):
-        if number in _MARKED or number == len(pairs):
+        if number in _MARKED_EVALUATIONS or number == len(pairs):
             said = f"{WAYS[way]}, {number} evaluations: {_number(total)} after {time_in_words(spent)}"
             points.append(_point(way, x(spent), y(total), said))
     return f'<path d="M{path}" style="stroke:var(--{way})"/>{"".join(points)}'

@@ -122,14 +122,14 @@ def prepare(settings: Settings, paintings: Sequence[Path], weights: Sequence[flo
     style_layers = settings.objective.style_layers
     if not style_layers:
         return objective
-    least = objective.perceptual.smallest_input(style_layers)
+    smallest = objective.perceptual.smallest_input(style_layers)
     size = settings.style_size or settings.size
     pictures = [open_tensor(path, size, settings.style_trim).to(device) for path in paintings]
     for path, picture in zip(paintings, pictures, strict=True):
-        if min(picture.shape[2:]) < least:
+        if min(picture.shape[2:]) < smallest:
             raise ConfigError(
                 f"the painting {path} is {picture.shape[3]}×{picture.shape[2]} pixels here, but {style_layers[-1]}"
-                f" needs {least}: give a larger painting or --style-size, or shallower layers."
+                f" needs {smallest}: give a larger painting or --style-size, or shallower layers."
             )
     objective.set_style(pictures, weights)
     return objective
@@ -156,8 +156,10 @@ def check_size(settings: Settings, objective: Objective, photo: Tensor, option: 
     """Raise `ConfigError` if the picture is too small for the layers or too large for the memory; `option` sets it."""
     height, width = photo.shape[2:]
     network = objective.perceptual
-    least = network.smallest_input(objective.layers)
-    if min(height, width) < least:
-        raise ConfigError(f"the picture is {width}×{height} pixels, but these layers of {network.name} need {least}.")
+    smallest = network.smallest_input(objective.layers)
+    if min(height, width) < smallest:
+        raise ConfigError(
+            f"the picture is {width}×{height} pixels, but these layers of {network.name} need {smallest}."
+        )
     element = next(network.convolutions.parameters()).element_size()
     check_memory(network, objective.layers, width, height, photo.device, element, option)

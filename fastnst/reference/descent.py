@@ -22,12 +22,12 @@ HISTORY = 20
 # L-BFGS's first step, which knows no curvature, as the root mean square of the pixels' change. PyTorch's (an L1 norm of
 # 1 over all pixels) is below what bfloat16 features can see: the curvature that it measures is noise.
 FIRST_STEP = 0.005
-LARGEST_STEP = 0.2  # likewise; a quasi-Newton step beyond it left the region in which its curvature was measured
+MAX_STEP = 0.2  # likewise; a quasi-Newton step beyond it left the region in which its curvature was measured
 # A step may raise the objective if it stays below the worst of the last few (Grippo, Lampariello & Lucidi 1986).
-_MEMORY = 3
+_RECENT_OBJECTIVES = 3
 _REFUSED_STEP_FACTOR = 0.25  # what a refused step is multiplied with
 _MAX_REFUSALS_IN_A_ROW = 4  # in a row; then the curvature is forgotten
-_MOST_RESTARTS = 8
+_MAX_RESTARTS = 8
 _MAX_OBJECTIVE_RATIO = 4.0  # times the best objective, for Adam, which has no line search
 
 Moved = Callable[[LossTerms, Tensor], None]
@@ -46,7 +46,7 @@ class Descent:
     """Lower an objective by the pixels of one picture. One step is one evaluation of the objective and its gradient.
 
     L-BFGS is PyTorch's with its history of `HISTORY` steps, and four safeguards of ours: the first step has a size in
-    pixels' units, no step is longer than `LARGEST_STEP`, a step that raises the objective is refused and tried again at
+    pixels' units, no step is longer than `MAX_STEP`, a step that raises the objective is refused and tried again at
     a quarter of its length (which costs an evaluation), and what the history remembers is how far the pixels really
     moved, after shortening and after clipping.
 
@@ -89,7 +89,7 @@ class Descent:
                     self._shorten()
                     continue
                 state.restarts += 1
-                if state.restarts > _MOST_RESTARTS:
+                if state.restarts > _MAX_RESTARTS:
                     log.warning("the optimization keeps diverging: it ends with the best picture.")
                     return
                 log.warning("a step diverged (objective %.4g, best %.4g): back to the best picture.", total, state.best)
@@ -102,7 +102,7 @@ class Descent:
     def _restart(self) -> None:
         self._optimizer = self._new_optimizer()
         self._base: Tensor | None = None  # where the step that is being tried began
-        self._recent: deque[float] = deque(maxlen=_MEMORY)
+        self._recent: deque[float] = deque(maxlen=_RECENT_OBJECTIVES)
         self._refusals = 0
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
@@ -138,8 +138,8 @@ class Descent:
             length = float(moved.square().mean().sqrt())
             if first and length > 0:
                 moved = moved * (FIRST_STEP * min(1.0, self.rate) / length)
-            elif length > LARGEST_STEP or not math.isfinite(length):
-                moved = moved * (LARGEST_STEP / length) if math.isfinite(length) else torch.zeros_like(moved)
+            elif length > MAX_STEP or not math.isfinite(length):
+                moved = moved * (MAX_STEP / length) if math.isfinite(length) else torch.zeros_like(moved)
         self._move(moved)
 
     def _shorten(self) -> None:

@@ -13,8 +13,8 @@ from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError
 from fastnst.output_files import check_output, write_atomically
 
-_FRAMES_A_SECOND = 30
-_LONGEST_SECONDS = 15
+_FRAMES_PER_SECOND = 30
+_MAX_FILM_SECONDS = 15
 
 
 class Film:
@@ -30,7 +30,7 @@ class Film:
         self.path = path
         self._place = contextlib.ExitStack()  # of the partial file, from the first frame on
         self._overwrite = overwrite
-        self._every = max(1, steps // (_FRAMES_A_SECOND * _LONGEST_SECONDS))
+        self._every = max(1, steps // (_FRAMES_PER_SECOND * _MAX_FILM_SECONDS))
         self._container: object | None = None
         self._seen = 0
 
@@ -48,7 +48,7 @@ class Film:
         if self._container is None:
             partial = self._place.enter_context(write_atomically(self.path, overwrite=self._overwrite))
             self._container = av.open(str(partial), "w")
-            self._stream = self._container.add_stream("libx264", rate=Fraction(_FRAMES_A_SECOND))
+            self._stream = self._container.add_stream("libx264", rate=Fraction(_FRAMES_PER_SECOND))
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
             self._stream.options = {"crf": "18"}
         if (height, width) != (self._stream.height, self._stream.width):

@@ -119,10 +119,10 @@ def optimize(
     config = config or OptimizeConfig()
     config.validate()
     sizes = [(photo.shape[2] >> shift, photo.shape[3] >> shift) for shift in range(config.scales - 1, -1, -1)]
-    least = objective.perceptual.smallest_input(objective.layers)
-    if min(sizes[0]) < least:
+    smallest = objective.perceptual.smallest_input(objective.layers)
+    if min(sizes[0]) < smallest:
         raise ConfigError(
-            f"the photo is {sizes[0][1]}×{sizes[0][0]} pixels at the coarsest scale, but these layers need {least}:"
+            f"the photo is {sizes[0][1]}×{sizes[0][0]} pixels at the coarsest scale, but these layers need {smallest}:"
             " use fewer scales, a larger size or shallower layers."
         )
     result = Optimized(initial_image(_resize(photo, sizes[0]), config) if start is None else start.clone())

@@ -26,7 +26,7 @@ Config = TypeVar("Config")
 
 _PARTS: dict[str, type[Any]] = {"objective": ObjectiveConfig, "perceptual": PerceptualConfig, "descent": OptimizeConfig}
 # Where a field's own name would be unclear beside the others.
-_PUBLIC = {
+_PUBLIC_NAMES = {
     ("perceptual", "name"): "perceptual",
     ("perceptual", "weights"): "weight_set",
     ("perceptual", "weights_file"): "perceptual_weights",
@@ -82,14 +82,14 @@ def setting_options() -> dict[str, Option]:
 
 def read_variants(
     recipe: Path | None,
-    given: Mapping[str, Sequence[str]],
+    arguments: Mapping[str, Sequence[str]],
     extras: Extras,
 ) -> tuple[list[Variant], Extras]:
-    """All combinations of the values given, and the command's own options that the recipe sets.
+    """All combinations of the values, and the command's own options that the recipe sets.
 
     Args:
         recipe: a YAML file of settings; `base:` names one that it changes, `sweep:` maps settings to lists of values.
-        given: the command line's values as text, by setting; they win.
+        arguments: the command line's values as text, by setting; they win.
         extras: a frozen dataclass of the command's further options that a recipe may set. A field that is not None
             was given on the command line, and wins.
 
@@ -110,7 +110,7 @@ def read_variants(
         elif key != _DESCRIPTION:
             known = [*options, *own, _SWEEP, _DESCRIPTION]
             raise ConfigError(f"{recipe} has an unknown key '{key}'.{suggest(key, known)}")
-    for name, texts in given.items():
+    for name, texts in arguments.items():
         values[name] = [_parsed(options[name], text) for text in texts]
     variants = [Variant(_label(chosen, values), _settings(chosen)) for chosen in _combinations(values)]
     for variant in variants:
@@ -161,7 +161,7 @@ def _options(config: type[Any], part: str) -> list[Option]:
     for entry in dataclasses.fields(config):
         make = entry.default_factory
         default = entry.default if make is dataclasses.MISSING else make()
-        name = _PUBLIC.get((part, entry.name), entry.name)
+        name = _PUBLIC_NAMES.get((part, entry.name), entry.name)
         found.append(Option(name, part, entry.name, hints[entry.name], default, about.get(entry.name, "")))
     return found
 

@@ -87,7 +87,7 @@ def _figures(summary: dict[str, Any]) -> str:
     caption = (
         "iterations of L-BFGS from {} reach the network's objective: N<sub>eq</sub>, median and quartiles over photos"
     )
-    rows = [(told, caption.format(start)) for start, told in equivalents_in_words(summary).items()]
+    rows = [(count, caption.format(start)) for start, count in equivalents_in_words(summary).items()]
     rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
     rows.append((time_in_words(summary["network_seconds"]), f"for one photo{_on(summary, 'network_device')}"))
     rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
@@ -128,7 +128,7 @@ def _counting(summary: dict[str, Any]) -> str:
     )
     rows = []
     for size in summary.get("at_sizes", []):
-        counts = "".join(f"<td>{html.escape(told)}" for told in equivalents_in_words(size).values())
+        counts = "".join(f"<td>{html.escape(count)}" for count in equivalents_in_words(size).values())
         rows.append(f"<tr><td>{size['size']} px, {size['photos']} photos{counts}<td>{_check(size)}")
     if not rows:
         return text
@@ -147,7 +147,7 @@ def _check(size: Mapping[str, Any]) -> str:
     if "strong_wolfe_equivalent" not in size:
         return "not counted"
     spread = Spread(size["strong_wolfe_equivalent"], *size["strong_wolfe_equivalent_quartiles"])
-    return html.escape(spread.told(size["iterations"]))
+    return html.escape(spread.in_words(size["iterations"]))
 
 
 def _second(summary: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from fastnst.runtime.temporal import Smoother
 
 @dataclass(frozen=True)
 class RestyleOptions:
-    """Options of a restyled picture's look beside its photo.
+    """Options of the restyling: how much of the style, and what of the photo.
 
     Attributes:
         strength: 0 leaves the photo, 1 is the full style.
@@ -50,7 +50,7 @@ class Finisher:
     """Finishes restyled pictures; with `smooth` it remembers the last one, so that frames must come in order.
 
     Args:
-        options: how pictures shall look; may be replaced between two frames.
+        options: of the restyling; may be replaced between two frames.
         portrait: puts people and background together; None takes the whole restyled picture.
     """
 

@@ -15,7 +15,7 @@ from PIL import Image
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ImageError
 from fastnst.runtime.imaging.upsampling import enlarged_sharply
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 
 MIN_STROKE, MAX_STROKE = 0.5, 2.0  # beyond, networks see scales that no training showed them
 
@@ -43,10 +43,10 @@ def at_stroke(restyle: Restyle, photos: UInt8Image, stroke: float = 1.0) -> UInt
         return restyle(photos)
     height, width = photos.shape[1:3]
     size = (round(width / stroke), round(height / stroke))
-    if min(size) < SMALLEST_SIDE:
+    if min(size) < MIN_SIDE:
         raise ImageError(
             f"a picture of {width}×{height} pixels is too small for strokes {stroke:g} times as broad: its sides must"
-            f" be at least {SMALLEST_SIDE * stroke:.0f} pixels."
+            f" be at least {MIN_SIDE * stroke:.0f} pixels."
         )
     # Where the style works on fewer pixels, these are averages: a style does not paint what aliasing makes up.
     seen = np.stack([_resized(photo, size) for photo in photos])

@@ -15,7 +15,7 @@ from fastnst.runtime.engine.session import ModelMemoryError
 from fastnst.runtime.finishing import Finisher, RestyleOptions
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_blend import open_style
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 from fastnst.runtime.models.style_spec import StyleChoice, choose
 from fastnst.runtime.stroke_size import at_stroke, check_stroke
 from fastnst.runtime.tiling import TILE_PIXELS, Tiles, choose_tiles, parse_tile, run_in_tiles
@@ -121,13 +121,11 @@ class Stylizer:
 
 def check_max_size(max_size: int) -> int:
     """`max_size` itself; raises `ConfigError` below the smallest picture that can be restyled."""
-    if max_size < SMALLEST_SIDE:
-        raise ConfigError(f"max-size must be at least {SMALLEST_SIDE} pixels, not {max_size}.")
+    if max_size < MIN_SIDE:
+        raise ConfigError(f"max-size must be at least {MIN_SIDE} pixels, not {max_size}.")
     return max_size
 
 
 def _check_size(width: int, height: int) -> None:
-    if min(width, height) < SMALLEST_SIDE:
-        raise ImageError(
-            f"a picture of {width}×{height} pixels is too small: {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
-        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"a picture of {width}×{height} pixels is too small: {MIN_SIDE}×{MIN_SIDE} is the least.")

@@ -24,7 +24,7 @@ class BatchOptions:
 
     Attributes:
         style: a style's name, a file, a mix or a hub's address; workers get this text, not an open model.
-        look: how pictures look beside their photos.
+        restyling: strength, colours, strokes.
         format: the suffix of all results, without its dot; None keeps each picture's own where it can be written.
         quality: of JPEG and WebP, 1 … 100.
         max_size: reduce pictures to this long side in pixels first.
@@ -38,7 +38,7 @@ class BatchOptions:
     """
 
     style: str
-    look: RestyleOptions = field(default_factory=RestyleOptions)
+    restyling: RestyleOptions = field(default_factory=RestyleOptions)
     format: str | None = None
     quality: int = 95
     max_size: int | None = None
@@ -52,7 +52,7 @@ class BatchOptions:
 
     def validate(self) -> None:
         """Raise `ConfigError`, or `StyleNotFoundError`, for what means nothing, before any picture is read."""
-        self.look.validate()
+        self.restyling.validate()
         if self.engine not in ENGINES:
             raise ConfigError(
                 f"unknown engine '{self.engine}'.{suggest(self.engine, ENGINES)} Choose one of: {', '.join(ENGINES)}."
@@ -77,7 +77,7 @@ class BatchOptions:
         files = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in spec.paths]
         values = {
             "style": list(zip(files, spec.weights, strict=True)),
-            "look": dataclasses.asdict(self.look),
+            "look": dataclasses.asdict(self.restyling),  # the key of version 0.2, whose results are gone on with
             "format": self.format,
             "quality": self.quality,
             "max_size": self.max_size,

@@ -79,7 +79,7 @@ class Worker:
         options = self._options
         content = files.read(row.path) if row.content is None else row.content
         picture = open_picture(io.BytesIO(content), max_size=options.max_size, allow_huge=options.allow_huge)
-        pixels = self._stylizer.apply(np.asarray(picture.rgb), options.look)
+        pixels = self._stylizer.apply(np.asarray(picture.rgb), options.restyling)
         output = files.join(self._output, output_name(row.name, options.format))
         suffix = posixpath.splitext(output)[1]
         with tempfile.TemporaryDirectory() as folder:

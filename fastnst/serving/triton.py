@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fastnst.errors import ConfigError, suggest
 from fastnst.output_files import check_output, write_atomically
-from fastnst.runtime.models.style_model import SMALLEST_SIDE, StyleModel
+from fastnst.runtime.models.style_model import MIN_SIDE, StyleModel
 
 DEVICES = ("auto", "gpu", "cpu")
 _MAX_SIDE = 8192
@@ -48,9 +48,9 @@ class TritonOptions:
     def validate(self) -> None:
         """Raise `ConfigError` for what means nothing."""
         bounds = (("max-batch", self.max_batch, 1, 64), ("queue-delay", self.queue_delay, 0, 1_000_000))
-        for name, value, least, most in (*bounds, ("instances", self.instances, 1, 64)):
-            if not least <= value <= most:
-                raise ConfigError(f"{name} must be between {least} and {most}, not {value}.")
+        for name, value, minimum, maximum in (*bounds, ("instances", self.instances, 1, 64)):
+            if not minimum <= value <= maximum:
+                raise ConfigError(f"{name} must be between {minimum} and {maximum}, not {value}.")
         if self.device not in DEVICES:
             raise ConfigError(
                 f"unknown device '{self.device}'.{suggest(self.device, DEVICES)} Choose one of: {', '.join(DEVICES)}."
@@ -58,9 +58,9 @@ class TritonOptions:
         if self.tensorrt and self.device == "cpu":
             raise ConfigError("--tensorrt runs on GPUs: leave out --device cpu.")
         for width, height in self.warm_up:
-            if not all(SMALLEST_SIDE <= side <= _MAX_SIDE for side in (width, height)):
+            if not all(MIN_SIDE <= side <= _MAX_SIDE for side in (width, height)):
                 raise ConfigError(
-                    f"a warm-up's sides must be between {SMALLEST_SIDE} and {_MAX_SIDE}, not {width}×{height}."
+                    f"a warm-up's sides must be between {MIN_SIDE} and {_MAX_SIDE}, not {width}×{height}."
                 )
 
 

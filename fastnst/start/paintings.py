@@ -17,9 +17,9 @@ from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
 from fastnst.images.resize import resize_long_side
 
-_LEAST_CROP = 0.6  # of a painting's sides
-_RECOLOURED = 0.3  # share of the draws whose colours are turned around
-_BLENDED = 0.25  # share of the draws in which two paintings are one style
+_MIN_CROP_SHARE = 0.6  # of a painting's sides
+_RECOLOURED_SHARE = 0.3  # share of the draws whose colours are turned around
+_BLENDED_SHARE = 0.25  # share of the draws in which two paintings are one style
 
 
 class Paintings:
@@ -57,7 +57,7 @@ class Paintings:
         # Every painting once before any comes again.
         first = np.random.default_rng((self.seed, 4, epoch)).permutation(len(self.paths))[place]
         chosen, weights = [self.paths[first]], [1.0]
-        if len(self.paths) > 1 and generator.random() < _BLENDED:
+        if len(self.paths) > 1 and generator.random() < _BLENDED_SHARE:
             other = (first + 1 + generator.integers(len(self.paths) - 1)) % len(self.paths)
             chosen.append(self.paths[other])
             share = float(generator.uniform(0.3, 0.7))
@@ -74,7 +74,7 @@ class Paintings:
 def varied(painting: Image.Image, size: int, generator: np.random.Generator) -> Tensor:
     """A part of a painting at a long side of `size`, perhaps mirrored, upside down or in other colours:
     float RGB `[1, 3, H, W]` in [0, 1]."""
-    share = generator.uniform(_LEAST_CROP, 1, 2)
+    share = generator.uniform(_MIN_CROP_SHARE, 1, 2)
     width, height = max(1, round(painting.width * share[0])), max(1, round(painting.height * share[1]))
     left, top = generator.integers(painting.width - width + 1), generator.integers(painting.height - height + 1)
     part = painting.crop((int(left), int(top), int(left) + width, int(top) + height))
@@ -83,7 +83,7 @@ def varied(painting: Image.Image, size: int, generator: np.random.Generator) -> 
         pixels = pixels[:, :, ::-1]
     if generator.random() < 0.2:
         pixels = pixels[:, ::-1]
-    if generator.random() < _RECOLOURED:
+    if generator.random() < _RECOLOURED_SHARE:
         pixels = recoloured(pixels, generator)
     return torch.from_numpy(np.ascontiguousarray(pixels, np.float32))[None]
 

@@ -179,17 +179,17 @@ def keep_photos(
         found = _place_with_room(needed, place, device, processes)
         if found is None:
             return None
-        done, told = 0, began
+        done, reported = 0, began
         while block:
             numbers = indices[done : done + _BLOCK]
             for index, photo in zip(numbers, _in_one_allocation(block, found), strict=True):
                 kept[index] = photo
             done += len(block)
             now = time.monotonic()
-            if now - told >= _SECONDS_BETWEEN_LINES and done < len(source):
+            if now - reported >= _SECONDS_BETWEEN_LINES and done < len(source):
                 left = (now - began) / done * (len(source) - done)
                 log.info("photos decoded: %d of %d, %s left", done, len(source), duration(left))
-                told = now
+                reported = now
             block = list(islice(decoded, _BLOCK))
     _report(kept, found, time.monotonic() - began)
     return kept

@@ -29,7 +29,7 @@ from fastnst.trainer.run_files import (
     check_run_name,
     check_writable,
     discard_unbegun_run,
-    full_disk_told_once,
+    full_disk_reported_once,
     has_begun,
     is_out_of_space,
     next_version,
@@ -47,7 +47,7 @@ from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
 from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import is_quiet
 
-_MOST_STEPS = 10**9  # a century of training
+_MAX_STEPS = 10**9  # a century of training
 _REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)  # what Lightning refuses options with
 
 
@@ -110,8 +110,8 @@ class TrainingCLI(LightningCLI):
         config = self.config
         check_run_name(config.name)
         for name in ("steps", "checkpoint_every"):
-            if not 1 <= config[name] <= _MOST_STEPS:
-                raise ConfigError(f"{name} must be from 1 to {_MOST_STEPS:,}, not {config[name]}.")
+            if not 1 <= config[name] <= _MAX_STEPS:
+                raise ConfigError(f"{name} must be from 1 to {_MAX_STEPS:,}, not {config[name]}.")
         config.ckpt_path = config.ckpt_path or None
         if config.ckpt_path and not os.path.isfile(config.ckpt_path):
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
@@ -236,7 +236,7 @@ def _run(
 def _fitted(cli: TrainingCLI) -> TrainingCLI:
     """Train, and turn what ends a training without being a bug into one sentence."""
     try:
-        with full_disk_told_once():
+        with full_disk_reported_once():
             cli.fit()
     except SystemExit as stop:  # Lightning's way to end after Ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):

@@ -16,7 +16,7 @@ from fastnst.images.decode import open_image
 from fastnst.images.folders import files_below
 
 _USUAL_COLUMN = "image"
-_SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves: of several splits, of one
+_SAVED_DATASET_FILES = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves: of several splits, of one
 
 
 class TableSource:
@@ -51,7 +51,7 @@ def open_cell(cell: Any) -> Image.Image:
 
 def is_saved_dataset(folder: Path) -> bool:
     """True if a folder was written by `Dataset.save_to_disk`, or by that of a dictionary of datasets."""
-    return any(os.path.isfile(folder / name) for name in _SAVED)
+    return any(os.path.isfile(folder / name) for name in _SAVED_DATASET_FILES)
 
 
 def saved_source(folder: Path, split: str, column: str | None) -> TableSource:

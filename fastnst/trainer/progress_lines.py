@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 5.0  # between two lines at first; a long training gets fewer
-_MOST_LINES = 100
+_LINE_SECONDS = 5.0  # between two lines at first; a long training gets fewer
+_MAX_LINES = 100
 
 
 class ProgressLines(pl.Callback):
@@ -22,14 +22,14 @@ class ProgressLines(pl.Callback):
         seconds: between two lines, at least; more where a training takes longer than a hundred of them.
     """
 
-    def __init__(self, seconds: float = _SECONDS) -> None:
+    def __init__(self, seconds: float = _LINE_SECONDS) -> None:
         self.seconds = seconds
-        self._begun = self._told = 0.0
+        self._begun = self._reported = 0.0
         self._first = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._begun = self._told = time.monotonic()
+        self._begun = self._reported = time.monotonic()
         self._first = trainer.global_step
 
     def on_train_batch_end(
@@ -40,8 +40,8 @@ class ProgressLines(pl.Callback):
         if sys.stderr.isatty() or not trainer.is_global_zero or done < 1 or trainer.max_steps < 1:
             return
         whole = (now - self._begun) / done * (trainer.max_steps - self._first)
-        if now - self._told >= max(self.seconds, whole / _MOST_LINES):
-            self._told = now
+        if now - self._reported >= max(self.seconds, whole / _MAX_LINES):
+            self._reported = now
             left = whole - (now - self._begun)
             log.info("step %d/%d, %s left", trainer.global_step, trainer.max_steps, duration(left))
 

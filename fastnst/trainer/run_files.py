@@ -136,19 +136,19 @@ def is_out_of_space(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def full_disk_told_once() -> Iterator[None]:
-    """While it lasts, threads that meet a full disk end without a traceback: the training itself tells it."""
-    told = threading.excepthook
+def full_disk_reported_once() -> Iterator[None]:
+    """While it lasts, threads that meet a full disk end without a traceback: the training itself reports it."""
+    inner = threading.excepthook
 
-    def tell(happened: threading.ExceptHookArgs) -> None:
+    def report(happened: threading.ExceptHookArgs) -> None:
         if not is_out_of_space(happened.exc_value):
-            told(happened)
+            inner(happened)
 
-    threading.excepthook = tell
+    threading.excepthook = report
     try:
         yield
     finally:
-        threading.excepthook = told
+        threading.excepthook = inner
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

@@ -15,12 +15,18 @@ from fastnst.trainer.trusted_names import TRUST_FLAG, untrusted
 
 ALL_HELP_FLAG = "--help-all"
 _MAX_MESSAGE_CHARACTERS = 400  # characters of a message
-_LEAST = {
+_MIN_TRAINER_VALUES = {
     "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "num_nodes": 1, "log_every_n_steps": 0,
     "gradient_clip_val": 0, "val_check_interval": 0, "limit_train_batches": 0, "limit_val_batches": 0,
     "num_sanity_val_steps": -1, "max_epochs": -1, "reload_dataloaders_every_n_epochs": 0,
 }  # fmt: skip
 _GROUPS = ("trainer", "model", "data", "guards")  # of keys that recipes set rather than people
+_FORMER_KEYS = {  # of version 0.2: in recipes, and in the config.yaml that its runs saved
+    "guards.returns": "guards.max_rollbacks",
+    "model.weave_weight": "model.objective.periodicity_weight",
+    "model.temporal": "model.objective.temporal_weight",
+    "model.first_judge": "model.warmup_perceptual",
+}
 
 
 class Parser(LightningArgumentParser):
@@ -60,7 +66,7 @@ def _is_everyday(action: Any) -> bool:
 
 
 def check_training_recipe(content: dict[str, Any], path: Path) -> None:
-    """Raise `ConfigError` for what the parser would misunderstand, or wait for: see the sentences."""
+    """Rename former keys; raise `ConfigError` for what the parser would misunderstand, or wait for."""
     for group in _GROUPS:
         value = content.get(group, {})
         if value is None:
@@ -69,6 +75,7 @@ def check_training_recipe(content: dict[str, Any], path: Path) -> None:
             raise ConfigError(
                 f"the configuration {path} must hold keys and values under '{group}', not {_shown(value)}."
             )
+    _rename_former_keys(content)
     painting = content.get("painting")
     if isinstance(painting, str):
         content["painting"] = [painting]
@@ -77,12 +84,28 @@ def check_training_recipe(content: dict[str, Any], path: Path) -> None:
     _check_files(content, path)
 
 
+def _rename_former_keys(content: dict[str, Any]) -> None:
+    """Give what stands under a former key the one of today, unless that is there too."""
+    for former, today in _FORMER_KEYS.items():
+        group, key = former.split(".")
+        if key not in content.get(group, {}):
+            continue
+        value = content[group].pop(key)
+        *groups, last = today.split(".")
+        place = content
+        for name in groups:
+            place[name] = place.get(name) or {}  # `objective:` with nothing below it
+            place = place[name]
+        if isinstance(place, dict):  # else the parser says what it takes
+            place.setdefault(last, value)
+
+
 def check_trainer_options(options: Any) -> None:
     """Raise `ConfigError` for numbers that Lightning takes and then stumbles over."""
-    for name, least in _LEAST.items():
+    for name, minimum in _MIN_TRAINER_VALUES.items():
         value = options.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and not least <= value < math.inf:
-            raise ConfigError(f"trainer.{name} must be a finite number of at least {least}, not {value}.")
+        if isinstance(value, int | float) and not isinstance(value, bool) and not minimum <= value < math.inf:
+            raise ConfigError(f"trainer.{name} must be a finite number of at least {minimum}, not {value}.")
 
 
 def _check_files(value: Any, path: Path) -> None:
@@ -116,6 +139,8 @@ def _one_sentence(message: str, parser: LightningArgumentParser) -> str:
     if union:
         return f"{union[1]} does not take {_shown(union[2])}; {ALL_HELP_FLAG} lists what each option takes."
     match = re.search(r"(?:unrecognized arguments:|accept option|[Kk]ey|[Oo]ption) ['\"]?(?:--)?([\w.-]+)", text)
+    if match and match[1] in _FORMER_KEYS:
+        return f"{match[1]} is {_FORMER_KEYS[match[1]]} now."
     known = [action.dest for action in parser._actions]
     near = suggest(match[1], known) if match and match[1] not in known else ""
     return f"{text[:_MAX_MESSAGE_CHARACTERS]}{'…' if len(text) > _MAX_MESSAGE_CHARACTERS else '.'}{near}"

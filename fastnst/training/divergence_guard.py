@@ -1,4 +1,4 @@
-"""Guards of a training: a run that goes bad returns to its last good state with a lower learning rate."""
+"""The divergence guard: a training that goes bad is rolled back to its last good state, with a lower learning rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError, FastNSTError, check_minima
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.data import PhotoData
 from fastnst.training.module import StyleTraining
@@ -26,13 +26,13 @@ _TOO_EARLY = -1  # measures above their limits in the warm-up: not counted, and 
 
 
 class TrainingDivergedError(FastNSTError):
-    """A training went bad more often than it may return."""
+    """A training went bad more often than it may be rolled back."""
 
 
 class Guards(pl.Callback):
-    """Watch a training and bring it back when it goes bad.
+    """Watch a training and roll it back when it goes bad.
 
-    Of several styles in one run each is watched, and brought back, by itself.
+    Of several styles in one run each is watched, and rolled back, by itself.
 
     At every step (on a GPU, every 50th) the loss and the network's parameters must be numbers. At every validation the
     preview metrics are measured: grid, border, saturated blobs and the objective; they are logged as `guards/…`. A run
@@ -43,16 +43,16 @@ class Guards(pl.Callback):
 
     Then the network and its optimizer become again what they were at the last good validation (or at the start), and
     the learning rate is lowered by `rate_drop` from there on. The step count goes on, so that the photos that follow
-    are others and the schedule ends when it should; `StyleMetadata.steps` leaves out what was lost. After `returns`
-    returns the run stops with the last good state in `checkpoints/good.ckpt`.
+    are others and the schedule ends when it should; `StyleMetadata.steps` leaves out what was lost. After
+    `max_rollbacks` rollbacks the run stops with the last good state in `checkpoints/good.ckpt`.
 
     The state (the last good network included) is part of every checkpoint: a resumed run decides as the uninterrupted
     one would. With several processes the first one measures and all follow it.
 
     Args:
         enabled: False only watches for what is not a number, and stops there.
-        returns: how often a run may return; 0 stops it when it goes bad for the first time.
-        rate_drop: what the learning rate is multiplied with at a return.
+        max_rollbacks: how often a run may be rolled back; 0 stops it when it goes bad for the first time.
+        rate_drop: what the learning rate is multiplied with at a rollback.
         patience: validations in a row with measures above their limits.
         warmup: share of the steps before which limits do not count: early pictures are never good.
         photos: held-out photos that are measured.
@@ -62,29 +62,28 @@ class Guards(pl.Callback):
     def __init__(
         self,
         enabled: bool = True,
-        returns: int = 3,
+        max_rollbacks: int = 3,
         rate_drop: float = 0.5,
         patience: int = 2,
         warmup: float = 0.2,
         photos: int = 4,
         limits: Limits = Limits(),  # noqa: B008 (jsonargparse wants a dataclass default)
     ) -> None:
-        for name, value, least in (("returns", returns, 0), ("patience", patience, 1), ("photos", photos, 1)):
-            if value < least:
-                raise ConfigError(f"guards.{name} must be at least {least}, not {value}.")
+        minima = {"max_rollbacks": (max_rollbacks, 0), "patience": (patience, 1), "photos": (photos, 1)}
+        check_minima({f"guards.{name}": bound for name, bound in minima.items()})
         if not 0 < rate_drop < 1:
             raise ConfigError(f"guards.rate_drop must be between 0 and 1, not {rate_drop}.")
         if not 0 <= warmup <= 1:
             raise ConfigError(f"guards.warmup must be between 0 and 1, not {warmup}.")
         limits.validate()
-        self.enabled, self.returns, self.rate_drop = enabled, returns, rate_drop
+        self.enabled, self.max_rollbacks, self.rate_drop = enabled, max_rollbacks, rate_drop
         self.patience, self.warmup, self.photos, self.limits = patience, warmup, photos, limits
         self._states: list[GuardState] = [GuardState()]  # one a style
         self._evaluators: list[PreviewEvaluator] = []
 
     @property
     def returned(self) -> int:
-        """The number of returns so far, of all styles."""
+        """The number of rollbacks so far, of all styles."""
         return sum(state.returned for state in self._states)
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,7 +181,7 @@ class Guards(pl.Callback):
             metrics = evaluator.measure()
             if trainer.logger is not None and metrics.finite:
                 measures = {name: getattr(metrics, name) for name in ("grid", "border", "blobs", "objective")}
-                measures["returns"] = state.returned
+                measures["rollbacks"] = state.returned
                 group = "guards" if len(styles) == 1 else f"{style.style_name}/guards"
                 logged = {f"{group}/{name}": value for name, value in measures.items()}
                 trainer.logger.log_metrics(logged, trainer.global_step)
@@ -190,13 +189,13 @@ class Guards(pl.Callback):
         return found
 
     def _roll_back(self, trainer: pl.Trainer, style: StyleTraining, state: GuardState, reason: str) -> None:
-        """Return to the last good state with a lower rate, or stop. Raises `TrainingDivergedError`."""
+        """Go back to the last good state with a lower rate, or stop. Raises `TrainingDivergedError`."""
         assert state.good is not None
         step, good_step = trainer.global_step, state.good["step"]
         restore(state.good, trainer, style)
         state.suspect = 0
         name = f"{style.style_name}: " if len(self._states) > 1 else ""
-        if state.returned >= (self.returns if self.enabled else 0):
+        if state.returned >= (self.max_rollbacks if self.enabled else 0):
             path = run_folder(trainer) / "checkpoints" / "good.ckpt"
             trainer.save_checkpoint(path)
             message = self._stop_message(state, reason, step, good_step, path, style.learning_rate)
@@ -206,13 +205,13 @@ class Guards(pl.Callback):
         if not trainer.is_global_zero:
             return
         log.warning(
-            "%sStep %d: %s; back to step %d, with a peak learning rate of %.3g from here on (return %d of %d).",
-            *(name, step, reason, good_step, rate, state.returned, self.returns),
+            "%sStep %d: %s; back to step %d, with a peak learning rate of %.3g from here on (rollback %d of %d).",
+            *(name, step, reason, good_step, rate, state.returned, self.max_rollbacks),
         )
 
     def _stop_message(self, state: GuardState, reason: str, step: int, good_step: int, path: Path, rate: float) -> str:
         """The sentence that a run stops with."""
-        often = f" after {state.returned} return(s) to a lower learning rate" if state.returned else ""
+        often = f" after {state.returned} rollback(s) to a lower learning rate" if state.returned else ""
         remedy = f"a --model.learning_rate below {rate * self.rate_drop**state.returned:.2g}"
         if good_step == 0:
             return f"{reason} at step {step}{often}, and nothing good came before: start again with {remedy}."

@@ -2,7 +2,7 @@
 /** The camera: choosing one, and restyling as many of its frames as the engine manages, at a size that it manages. */
 
 const LADDER = [192, 256, 320, 416, 512, 640, 800, 960, 1280]; // long sides; multiples of 16 in both for 16:9 are near
-const LEAST_RATE = 24; // frames a second
+const MIN_RATE = 24; // frames a second
 const MARGIN = 1.15; // of what a larger size is expected to take
 
 /** Finds a size at which at least 24 frames a second are restyled. */
@@ -28,7 +28,7 @@ export class SizeKeeper {
     if (this.frames <= 2) return false; // a new size costs once more
     this.ms = this.ms ? this.ms + 0.15 * (ms - this.ms) : ms;
     if (this.frames < 8) return false;
-    const budget = 1000 / LEAST_RATE;
+    const budget = 1000 / MIN_RATE;
     if (this.ms > budget && this.at > 0) {
       this.ceiling = this.at - 1; // it was tried and is too large
       return this.#move(-1);

@@ -23,8 +23,8 @@
  */
 
 const LUMA = [0.299, 0.587, 0.114]; // ITU-R BT.601
-const DOUBT = 5 / 255; // alphas this near to 0 and 1 are those
-const SURE = 1 / 255;
+const CERTAIN_MARGIN = 5 / 255; // alphas this near to 0 and 1 are those
+const OPAQUE_MARGIN = 1 / 255;
 
 /**
  * @param {Uint8ClampedArray} photo RGBA
@@ -111,8 +111,8 @@ function keepColour(colour, photo, i, map) {
  * @param {number} alpha
  */
 function over(front, back, alpha) {
-  if (alpha >= 1 - SURE) return front;
-  if (alpha <= SURE) return back;
+  if (alpha >= 1 - OPAQUE_MARGIN) return front;
+  if (alpha <= OPAQUE_MARGIN) return back;
   return toSrgb(alpha * toLinear(front) + (1 - alpha) * toLinear(back));
 }
 
@@ -151,6 +151,6 @@ export function refinedAlpha(matte, photo, width) {
     };
     let alpha = at(0);
     for (let k = 0; k < 3; k++) alpha += at(1 + k) * (photo[4 * pixel + k] / 255 - at(4 + k));
-    return Math.min(1, Math.max(0, (alpha - DOUBT) / (1 - 2 * DOUBT)));
+    return Math.min(1, Math.max(0, (alpha - CERTAIN_MARGIN) / (1 - 2 * CERTAIN_MARGIN)));
   };
 }

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from fastnst.errors import ModelError
+from fastnst.protobuf import BYTES, VARINT, fields
 
 _GRAPH = 7  # ModelProto.graph
 _NODE, _INITIALIZER = 1, 5  # GraphProto.node, GraphProto.initializer
 _DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA = 1, 2, 4, 8, 9  # TensorProto
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-_LEAST_VALUES = 64  # smaller constants stay as they are: nothing is saved
-_LARGEST = float(np.finfo(np.float16).max)
+_MIN_CAST_SIZE = 64  # smaller constants stay as they are: nothing is saved
+_MAX_HALF = float(np.finfo(np.float16).max)
 
 
 def halve_weights(model: bytes) -> bytes:
@@ -28,8 +28,8 @@ def halve_weights(model: bytes) -> bytes:
     Raises `ModelError` for what is not an ONNX model.
     """
     try:
-        parts = [_halved_graph(body) if number == _GRAPH else raw for number, raw, body in _fields(model)]
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        parts = [_halved_graph(body) if number == _GRAPH else raw for number, raw, body in _parts(model)]
+    except (ValueError, KeyError) as error:
         raise ModelError("the file is not an ONNX model, or it is damaged.") from error
     return b"".join(parts)
 
@@ -37,7 +37,7 @@ def halve_weights(model: bytes) -> bytes:
 def _halved_graph(graph: bytes) -> bytes:
     """GraphProto with casts first: ONNX wants nodes in the order in which they can run."""
     casts, others = [], []
-    for number, raw, body in _fields(graph):
+    for number, raw, body in _parts(graph):
         if number == _INITIALIZER and (halved := _halved_tensor(body)):
             name, tensor = halved
             casts.append(_message(_NODE, _cast_node(name)))
@@ -49,23 +49,23 @@ def _halved_graph(graph: bytes) -> bytes:
 
 def _halved_tensor(tensor: bytes) -> tuple[str, bytes] | None:
     """The tensor's name and the tensor in float16; None for one that stays."""
-    fields = list(_fields(tensor))
+    parts = list(_parts(tensor))
     # A repeated field may come packed (one field of bytes) or, dims, as one varint each.
-    found = {number: body for number, _, body in fields}
+    found = {number: body for number, _, body in parts}
     if found.get(_DATA_TYPE) != _write_varint(_FLOAT):
         return None
     data = found.get(_RAW_DATA) or found.get(_FLOAT_DATA) or b""
-    if len(data) % 4 or len(data) < 4 * _LEAST_VALUES:
+    if len(data) % 4 or len(data) < 4 * _MIN_CAST_SIZE:
         return None
     values = np.frombuffer(data, "<f4")
-    if not np.abs(values).max() <= _LARGEST:
+    if not np.abs(values).max() <= _MAX_HALF:
         return None
     name = found[_NAME].decode()
-    dims = b"".join(raw for number, raw, _ in fields if number == _DIMS)
+    dims = b"".join(raw for number, raw, _ in parts if number == _DIMS)
     return name, b"".join(
         (
             dims,
-            _write_varint(_DATA_TYPE << 3 | _VARINT) + _write_varint(_FLOAT16),
+            _write_varint(_DATA_TYPE << 3 | VARINT) + _write_varint(_FLOAT16),
             _message(_NAME, f"{name}.half".encode()),
             _message(_RAW_DATA, values.astype("<f2").tobytes()),
         )
@@ -78,37 +78,10 @@ def _cast_node(name: str) -> bytes:
     return _message(1, f"{name}.half".encode()) + _message(2, name.encode()) + _message(4, b"Cast") + _message(5, to)
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Each field's number, its bytes with the tag, and its content; raises `ValueError` for what is no message."""
-    position = 0
-    while position < len(message):
-        start = position
-        tag, position = _read_varint(message, position)
-        kind = tag & 7
-        begin = position
-        if kind == _VARINT:
-            _, position = _read_varint(message, position)
-        elif kind == _BYTES:
-            length, begin = _read_varint(message, position)
-            position = begin + length
-        elif kind in (_FIXED64, _FIXED32):
-            position += 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError("no protobuf message")
-        if tag >> 3 == 0 or position > len(message):
-            raise ValueError("no protobuf message")
-        yield tag >> 3, message[start:position], message[begin:position]
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("a number without an end")
+def _parts(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Each field's number, its bytes with the tag, and its content; raises `ValueError` for what is not a message."""
+    for field in fields(message):
+        yield field.number, message[field.start : field.end], message[field.content : field.end]
 
 
 def _write_varint(value: int) -> bytes:
@@ -121,4 +94,4 @@ def _write_varint(value: int) -> bytes:
 
 
 def _message(number: int, body: bytes) -> bytes:
-    return _write_varint(number << 3 | _BYTES) + _write_varint(len(body)) + body
+    return _write_varint(number << 3 | BYTES) + _write_varint(len(body)) + body

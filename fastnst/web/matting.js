@@ -8,9 +8,9 @@ import { pictureContext, rgb } from './pixels.js';
 
 const STRIDE = 32;
 const DEFAULT_REFERENCE = 256; // of a model file that does not say it, as in fastnst/runtime/models/metadata.py
-const LONGEST = 4; // long side in short sides up to which a picture is scaled by its short side
-const LEAST_PERSON = 0.004; // share of the picture; below it there are but specks
-const SURENESS = 0.4; // share of what is more than a trace that is nearly 1 where people are
+const MAX_ASPECT = 4; // long side in short sides up to which a picture is scaled by its short side
+const MIN_PERSON_SHARE = 0.004; // share of the picture; below it there are but specks
+const MIN_CONFIDENT_SHARE = 0.4; // share of what is more than a trace that is nearly 1 where people are
 
 /** @type {any} */
 let session;
@@ -40,7 +40,7 @@ const answers = {
  * @param {number} height
  */
 function workingSize(width, height) {
-  const scale = Math.min(reference / Math.min(width, height), (LONGEST * reference) / Math.max(width, height));
+  const scale = Math.min(reference / Math.min(width, height), (MAX_ASPECT * reference) / Math.max(width, height));
   const side = (/** @type {number} */ extent) => Math.max(1, Math.round((extent * scale) / STRIDE)) * STRIDE;
   return { width: side(width), height: side(height) };
 }
@@ -48,7 +48,7 @@ function workingSize(width, height) {
 /** @param {Float32Array} alpha */
 function hasPerson(alpha) {
   const share = (/** @type {number} */ least) => alpha.reduce((sum, value) => sum + Number(value > least), 0) / alpha.length;
-  return share(0.5) >= LEAST_PERSON && share(0.9) >= SURENESS * share(0.1);
+  return share(0.5) >= MIN_PERSON_SHARE && share(0.9) >= MIN_CONFIDENT_SHARE * share(0.1);
 }
 
 let queue = Promise.resolve();

@@ -1,8 +1,8 @@
 // @ts-check
 /** Offline use, and threads on hosts that do not send the headers for them: both by the service worker. */
 
-const RELOADED = 'fastnst-isolated';
-const PATIENCE = 4000; // ms to wait for the worker before going on without threads
+const RELOADED_KEY = 'fastnst-isolated';
+const MAX_WAIT = 4000; // ms to wait for the worker before going on without threads
 
 /**
  * Registers the service worker. A page that could be isolated by it but is not yet is loaded once more.
@@ -11,16 +11,16 @@ const PATIENCE = 4000; // ms to wait for the worker before going on without thre
 export async function isolate() {
   if (!('serviceWorker' in navigator) || !isSecureContext) return false;
   const registered = navigator.serviceWorker.register('sw.js').catch(() => null);
-  if (crossOriginIsolated || sessionStorage.getItem(RELOADED)) return false;
+  if (crossOriginIsolated || sessionStorage.getItem(RELOADED_KEY)) return false;
   if (!(await registered)) return false;
   const controlled = navigator.serviceWorker.controller
     ? true
     : await new Promise((resolve) => {
         navigator.serviceWorker.addEventListener('controllerchange', () => resolve(true), { once: true });
-        setTimeout(() => resolve(false), PATIENCE);
+        setTimeout(() => resolve(false), MAX_WAIT);
       });
   if (!controlled) return false;
-  sessionStorage.setItem(RELOADED, '1');
+  sessionStorage.setItem(RELOADED_KEY, '1');
   location.reload();
   return true;
 }

@@ -6,6 +6,8 @@
  * (metadata) that fastnst writes.
  */
 
+import { fields, find, floats, text, toNumber, varints, view } from './protobuf.js';
+
 /** @typedef {Float32Array | Float64Array | Int32Array | Uint8Array | number[]} Values */
 
 /**
@@ -36,8 +38,6 @@
 
 /** TensorProto.DataType */
 export const TYPES = Object.freeze({ float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, half: 10, double: 11 });
-
-const LARGE = Number.MAX_SAFE_INTEGER;
 
 /**
  * Reads a model file. Throws an Error with one sentence for anything that is not an ONNX model.
@@ -225,86 +225,4 @@ function readValue(bytes) {
     dims.push(size ? toNumber(size.value) : text(find(field.bytes, 2)));
   }
   return { name, type: Number(find(tensor, 1)?.value ?? 0), dims };
-}
-
-/** @typedef {{number: number, wire: number, value: bigint, bytes: Uint8Array}} Field */
-
-/**
- * The fields of a protobuf message. Throws RangeError for what is none.
- * @param {Uint8Array} message
- * @returns {Generator<Field>}
- */
-function* fields(message) {
-  let position = 0;
-  const varint = () => {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      if (position >= message.length) break;
-      const byte = message[position++];
-      value |= BigInt(byte & 127) << shift;
-      if (byte < 128) return BigInt.asIntN(64, value);
-    }
-    throw new RangeError('a number without an end');
-  };
-  while (position < message.length) {
-    const tag = Number(varint());
-    const [number, wire] = [tag >> 3, tag & 7];
-    let [value, length] = [0n, 0];
-    if (wire === 0) value = varint();
-    else if (wire === 2) length = Number(varint());
-    else if (wire === 1 || wire === 5) length = wire === 1 ? 8 : 4;
-    else throw new RangeError('no protobuf message');
-    if (number <= 0 || length < 0 || position + length > message.length) throw new RangeError('no protobuf message');
-    yield { number, wire, value, bytes: message.subarray(position, position + length) };
-    position += length;
-  }
-}
-
-/**
- * The last field of that number, as protobuf has it.
- * @param {Uint8Array} message
- * @param {number} number
- */
-function find(message, number) {
-  /** @type {Field | undefined} */
-  let found;
-  for (const field of fields(message)) if (field.number === number) found = field;
-  return found;
-}
-
-/** @param {Field | undefined} field */
-function text(field) {
-  return field ? new TextDecoder().decode(field.bytes) : '';
-}
-
-/** @param {Field} field one number, or packed ones */
-function varints(field) {
-  if (field.wire === 0) return [toNumber(field.value)];
-  const numbers = [];
-  let [value, shift] = [0n, 0n];
-  for (const byte of field.bytes) {
-    value |= BigInt(byte & 127) << shift;
-    shift += 7n;
-    if (byte < 128) {
-      numbers.push(toNumber(BigInt.asIntN(64, value)));
-      [value, shift] = [0n, 0n];
-    }
-  }
-  return numbers;
-}
-
-/** @param {Uint8Array} bytes */
-function floats(bytes) {
-  return [...new Float32Array(bytes.slice().buffer)];
-}
-
-/** @param {Uint8Array} bytes */
-function view(bytes) {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** @param {bigint} value int64; what a slice means by "to the end" becomes the largest exact number */
-function toNumber(value) {
-  const number = Number(value);
-  return Math.max(-LARGE, Math.min(LARGE, number));
 }

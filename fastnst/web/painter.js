@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Between the page and the worker: brings what is shown up to date with the look, and never lets work queue up.
+ * Between the page and the worker: brings what is shown up to date with the settings, and never lets work queue up.
  *
  * Whatever changes is only noted; when the worker is free, the newest state is what it works on.
  */
 
 import { Client } from './client.js';
 
-/** @typedef {import('./settings.js').Look} Look */
+/** @typedef {import('./settings.js').Settings} Settings */
 /** @typedef {import('./gallery.js').Style} Style */
 
 export class Painter {
@@ -20,8 +20,8 @@ export class Painter {
     this.find = find;
     this.client = new Client('worker.js');
     this.engine = { name: '', detail: 'no engine', why: '' };
-    /** @type {Look | null} */
-    this.look = null;
+    /** @type {Settings | null} */
+    this.settings = null;
     this.live = false;
     /** @type {Map<string, Promise<Uint8Array>>} */
     this.files = new Map();
@@ -66,11 +66,11 @@ export class Painter {
   }
 
   /**
-   * Shows this look as soon as possible.
-   * @param {Look} look
+   * Shows these settings as soon as possible.
+   * @param {Settings} settings
    */
-  update(look) {
-    this.look = { ...look };
+  update(settings) {
+    this.settings = { ...settings };
     if (this.live) return; // the next frame has it
     this.wanted.show = true;
     if (!this.running && this.hasPhoto) this.done = this.#run();
@@ -78,28 +78,28 @@ export class Painter {
 
   /** What the last pass does. */
   get options() {
-    const { strength, mix, keep, portrait } = /** @type {Look} */ (this.look);
+    const { strength, mix, keep, portrait } = /** @type {Settings} */ (this.settings);
     return { strength, mix, keep, portrait };
   }
 
   async #run() {
     this.running = true;
     try {
-      while (this.wanted.show && this.look && !this.live) {
+      while (this.wanted.show && this.settings && !this.live) {
         this.wanted.show = false;
-        const look = this.look;
-        const key = JSON.stringify([look.style, look.mixStyle, look.stroke]);
+        const settings = this.settings;
+        const key = JSON.stringify([settings.style, settings.mixStyle, settings.stroke]);
         if (key === this.painted) {
           await this.client.ask('show', { options: this.options });
           continue;
         }
         this.onState('painting');
-        await this.useStyles(look);
-        if (this.look !== look) {
+        await this.useStyles(settings);
+        if (this.settings !== settings) {
           this.wanted.show = true; // it has changed while files came: paint the newest only
           continue;
         }
-        const answer = await this.client.ask('paint', { stroke: look.stroke, options: this.options });
+        const answer = await this.client.ask('paint', { stroke: settings.stroke, options: this.options });
         this.painted = key;
         this.onState('ready', answer);
       }
@@ -113,11 +113,11 @@ export class Painter {
   }
 
   /**
-   * Opens the styles of a look in the worker, where they are not yet.
-   * @param {Look} look
+   * Opens the styles that settings name in the worker, where they are not yet.
+   * @param {Settings} settings
    */
-  async useStyles(look) {
-    for (const [slot, name] of [look.style, look.mixStyle].entries()) {
+  async useStyles(settings) {
+    for (const [slot, name] of [settings.style, settings.mixStyle].entries()) {
       const style = name ? this.find(name) : undefined;
       const file = style ? this.#file(style) : '';
       if (this.used[slot] === file) continue;
@@ -147,25 +147,25 @@ export class Painter {
   }
 
   /**
-   * One frame of the camera; a picture of the newest look.
+   * One frame of the camera; a picture with the newest settings.
    * @param {VideoFrame | ImageBitmap} frame given away
    * @param {{width: number, height: number, mirror: boolean}} size
    */
   async frame(frame, size) {
-    const look = /** @type {Look} */ (this.look);
+    const settings = /** @type {Settings} */ (this.settings);
     try {
-      await this.useStyles(look);
+      await this.useStyles(settings);
     } catch (error) {
       frame.close();
       throw error;
     }
-    return this.client.ask('frame', { frame, ...size, stroke: look.stroke, options: this.options }, [frame]);
+    return this.client.ask('frame', { frame, ...size, stroke: settings.stroke, options: this.options }, [frame]);
   }
 
   /** @param {import('./finish.js').Matte | null} matte */
   async matte(matte) {
     await this.client.ask('matte', { matte });
-    if (!this.live && this.look) this.update(this.look);
+    if (!this.live && this.settings) this.update(this.settings);
   }
 
   /**
@@ -174,8 +174,8 @@ export class Painter {
    * @returns {Promise<{blob: Blob, width: number, height: number}>}
    */
   async save(type, full) {
-    await this.done; // or it would be the last look, under the name of this one
-    const stroke = this.look?.stroke ?? 1;
+    await this.done; // or it would be the picture of earlier settings, under the name of these
+    const stroke = this.settings?.stroke ?? 1;
     return this.client.ask('save', { type, quality: 0.92, full, stroke, options: this.options });
   }
 }

@@ -1,8 +1,8 @@
 // @ts-check
-/** The look: which style and how. It lives in the address (#style=…&strength=…), so that a look can be linked to. */
+/** The settings: which style and how. They live in the address (#style=…&strength=…), so that they can be linked to. */
 
 /**
- * @typedef {object} Look
+ * @typedef {object} Settings
  * @property {string} style a style's name
  * @property {string} mixStyle the name of a second one, or ''
  * @property {number} mix its share, 0 … 1
@@ -12,51 +12,51 @@
  * @property {'off' | 'person' | 'background'} portrait what is restyled
  */
 
-/** @type {Readonly<Look>} */
-export const PLAIN = Object.freeze({
+/** @type {Readonly<Settings>} */
+export const DEFAULTS = Object.freeze({
   style: '', mixStyle: '', mix: 0.5, strength: 1, stroke: 1, keep: false, portrait: 'off',
 });
 
 /**
- * The look of an address; what is missing or means nothing is as in `PLAIN`.
+ * The settings of an address; what is missing or means nothing is as in `DEFAULTS`.
  * @param {string} fragment with or without #
  * @param {(style: string) => boolean} known
- * @returns {Look}
+ * @returns {Settings}
  */
-export function readLook(fragment, known) {
-  const given = new URLSearchParams(fragment.replace(/^#/, ''));
+export function readSettings(fragment, known) {
+  const parameters = new URLSearchParams(fragment.replace(/^#/, ''));
   const number = (/** @type {string} */ key, /** @type {number} */ low, /** @type {number} */ high, /** @type {number} */ otherwise) => {
-    const text = given.get(key);
+    const text = parameters.get(key);
     const value = text === null || text.trim() === '' ? NaN : Number(text);
     return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
   };
-  const style = (/** @type {string} */ key) => (known(given.get(key) ?? '') ? given.get(key) ?? '' : '');
-  const portrait = given.get('portrait');
+  const style = (/** @type {string} */ key) => (known(parameters.get(key) ?? '') ? parameters.get(key) ?? '' : '');
+  const portrait = parameters.get('portrait');
   return {
     style: style('style'),
     mixStyle: style('mix'),
-    mix: number('share', 0, 1, PLAIN.mix),
-    strength: number('strength', 0, 1, PLAIN.strength),
-    stroke: number('stroke', 0.5, 2, PLAIN.stroke),
-    keep: given.get('keep') === '1',
+    mix: number('share', 0, 1, DEFAULTS.mix),
+    strength: number('strength', 0, 1, DEFAULTS.strength),
+    stroke: number('stroke', 0.5, 2, DEFAULTS.stroke),
+    keep: parameters.get('keep') === '1',
     portrait: portrait === 'person' || portrait === 'background' ? portrait : 'off',
   };
 }
 
 /**
- * The fragment of a look; what is as in `PLAIN` is left out.
- * @param {Look} look
+ * The fragment that holds settings; what is as in `DEFAULTS` is left out.
+ * @param {Settings} settings
  */
-export function writeLook(look) {
+export function writeSettings(settings) {
   const parts = new URLSearchParams();
-  if (look.style) parts.set('style', look.style);
-  if (look.mixStyle) {
-    parts.set('mix', look.mixStyle);
-    parts.set('share', String(look.mix));
+  if (settings.style) parts.set('style', settings.style);
+  if (settings.mixStyle) {
+    parts.set('mix', settings.mixStyle);
+    parts.set('share', String(settings.mix));
   }
-  if (look.strength !== PLAIN.strength) parts.set('strength', String(look.strength));
-  if (look.stroke !== PLAIN.stroke) parts.set('stroke', String(look.stroke));
-  if (look.keep) parts.set('keep', '1');
-  if (look.portrait !== 'off') parts.set('portrait', look.portrait);
+  if (settings.strength !== DEFAULTS.strength) parts.set('strength', String(settings.strength));
+  if (settings.stroke !== DEFAULTS.stroke) parts.set('stroke', String(settings.stroke));
+  if (settings.keep) parts.set('keep', '1');
+  if (settings.portrait !== 'off') parts.set('portrait', settings.portrait);
   return `#${parts}`;
 }

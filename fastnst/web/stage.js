@@ -46,8 +46,8 @@ export class Stage {
 
   /** @param {ImageBitmap} bitmap the photo, for before and after and for the light on the wall */
   showOriginal(bitmap) {
-    const most = 2048;
-    const factor = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+    const maxSide = 2048;
+    const factor = Math.min(1, maxSide / Math.max(bitmap.width, bitmap.height));
     this.original.width = Math.round(bitmap.width * factor);
     this.original.height = Math.round(bitmap.height * factor);
     const context = this.original.getContext('2d');

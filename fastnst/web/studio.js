@@ -1,11 +1,11 @@
 // @ts-check
-/** What the page works with: the photo or the camera, the look, and who paints it. */
+/** What the page works with: the photo or the camera, the settings, and who paints it. */
 
 import { Camera, SizeKeeper } from './camera.js';
 import { Client } from './client.js';
 import { Gallery } from './gallery.js';
 import { Painter } from './painter.js';
-import { readLook, writeLook } from './settings.js';
+import { readSettings, writeSettings } from './settings.js';
 import { isStyleFile, readPhoto } from './sources.js';
 import { Stage } from './stage.js';
 
@@ -26,7 +26,7 @@ export class Studio extends EventTarget {
     this.stage = new Stage();
     this.camera = new Camera(this.stage.video);
     this.painter = new Painter(this.stage, (name) => this.gallery.find(name));
-    this.look = this.#readAddress();
+    this.settings = this.#readAddress();
     this.mirror = true;
     this.photoName = 'sample.jpg';
     /** @type {{width: number, height: number} | null} the photo's own size */
@@ -45,8 +45,8 @@ export class Studio extends EventTarget {
   async open() {
     const wanted = this.parameters.get('engine');
     await this.painter.open(wanted === 'wasm' || wanted === 'webgpu' ? wanted : 'auto');
-    this.tell('engine');
-    this.gallery.choose(this.look.style);
+    this.emit('engine');
+    this.gallery.choose(this.settings.style);
     const clean = this.parameters.get('clean') === '1';
     const source = this.parameters.get('source') ?? (clean ? 'camera' : 'photo');
     if (source === 'camera') {
@@ -64,35 +64,35 @@ export class Studio extends EventTarget {
   }
 
   /** @param {string} what @param {any} [detail] */
-  tell(what, detail) {
+  emit(what, detail) {
     this.dispatchEvent(new CustomEvent(what, { detail }));
   }
 
   /** @param {Error} error */
   fail(error) {
-    this.tell('failed', error.message);
+    this.emit('failed', error.message);
   }
 
   #readAddress() {
-    const look = readLook(location.hash, (name) => Boolean(this.gallery.find(name)));
-    look.style ||= this.gallery.find(FIRST_STYLE)?.name ?? this.gallery.styles[0].name;
-    if (!this.catalog.matting) look.portrait = 'off';
-    return look;
+    const settings = readSettings(location.hash, (name) => Boolean(this.gallery.find(name)));
+    settings.style ||= this.gallery.find(FIRST_STYLE)?.name ?? this.gallery.styles[0].name;
+    if (!this.catalog.matting) settings.portrait = 'off';
+    return settings;
   }
 
   /** The address has changed by hand, or by the way back. */
   followAddress() {
     this.change(this.#readAddress());
-    this.gallery.choose(this.look.style);
+    this.gallery.choose(this.settings.style);
   }
 
-  /** @param {Partial<import('./settings.js').Look>} changes */
+  /** @param {Partial<import('./settings.js').Settings>} changes */
   change(changes) {
-    Object.assign(this.look, changes);
-    history.replaceState(null, '', writeLook(this.look));
-    this.tell('look');
-    if (this.look.portrait !== 'off' && !this.live) this.findPeople();
-    this.painter.update(this.look);
+    Object.assign(this.settings, changes);
+    history.replaceState(null, '', writeSettings(this.settings));
+    this.emit('settings');
+    if (this.settings.portrait !== 'off' && !this.live) this.findPeople();
+    this.painter.update(this.settings);
   }
 
   /**
@@ -121,7 +121,7 @@ export class Studio extends EventTarget {
     const name = of('name');
     const version = String(Date.now());
     this.gallery.add({ name, title: of('title') || name, artist: of('artist'), year: of('year'), bytes, version });
-    this.tell('styles');
+    this.emit('styles');
     this.gallery.choose(name);
     this.change({ style: name });
   }
@@ -154,9 +154,9 @@ export class Studio extends EventTarget {
     await this.painter.photo(bitmap);
     this.peopleFound = false;
     document.body.dataset.source = 'photo';
-    this.tell('source');
-    if (this.look.portrait !== 'off') this.findPeople();
-    this.painter.update(this.look);
+    this.emit('source');
+    if (this.settings.portrait !== 'off') this.findPeople();
+    this.painter.update(this.settings);
   }
 
   /** Finds people in the photo, once. */
@@ -172,7 +172,7 @@ export class Studio extends EventTarget {
       const matting = await this.#openMatting();
       const matte = await matting.ask('find', { picture: photo });
       if (photo !== this.small) return; // another photo has come
-      if (!matte) this.tell('note', 'Nobody was found in this picture.');
+      if (!matte) this.emit('note', 'Nobody was found in this picture.');
       await this.painter.matte(matte);
     } catch (error) {
       this.peopleFound = false;
@@ -209,10 +209,10 @@ export class Studio extends EventTarget {
     this.mirror = this.camera.facesUser;
     document.body.dataset.source = 'camera';
     this.stage.resize(videoWidth, videoHeight);
-    this.tell('source');
+    this.emit('source');
     this.live = ++this.loops;
     this.painter.live = true;
-    this.painter.look = { ...this.look };
+    this.painter.settings = { ...this.settings };
     void this.#restyleFrames(this.live);
     void this.#findPeopleInFrames(this.live);
   }
@@ -238,7 +238,7 @@ export class Studio extends EventTarget {
         const { ms } = await this.painter.frame(frame, { ...size, mirror: this.mirror });
         failures = 0;
         if (!fixed) keeper.note(ms);
-        this.tell('frame', { ...size, ms });
+        this.emit('frame', { ...size, ms });
       } catch (error) {
         failures += 1;
         if (this.live !== loop) return;
@@ -254,7 +254,7 @@ export class Studio extends EventTarget {
   async #findPeopleInFrames(loop) {
     let shown = false;
     while (this.live === loop) {
-      if (this.look.portrait === 'off') {
+      if (this.settings.portrait === 'off') {
         if (shown) await this.painter.matte(null);
         shown = false;
         await new Promise((resolve) => setTimeout(resolve, 100));
@@ -277,13 +277,13 @@ export class Studio extends EventTarget {
 
   /** The engine was lost (a graphics driver that restarted, a card that was taken away): another is opened. */
   async #reopen() {
-    this.tell('note', 'The graphics engine was lost; it is started again.');
+    this.emit('note', 'The graphics engine was lost; it is started again.');
     try {
       await this.painter.open('auto');
-      this.tell('engine');
+      this.emit('engine');
       if (!this.live) {
         await this.painter.client.ask('view');
-        this.painter.update(this.look);
+        this.painter.update(this.settings);
       }
     } catch (error) {
       this.fail(/** @type {Error} */ (error));

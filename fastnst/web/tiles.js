@@ -12,9 +12,9 @@ const FADE = 32; // pixels over which one tile goes over into the next
 const BORDER = MARGIN + FADE / 2;
 const CUTS = [[1, 3], [3, 3]]; // rows, and tiles in one run; the best first
 const BLOCKS = 4;
-const WORTH = 5; // a tile is at least so many borders wide, or margins are most of the work
-const CALM = 0.1; // weight of small offsets beside that of equal neighbours
-const ALIGNED = 8;
+const MIN_BORDERS = 5; // a tile is at least so many borders wide, or margins are most of the work
+const OFFSET_WEIGHT = 0.1; // weight of small offsets beside that of equal neighbours
+const ALIGNMENT = 8;
 
 /** @typedef {{rows: number, columns: number, height: number, width: number, together: number}} Plan */
 
@@ -22,17 +22,17 @@ const ALIGNED = 8;
  * @param {Uint8Array} picture RGB
  * @param {number} width
  * @param {number} height
- * @param {number} most pixels of one run
+ * @param {number} maxPixels of one run
  * @param {(pixels: Uint8Array, width: number, height: number) => Promise<Uint8Array>} run
  * @param {(share: number) => void} progress
  * @returns {Promise<Uint8Array>} RGB
  */
-export async function runInTiles(picture, width, height, most, run, progress) {
-  if (width * height <= most) {
+export async function runInTiles(picture, width, height, maxPixels, run, progress) {
+  if (width * height <= maxPixels) {
     progress(0);
     return run(picture, width, height);
   }
-  const plan = planTiles(height, width, most);
+  const plan = planTiles(height, width, maxPixels);
   const [borderY, borderX] = [plan.rows > 1 ? BORDER : 0, BORDER];
   const [weightY, weightX] = [fade(plan.height, borderY), fade(plan.width, borderX)];
   const [tileHeight, tileWidth] = [weightY.length, weightX.length];
@@ -88,22 +88,22 @@ export async function runInTiles(picture, width, height, most, run, progress) {
 /**
  * @param {number} height
  * @param {number} width
- * @param {number} most
+ * @param {number} maxPixels
  * @returns {Plan}
  */
-export function planTiles(height, width, most) {
+export function planTiles(height, width, maxPixels) {
   const both = 2 * BORDER;
   for (const [rows, together] of CUTS) {
     const core = rows === 1 ? height : coreSize(height, rows);
     const seen = core + (rows > 1 ? both : 0);
-    const across = Math.floor((most / together / (seen + ALIGNED) - both) / ALIGNED) * ALIGNED;
-    if (across + both >= WORTH * BORDER) {
+    const across = Math.floor((maxPixels / together / (seen + ALIGNMENT) - both) / ALIGNMENT) * ALIGNMENT;
+    if (across + both >= MIN_BORDERS * BORDER) {
       const columns = multiple(Math.ceil(width / across), together);
       return { rows, columns, height: core, width: coreSize(width, columns), together };
     }
   }
-  const side = Math.sqrt(most / BLOCKS / 2);
-  const [across, down] = [side, 2 * side].map((extent) => Math.max(ALIGNED, Math.floor((extent - both) / ALIGNED) * ALIGNED));
+  const side = Math.sqrt(maxPixels / BLOCKS / 2);
+  const [across, down] = [side, 2 * side].map((extent) => Math.max(ALIGNMENT, Math.floor((extent - both) / ALIGNMENT) * ALIGNMENT));
   const [rows, columns] = [Math.ceil(height / down), multiple(Math.ceil(width / across), BLOCKS)];
   return { rows, columns, height: coreSize(height, rows), width: coreSize(width, columns), together: BLOCKS };
 }
@@ -138,7 +138,7 @@ function runs(plan) {
 function level(painted, plan, tileHeight, tileWidth) {
   const places = [...painted.keys()].sort();
   const number = new Map(places.map((place, index) => [place, index]));
-  const system = places.map((_, i) => places.map((__, j) => (i === j ? CALM : 0)));
+  const system = places.map((_, i) => places.map((__, j) => (i === j ? OFFSET_WEIGHT : 0)));
   const right = places.map(() => [0, 0, 0]);
   const [from, to] = [MARGIN / 2, 2 * BORDER - MARGIN / 2]; // without what sees the tile's rim
   for (const place of places) {
@@ -270,7 +270,7 @@ function mirrored(at, extent) {
  * @param {number} count
  */
 function coreSize(extent, count) {
-  return Math.max(Math.ceil(extent / count / ALIGNED) * ALIGNED, FADE);
+  return Math.max(Math.ceil(extent / count / ALIGNMENT) * ALIGNMENT, FADE);
 }
 
 /**

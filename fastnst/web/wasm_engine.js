@@ -8,15 +8,15 @@ import { pictureContext, rgb, rgba, scaled } from './pixels.js';
 /** @typedef {import('./finish.js').Finish} Finish */
 /** @typedef {import('./finish.js').Matte} Matte */
 
-const MOST_THREADS = 8; // beyond it small networks wait for each other
+const MAX_THREADS = 8; // beyond it small networks wait for each other
 
 /**
  * Lets onnxruntime take threads: by itself it takes one. More than one needs an isolated page.
- * @param {number} [most]
+ * @param {number} [threads]
  */
-export function setUpRuntime(most = MOST_THREADS) {
+export function setUpRuntime(threads = MAX_THREADS) {
   const cores = navigator.hardwareConcurrency || 1;
-  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(most, cores) : 1;
+  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(threads, cores) : 1;
   ort.env.wasm.wasmPaths = new URL('./ort/', import.meta.url).href;
   ort.env.logLevel = 'error';
   return ort.env.wasm.numThreads;

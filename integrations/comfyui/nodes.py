@@ -54,11 +54,11 @@ def to_image(pictures: list[Any]) -> Any:
 
 def restyled(image: Any, style: str, strength: float, preserve_color: bool, stroke: float) -> Any:
     """A batch restyled, picture by picture, so that large ones are tiled."""
-    look = {"strength": strength, "preserve_color": preserve_color, "stroke": stroke}
-    return to_image([stylizer(style)(photo, **look) for photo in to_photos(image)])
+    options = {"strength": strength, "preserve_color": preserve_color, "stroke": stroke}
+    return to_image([stylizer(style)(photo, **options) for photo in to_photos(image)])
 
 
-def look_inputs() -> list[Any]:
+def restyling_inputs() -> list[Any]:
     """The shared part of restyling nodes."""
     return [
         io.Float.Input("strength", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 leaves the photo"),
@@ -80,7 +80,7 @@ class RestyleNode(io.ComfyNode):
             inputs=[
                 io.Image.Input("image"),
                 io.Combo.Input("style", options=style_names(), tooltip="a style that is installed"),
-                *look_inputs(),
+                *restyling_inputs(),
                 io.String.Input(
                     "style_file", default="", optional=True, tooltip="a style model file (.onnx) in place of the style"
                 ),
@@ -111,7 +111,7 @@ class MixNode(io.ComfyNode):
                 io.Combo.Input("first", options=names),
                 io.Combo.Input("second", options=names),
                 io.Float.Input("balance", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="share of the second"),
-                *look_inputs(),
+                *restyling_inputs(),
             ],
             outputs=[io.Image.Output(display_name="image")],
         )

@@ -11,7 +11,7 @@ import fastnst
 
 NONE = "none"
 STYLES = list(fastnst.available_styles())
-MOST_PIXELS = 1600  # long side: a visitor's photo of 50 megapixels would keep all others waiting
+MAX_SIDE = 1600  # long side: a visitor's photo of 50 megapixels would keep all others waiting
 
 
 @functools.lru_cache(maxsize=4)
@@ -32,7 +32,7 @@ def restyle(
         raise gr.Error("Choose a photo first.")
     style = first if second in (NONE, first) else f"{first}:0.5,{second}:0.5"
     photo = photo.convert("RGB")
-    photo.thumbnail((MOST_PIXELS, MOST_PIXELS), Image.Resampling.LANCZOS)
+    photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     try:
         restyled = stylizer(style)(photo, strength=strength, stroke=stroke, preserve_color=keep_colours)
         if part == "all of it":

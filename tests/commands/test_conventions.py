@@ -25,22 +25,22 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_quiet_says_nothing_but_what_was_asked_for(
     capsys: pytest.CaptureFixture[str], negative_model: Path, photo_file: Path, tmp_path: Path
 ) -> None:
-    given = ["stylize", photo_file, "--style", negative_model, "--provider", "cpu", "-o"]
-    assert run(capsys, *given, tmp_path / "a.png", "--quiet") == (0, "", "")
-    assert run(capsys, "-q", *given, tmp_path / "b.png") == (0, "", "")
+    argv = ["stylize", photo_file, "--style", negative_model, "--provider", "cpu", "-o"]
+    assert run(capsys, *argv, tmp_path / "a.png", "--quiet") == (0, "", "")
+    assert run(capsys, "-q", *argv, tmp_path / "b.png") == (0, "", "")
     assert (tmp_path / "b.png").is_file()
-    assert "b.png" in run(capsys, *given, tmp_path / "b.png", "--quiet")[2]  # errors are shown
+    assert "b.png" in run(capsys, *argv, tmp_path / "b.png", "--quiet")[2]  # errors are shown
     assert "--stroke" in run(capsys, "stylize", "--help", "--quiet")[1]
     assert "quickstart" in run(capsys, "completion", "bash", "--words", "recipes", "-q")[1]
 
 
 def test_verbose_tells_where_an_error_comes_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    given = ["stylize", tmp_path / "none.jpg", "--style", "starry_night", "-o", tmp_path / "out.png"]
-    assert "Traceback" in run(capsys, "--verbose", *given)[2]
-    assert "Traceback" not in run(capsys, *given)[2]
+    argv = ["stylize", tmp_path / "none.jpg", "--style", "starry_night", "-o", tmp_path / "out.png"]
+    assert "Traceback" in run(capsys, "--verbose", *argv)[2]
+    assert "Traceback" not in run(capsys, *argv)[2]
 
 
-def options(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *given: str) -> dict[str, object]:
+def options(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> dict[str, object]:
     (tmp_path / "config.toml").write_text(text)
     monkeypatch.setenv("FASTNST_CONFIG", str(tmp_path / "config.toml"))
     parser = Parser(prog="fastnst stylize")
@@ -50,7 +50,7 @@ def options(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *given: 
     parser.add_argument("--max-size", type=int)
     parser.add_argument("--codec", choices=("h264", "av1"), default="h264")
     parser.add_argument("--overwrite", action="store_true")
-    return vars(parser.parse_args(list(given)))
+    return vars(parser.parse_args(list(argv)))
 
 
 def test_defaults_of_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_defaults_of_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "codec": "av1",
         "overwrite": True,
     }
-    given = options(text, monkeypatch, tmp_path, "--style", "c", "--max-size", "5")
-    assert (given["style"], given["max_size"]) == ([["c"]], 5)  # the command line wins
+    read = options(text, monkeypatch, tmp_path, "--style", "c", "--max-size", "5")
+    assert (read["style"], read["max_size"]) == ([["c"]], 5)  # the command line wins
     for wrong, message in {
         "[stylise]\nx = 1": r"table 'stylise', which is not a command\. Did you mean 'stylize'",
         "[stylize]\nmax_sise = 1": r"max_sise is not an option of fastnst stylize\. Did you mean 'max-size'",

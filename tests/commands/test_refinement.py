@@ -33,10 +33,10 @@ def inputs(tmp_path: Path, photo: Image.Image) -> Path:
 
 
 def stylize(capsys: pytest.CaptureFixture[str], inputs: Path, *arguments: object) -> tuple[int, str, str]:
-    given = ["stylize", *map(str, arguments), "--provider", "cpu"]
-    if "--style" not in given:
-        given += ["--style", str(inputs / "negative.onnx")]
-    code = cli.main(given)
+    argv = ["stylize", *map(str, arguments), "--provider", "cpu"]
+    if "--style" not in argv:
+        argv += ["--style", str(inputs / "negative.onnx")]
+    code = cli.main(argv)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -105,31 +105,31 @@ def test_what_cannot_be_refined_is_told_in_a_sentence(capsys, inputs: Path, monk
     photo, out = inputs / "photos" / "one.png", ["-o", inputs / "out.png"]
     whole = refined(inputs)
 
-    def told(*arguments: object) -> str:
+    def message_of(*arguments: object) -> str:
         code, _, error = stylize(capsys, inputs, *arguments)
         assert code == 2
         assert not (inputs / "out.png").exists()
         return error
 
-    assert "--painting FILE" in told(photo, *out, "--refine", 5)
-    assert "at least 1 iteration, not 0" in told(photo, *out, *refined(inputs, 0))
-    assert "--painting belongs to --refine" in told(photo, *out, *whole[2:])
+    assert "--painting FILE" in message_of(photo, *out, "--refine", 5)
+    assert "at least 1 iteration, not 0" in message_of(photo, *out, *refined(inputs, 0))
+    assert "--painting belongs to --refine" in message_of(photo, *out, *whole[2:])
     mix = f"{inputs / 'negative.onnx'}:1,{write_style(inputs / 'plain.onnx')}:1"
-    assert "one --style, and no mix" in told(photo, *out, *whole, "--style", mix)
-    assert "does not say what it was trained on" in told(photo, *out, *whole, "--style", inputs / "plain.onnx")
-    assert "missing.png" in told(photo, *out, "--refine", 5, "--painting", inputs / "missing.png", *whole[4:])
+    assert "one --style, and no mix" in message_of(photo, *out, *whole, "--style", mix)
+    assert "does not say what it was trained on" in message_of(photo, *out, *whole, "--style", inputs / "plain.onnx")
+    assert "missing.png" in message_of(photo, *out, "--refine", 5, "--painting", inputs / "missing.png", *whole[4:])
     Image.new("RGB", (32, 32)).save(inputs / "clip.gif", save_all=True, append_images=[Image.new("RGB", (32, 32), 1)])
-    assert "--refine is for photos" in told(inputs / "clip.gif", "-o", inputs / "clip.mp4", *whole)
+    assert "--refine is for photos" in message_of(inputs / "clip.gif", "-o", inputs / "clip.mp4", *whole)
     monkeypatch.setattr("fastnst.commands.options.refine.find_spec", lambda name: None)
-    assert 'pip install "fastnst[train]"' in told(photo, *out, *whole)
+    assert 'pip install "fastnst[train]"' in message_of(photo, *out, *whole)
 
 
 def test_a_perceptual_network_that_cannot_be_had_is_named_with_its_option(
     capsys, inputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FASTNST_MIRROR", str(inputs))  # which has no such file
-    photo, given = inputs / "photos" / "one.png", refined(inputs)[:4]
-    code, _, error = stylize(capsys, inputs, photo, "-o", inputs / "out.png", *given)
+    photo, options = inputs / "photos" / "one.png", refined(inputs)[:4]
+    code, _, error = stylize(capsys, inputs, photo, "-o", inputs / "out.png", *options)
     assert code == 2
     assert "trained with alexnet" in error
     assert error.rstrip().endswith("--perceptual-weights FILE.")

@@ -19,7 +19,7 @@ from fastnst import cli
 from fastnst.errors import ModelError, OutputError
 from fastnst.input_files import expanded
 from fastnst.runtime.engine.self_contained import check_self_contained
-from fastnst.standard_streams import say
+from fastnst.standard_streams import print_result
 from tests.hostile.models import model_bytes
 
 SOURCES = sorted(Path(fastnst.__file__).parent.rglob("*.py"))
@@ -137,7 +137,7 @@ def test_impossible_names_end_in_a_sentence(name, option, tmp_path, capsys, monk
 
 
 def test_what_is_said_cannot_steer_a_terminal(capsys):
-    say("a\x1b]0;own\x07b\nsecond\n")
+    print_result("a\x1b]0;own\x07b\nsecond\n")
     assert capsys.readouterr().out == "a\\x1b]0;own\\x07b\nsecond\n"
 
 
@@ -145,7 +145,7 @@ def test_full_standard_output_is_told(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Full())
     monkeypatch.setattr("fastnst.standard_streams.discard", lambda _descriptor: None)
     with pytest.raises(OutputError, match="No space left"):
-        say("results")
+        print_result("results")
 
 
 def test_errors_of_the_system_are_sentences(monkeypatch, capsys):

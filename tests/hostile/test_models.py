@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,10 +17,10 @@ from PIL import Image
 
 from fastnst import cli
 from fastnst.errors import ModelError
-from fastnst.printable import LONGEST, printable
+from fastnst.printable import MAX_LINE_CHARACTERS, printable
 from fastnst.runtime import StyleModel
 from fastnst.runtime.engine.session import warn_once
-from fastnst.runtime.models.description import LONGEST_TEXT, DescriptionError, fields_of, read_json
+from fastnst.runtime.models.description import MAX_TEXT_CHARACTERS, DescriptionError, fields_of, read_json
 from fastnst.runtime.models.metadata import MattingMetadata, StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
 from tests.hostile.models import GOOD, broken_promises, damaged, model_bytes, raw_property, write
@@ -70,13 +71,15 @@ def outcome(call: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
 def test_a_broken_promise_is_one_sentence(
     name: str, provider: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if name.endswith("by zero") and tuple(map(int, ort.__version__.split(".")[:2])) < (1, 25):
+        pytest.skip("onnxruntime before 1.25 ends the process there (SIGFPE); Python 3.10 has no later one")
     warn_once.cache_clear()
     model, out = write(tmp_path / "in.onnx", PROMISES[name]), tmp_path / "out.png"
-    code, told = run(capsys, "stylize", photo, "--style", model, "-o", out, "--provider", provider)
+    code, message = run(capsys, "stylize", photo, "--style", model, "-o", out, "--provider", provider)
     assert code == 2
-    assert told.startswith("fastnst: ")
-    assert told.count("\n") == 1
-    assert len(told) < LONGEST
+    assert message.startswith("fastnst: ")
+    assert message.count("\n") == 1
+    assert len(message) < MAX_LINE_CHARACTERS
     assert not out.exists()
 
 
@@ -93,9 +96,9 @@ def test_every_way_to_run_a_model_checks_its_results(
         "bench": ["bench", model, "--size", "64x48", "--seconds", "0.01", "--provider", "cpu"],
         "card strip": ["card", model, "-o", tmp_path / "c.md", "--photo", photo, "--painting", photo],
     }[how]
-    code, told = run(capsys, *arguments)
-    assert (code, told.count("\n")) == (2, 1)
-    assert "does not do what it promises" in told
+    code, message = run(capsys, *arguments)
+    assert (code, message.count("\n")) == (2, 1)
+    assert "does not do what it promises" in message
 
 
 def test_mattes_are_checked_too(tmp_path: Path) -> None:
@@ -111,9 +114,9 @@ def test_descriptions_are_checked_field_by_field(kind: str, tmp_path: Path) -> N
     for field in FIELDS:
         properties = GOOD | {f"fastnst.{field}": BAD_VALUES[kind]}
         path = write(tmp_path / "in.onnx", model_bytes(properties=properties))
-        metadata, told = outcome(read_description, path)
+        metadata, message = outcome(read_description, path)
         if metadata is None:
-            assert 10 < len(told) < LONGEST + len(str(path))
+            assert 10 < len(message) < MAX_LINE_CHARACTERS + len(str(path))
             continue
         assert metadata == StyleMetadata.from_mapping({**metadata.__dict__})  # of the right types
         assert read_json(json.dumps(metadata.loss_weights)) == metadata.loss_weights
@@ -124,19 +127,19 @@ def test_descriptions_are_checked_field_by_field(kind: str, tmp_path: Path) -> N
 def test_any_json_is_a_description_or_one_sentence(values: dict[str, Any]) -> None:
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     for kind in (StyleMetadata, MattingMetadata):
-        metadata, told = outcome(kind.from_properties, {"fastnst.format_version": "1", "fastnst.kind": "", **texts})
+        metadata, message = outcome(kind.from_properties, {"fastnst.format_version": "1", "fastnst.kind": "", **texts})
         if metadata is None:
-            assert 10 < len(told) < LONGEST
+            assert 10 < len(message) < MAX_LINE_CHARACTERS
             continue
         assert kind.from_properties(metadata.to_properties()) == metadata
-        assert metadata.name == printable(metadata.name, LONGEST_TEXT)
+        assert metadata.name == printable(metadata.name, MAX_TEXT_CHARACTERS)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=900))
 def test_nothing_printable_steers_a_terminal(text: str) -> None:
     shown = printable(text)
-    assert len(shown) <= 10 * LONGEST
+    assert len(shown) <= 10 * MAX_LINE_CHARACTERS
     assert all(character.isprintable() or character in "\u200c\u200d" for character in shown)
     assert printable("a sentence, as it is.") == "a sentence, as it is."
 
@@ -170,7 +173,7 @@ def test_what_is_not_ours_in_a_file_costs_nothing(tmp_path: Path) -> None:
 def test_texts_are_brought_to_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     wild = StyleMetadata(name="a\nb", title="\x1b[31mred\x07", artist="\x9b31m", movement="x\ty", licence="<b>|`*[")
     write(tmp_path / "wild.onnx", model_bytes(properties=wild.to_properties()))
-    write(tmp_path / "long.onnx", model_bytes(properties=StyleMetadata(name="n" * LONGEST_TEXT).to_properties()))
+    write(tmp_path / "long.onnx", model_bytes(properties=StyleMetadata(name="n" * MAX_TEXT_CHARACTERS).to_properties()))
     monkeypatch.setenv("FASTNST_STYLES", str(tmp_path))
     assert run(capsys, "styles") == (0, "")
     assert run(capsys, "card", tmp_path / "wild.onnx", "-o", tmp_path / "c.md", "--provider", "cpu") == (0, "")
@@ -195,8 +198,8 @@ def test_damaged_files_are_models_or_one_sentence(tmp_path: Path, caplog: pytest
     with caplog.at_level(logging.ERROR):
         for content in damaged(model_bytes(), 60):
             path = write(tmp_path / "in.onnx", content)
-            result, told = outcome(lambda path=path: StyleModel(path, "cpu")(image))
-            assert told.endswith(".") if result is None else result.shape == image.shape
+            result, message = outcome(lambda path=path: StyleModel(path, "cpu")(image))
+            assert message.endswith(".") if result is None else result.shape == image.shape
 
 
 def test_a_schema_says_where_and_why() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 import tifffile
 from PIL import Image, ImageCms
@@ -48,6 +49,8 @@ def test_a_tiff_of_any_kind_becomes_one_that_everything_opens(
     tmp_path: Path, mode: str, compression: str | None
 ) -> None:
     """Structural tags of the old file over new pixels gave files that opened as noise, or not at all."""
+    if mode == "YCbCr" and compression is None and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow before 13 cannot read the file that it writes here")
     image = Image.fromarray(gradient(24, 32))
     if mode == "LAB":
         spaces = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]

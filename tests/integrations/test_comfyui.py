@@ -82,12 +82,12 @@ def test_a_painting_is_trained_once(
             photo.crop((number * 30, 0, number * 30 + 200, 300)).save(tmp_path / "photos" / f"{number}.jpg")
     monkeypatch.setenv("FASTNST_COMFYUI_TRAIN", "--data.image_size 64 --data.workers 0 --model.style_size 96")
     monkeypatch.setenv("PYTHONPATH", str(PACK.parents[1]))
-    given = (image, str(tmp_path / "photos"), "mine", "quickstart", 2)
+    inputs = (image, str(tmp_path / "photos"), "mine", "quickstart", 2)
     with torch.inference_mode():  # as ComfyUI runs nodes
-        (style,) = pack.TrainNode.execute(*given).args
+        (style,) = pack.TrainNode.execute(*inputs).args
         assert Path(style).is_file()
         made = Path(style).stat().st_mtime_ns
-        assert pack.TrainNode.execute(*given).args == (style,)
+        assert pack.TrainNode.execute(*inputs).args == (style,)
         assert Path(style).stat().st_mtime_ns == made
         (restyled,) = pack.RestyleNode.execute(image, "red_chalk", 1.0, False, 1.0, style).args
     assert restyled.shape == image.shape

@@ -87,8 +87,8 @@ def test_steps_a_thousand_times_too_long_are_shortened(objective: Objective) -> 
 
 def test_adam_that_diverges_is_said_and_survived(objective: Objective, caplog: pytest.LogCaptureFixture) -> None:
     run = optimize(smooth(), objective, OptimizeConfig(optimizer="adam", learning_rate=1e3, steps=30))
-    told = [record.getMessage() for record in caplog.records if "diverged" in record.getMessage()]
-    assert run.restarts > 1 < len(told)
+    messages = [record.getMessage() for record in caplog.records if "diverged" in record.getMessage()]
+    assert run.restarts > 1 < len(messages)
     totals = [step.terms["total"] for step in run.history]
     with torch.no_grad():
         assert objective(run.image, objective.content_target(smooth())).total.item() <= totals[0] * 1.2

@@ -68,10 +68,10 @@ def test_summary_of_known_curves(photo: Image.Image) -> None:
 
 
 def test_a_spread_with_photos_that_were_not_reached() -> None:
-    assert Spread.over([10, 20, None, 30]).told(100) == "25 (10 to 30)"
-    assert Spread.over([10, None, None]).told(100) == "more than 100"
-    assert Spread.over([10, 12, 14, None]).told(100) == "13 (10 to 14)"
-    assert Spread.over([10, 12, None]).told(100) == "12 (10 to over 100)"
+    assert Spread.over([10, 20, None, 30]).in_words(100) == "25 (10 to 30)"
+    assert Spread.over([10, None, None]).in_words(100) == "more than 100"
+    assert Spread.over([10, 12, 14, None]).in_words(100) == "13 (10 to 14)"
+    assert Spread.over([10, 12, None]).in_words(100) == "12 (10 to over 100)"
 
 
 def test_the_chart_stands_without_a_browser() -> None:

@@ -1,4 +1,4 @@
-"""Makes and looks at small clips for the tests of videos and cameras."""
+"""Makes, restyles and probes small clips for the tests of videos and cameras."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import av
 import numpy as np
+
+from fastnst import cli
 
 NTSC = Fraction(30000, 1001)
 
@@ -90,7 +92,7 @@ def _sing(container: Any, stream: Any, seconds: float) -> None:
 
 
 @dataclass
-class Seen:
+class Probed:
     """A clip as a player sees it: by stream type, the sorted times in seconds and the packets' bytes."""
 
     size: tuple[int, int]
@@ -101,7 +103,7 @@ class Seen:
     packets: dict[str, list[bytes]]
 
 
-def look(path: Path) -> Seen:
+def probe(path: Path) -> Probed:
     """Read a clip's streams."""
     times: dict[str, list[Fraction]] = {}
     packets: dict[str, list[bytes]] = {}
@@ -111,9 +113,9 @@ def look(path: Path) -> Seen:
             if packet.pts is not None:
                 times.setdefault(packet.stream.type, []).append(packet.pts * packet.time_base)
                 packets.setdefault(packet.stream.type, []).append(bytes(packet))
-        rate = Fraction(video.average_rate or 0)
+        rate = Fraction(video.guessed_rate or 0)  # the average is not in every file that PyAV 17 writes
         size, codec, pixels = (video.width, video.height), video.codec_context.codec.canonical_name, video.pix_fmt
-    return Seen(size, rate, codec, pixels or "", {kind: sorted(found) for kind, found in times.items()}, packets)
+    return Probed(size, rate, codec, pixels or "", {kind: sorted(found) for kind, found in times.items()}, packets)
 
 
 def pictures(path: Path) -> np.ndarray:
@@ -128,3 +130,8 @@ def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
     start = content.index(b"tkhd") + 44  # version 0: 40 bytes before the matrix
     content[start : start + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
+
+
+def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
+    """The exit code of `fastnst stylize` on the CPU."""
+    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])

@@ -22,7 +22,7 @@ from tests.conftest import gradient
 from tests.matting_models import disc, scene, write_ours
 from tests.runtime.cameras import Fake, Scripted
 
-LOOKS = [
+RESTYLINGS = [
     RestyleOptions(),
     RestyleOptions(strength=0.3),
     RestyleOptions(strength=0.5, preserve_color=True),
@@ -40,19 +40,19 @@ def portrait(folder: Path) -> Portrait:
     return Portrait(PortraitOptions("person", background="#204060", fg_color="#ff8000"), model, video=True)
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_clips_and_the_camera_agree(negative_model: Path, tmp_path: Path, look: RestyleOptions) -> None:
+@pytest.mark.parametrize("restyling", RESTYLINGS)
+def test_clips_and_the_camera_agree(negative_model: Path, tmp_path: Path, restyling: RestyleOptions) -> None:
     stylizer = Stylizer(negative_model, "cpu")
     photos = [walking(number) for number in range(1, 7)]
-    stages = FrameStylist(stylizer, look, portrait=portrait(tmp_path)).stages
+    stages = FrameStylist(stylizer, restyling, portrait=portrait(tmp_path)).stages
     frames = [Frame(number, 1, photo) for number, photo in enumerate(photos)]
     for stage in stages:
         frames = [result for frame in frames for result in stage.work([frame])]
     screen = Scripted({})
     people = MattingThread(portrait(tmp_path))
-    options = LiveOptions(frames=len(photos), stroke=look.stroke, smooth=look.smooth)
-    controls = Controls(information=False, strength=look.strength, preserve_color=look.preserve_color)
-    finisher = Finisher(look, portrait(tmp_path))
+    options = LiveOptions(frames=len(photos), stroke=restyling.stroke, smooth=restyling.smooth)
+    controls = Controls(information=False, strength=restyling.strength, preserve_color=restyling.preserve_color)
+    finisher = Finisher(restyling, portrait(tmp_path))
     live = Live(Camera("0", lambda _: Fake()), [stylizer], screen, options, controls, people=people)
     shown = [live._restyled(photo) for photo in photos]
     people.close()
@@ -62,14 +62,14 @@ def test_clips_and_the_camera_agree(negative_model: Path, tmp_path: Path, look: 
         assert np.array_equal(picture, alone)
 
 
-@pytest.mark.parametrize("look", [look for look in LOOKS if not look.smooth])
-def test_photos_agree_too(negative_model: Path, look: RestyleOptions) -> None:
+@pytest.mark.parametrize("restyling", [restyling for restyling in RESTYLINGS if not restyling.smooth])
+def test_photos_agree_too(negative_model: Path, restyling: RestyleOptions) -> None:
     stylizer, photo = Stylizer(negative_model, "cpu"), gradient(60, 80)
-    frame = FrameStylist(stylizer, look).restyle([Frame(0, 1, photo)])
-    clip = FrameStylist(stylizer, look).adjust(frame)[0].shown
-    called = stylizer(photo, strength=look.strength, preserve_color=look.preserve_color)
+    frame = FrameStylist(stylizer, restyling).restyle([Frame(0, 1, photo)])
+    clip = FrameStylist(stylizer, restyling).adjust(frame)[0].shown
+    called = stylizer(photo, strength=restyling.strength, preserve_color=restyling.preserve_color)
     assert np.array_equal(np.asarray(called), clip)
-    assert np.array_equal(stylizer.batch(photo[None], look)[0], clip)
+    assert np.array_equal(stylizer.batch(photo[None], restyling)[0], clip)
 
 
 def test_the_photos_own_part_is_not_smoothed() -> None:

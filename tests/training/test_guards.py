@@ -52,7 +52,7 @@ def test_a_poisoned_batch_costs_one_step_and_half_of_the_rate(
     run = train(materials, tmp_path, "poisoned", 4)
     assert warnings_of(caplog) == [
         "Step 3: the objective became nan; back to step 2, with a peak learning rate of 0.001 from here on"
-        " (return 1 of 3)."
+        " (rollback 1 of 3)."
     ]
     network, metadata = load_network(run / "poisoned.safetensors")
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
@@ -94,7 +94,7 @@ def test_a_normal_training_is_left_alone(materials: Path, tmp_path: Path, caplog
 
     events = EventAccumulator(str(run))
     events.Reload()
-    measures = {f"guards/{name}" for name in ("grid", "border", "blobs", "objective", "returns")}
+    measures = {f"guards/{name}" for name in ("grid", "border", "blobs", "objective", "rollbacks")}
     assert measures <= set(events.Tags()["scalars"])
     assert len(events.Scalars("guards/blobs")) == 3
     assert load_network(run / "normal.safetensors")[1].steps == 12
@@ -117,9 +117,9 @@ def test_the_previews_show_what_the_guards_measure(
     order: list[str] = []
     original = Previews.on_validation_end
 
-    def drawn(self: Previews, *given: Any) -> None:
+    def drawn(self: Previews, *arguments: Any) -> None:
         order.append("previews")
-        original(self, *given)
+        original(self, *arguments)
 
     monkeypatch.setattr(Previews, "on_validation_end", drawn)
     monkeypatch.setattr(PreviewEvaluator, "measure", lambda _self: order.append("metrics") or GOOD)
@@ -138,13 +138,13 @@ def test_an_exploding_objective_goes_back_at_once(
 
 
 @pytest.mark.parametrize("stop", [3, 4])
-def test_a_resumed_run_remembers_its_return(
+def test_a_resumed_run_remembers_its_rollbacks(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stop: int
 ) -> None:
     """Also where the checkpoint was written at a validation, before the metrics."""
     poison(monkeypatch, 2, 5)
     whole = train(materials, tmp_path, "whole", 8)
-    assert "return 2 of 3" in warnings_of(caplog)[1]
+    assert "rollback 2 of 3" in warnings_of(caplog)[1]
     part = ["--trainer.limit_train_batches", str(stop), "--trainer.max_epochs", "1"]
     checkpoint = train(materials, tmp_path, "part", 8, *part) / "checkpoints" / "last.ckpt"
     caplog.clear()
@@ -159,7 +159,9 @@ def test_a_resumed_run_remembers_its_return(
     assert load_network(rest / "rest.safetensors")[1].steps == expected.steps == 5
 
 
-@pytest.mark.parametrize(("options", "often"), [(["--guards.returns", "1"], 1), (["--guards.enabled", "false"], 0)])
+@pytest.mark.parametrize(
+    ("options", "often"), [(["--guards.max_rollbacks", "1"], 1), (["--guards.enabled", "false"], 0)]
+)
 def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
     materials: Path,
     tmp_path: Path,
@@ -169,13 +171,13 @@ def test_a_run_that_stays_bad_stops_and_keeps_what_was_good(
     often: int,
 ) -> None:
     poison(monkeypatch, *range(2, 9))
-    given = arguments(materials, tmp_path, "bad", 8, "--checkpoint_every", "1", *options)
-    assert cli.run("fastnst.commands.train", given, "train.py") == 2
+    argv = arguments(materials, tmp_path, "bad", 8, "--checkpoint_every", "1", *options)
+    assert cli.run("fastnst.commands.train", argv, "train.py") == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert f"the objective became nan at step {3 + often}" in message
     good = tmp_path / "bad" / "version_0" / "checkpoints" / "good.ckpt"
     if often:
-        assert "after 1 return(s)" in message
+        assert "after 1 rollback(s)" in message
         assert f"what was good at step 2 is kept; go on from it with --init {good}" in message
         assert "--model.learning_rate below 0.001" in message
     network, metadata = load_network(good)
@@ -195,7 +197,7 @@ def test_limits_are_reported_in_words() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"returns": -1}, "guards.returns must be at least 0, not -1"),
+        ({"max_rollbacks": -1}, "guards.max_rollbacks must be at least 0, not -1"),
         ({"rate_drop": 1.0}, "guards.rate_drop must be between 0 and 1"),
         ({"warmup": 2.0}, "guards.warmup must be between 0 and 1"),
         ({"limits": Limits(grid=0.5)}, "guards.limits.grid must be above 1, not 0.5"),

@@ -19,7 +19,7 @@ from fastnst.runtime.portrait.matte_files import MatteFolder, read_matte
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
 from fastnst.runtime.stylizer import Stylizer
 
-Look = Callable[[], RestyleOptions]  # how pictures look at the moment, which the camera's keys change
+CurrentRestyling = Callable[[], RestyleOptions]  # as it is at the moment: the camera's keys change it
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,15 @@ def open_portrait(
     options: PortraitOptions | None,
     matting: MattingOptions,
     engine: EngineOptions,
-    look: Look,
+    restyling: CurrentRestyling,
     *,
     tile: str | float = "auto",
     video: bool = False,
 ) -> Portrait | None:
     """The compositor that was asked for, its models open; None without options. `video`: for clips and the camera.
 
-    `look` gives the restyling for a style of the background. Raises `FastNSTError` for what does not go together.
+    `restyling` gives the one of the moment, for a style of the background. Raises `FastNSTError` for what does not go
+    together.
     """
     if options is None:
         return None
@@ -151,6 +152,6 @@ def open_portrait(
         stylizer = Stylizer(options.background.removeprefix(STYLE_PREFIX), engine.provider, engine.threads)
 
         def restyle(photo: UInt8Image) -> UInt8Image:
-            return stylizer.apply(photo, look(), tile)
+            return stylizer.apply(photo, restyling(), tile)
 
     return Portrait(options, matting.open(engine, beside=video), restyle=restyle, video=video)

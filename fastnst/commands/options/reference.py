@@ -21,7 +21,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="YAML", help="a recipe that sets options; options given win")
 
 
-def given_settings(options: argparse.Namespace) -> dict[str, list[str]]:
+def settings_of_arguments(options: argparse.Namespace) -> dict[str, list[str]]:
     """The settings that were given, as text."""
     values = {name: getattr(options, name) for name in setting_options()}
     return {name: several for name, several in values.items() if several is not None}

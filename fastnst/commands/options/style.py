@@ -74,7 +74,7 @@ def read_style_request(arguments: argparse.Namespace) -> StyleRequest:
 
 
 def read_restyle_options(arguments: argparse.Namespace) -> RestyleOptions:
-    """Read how pictures look; raises `ConfigError` for numbers out of range."""
+    """Read strength, colours, strokes and smoothing; raises `ConfigError` for numbers out of range."""
     options = RestyleOptions(arguments.strength, arguments.preserve_color, arguments.stroke, arguments.smooth)
     options.validate()
     return options

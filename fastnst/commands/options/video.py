@@ -26,7 +26,7 @@ _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked fo
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,12})?|\.[0-9]{1,12}|[0-9]{1,9}/0*[1-9][0-9]{0,8}")  # bounded, exact
 _MIN_RATE = Fraction(1, 1000)  # frames a second
 _MAX_SHOWN_CHARACTERS = 60  # characters of what was typed, in a message
-_OF_FOLDERS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
+_FOLDER_OPTIONS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
     names = options.names_set()
     if (
         names
-        and set(names) <= set(_OF_FOLDERS)
+        and set(names) <= set(_FOLDER_OPTIONS)
         and len(inputs) == 1
         and os.path.isdir(inputs[0])
         and suffix not in SUFFIXES

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 VIEWS = ("stylized", "side by side", "original")
-_STEP = 0.1
+_STRENGTH_STEP = 0.1
 
 HELP = (
     "n next style, p previous style, + and - strength, c the photo's colours, o original and side by side,"
@@ -44,7 +44,7 @@ class Controls:
         if key in ("n", "p"):
             return replace(state, style=(self.style + (1 if key == "n" else -1)) % self.styles)
         if key in ("+", "=", "-"):
-            step = -_STEP if key == "-" else _STEP
+            step = -_STRENGTH_STEP if key == "-" else _STRENGTH_STEP
             return replace(state, strength=round(min(1.0, max(0.0, self.strength + step)), 2))
         if key == "o":
             return replace(state, view=VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])

@@ -77,13 +77,13 @@ class Live:
         self.controls = replace(controls, styles=len(stylizers))
         self._virtual, self._report, self._people = virtual, report, people
         self._reduce = Reducer(options.max_size)
-        self._finisher = Finisher(self.look, people.portrait if people else None)
+        self._finisher = Finisher(self.restyling, people.portrait if people else None)
         self.stats = Stats()
         self._recording: Recording | None = None
         self._last: UInt8Image | None = None
 
     @property
-    def look(self) -> RestyleOptions:
+    def restyling(self) -> RestyleOptions:
         """The restyling now: what was asked for, as the keys changed it."""
         controls, options = self.controls, self._options
         return RestyleOptions(controls.strength, controls.preserve_color, options.stroke, options.smooth)
@@ -155,7 +155,7 @@ class Live:
             return photo
         matte = self._people.find(photo) if self._people and controls.portrait else None
         stylized = self._stylizers[controls.style].restyle(photo, self._options.stroke)
-        self._finisher.options = self.look
+        self._finisher.options = self.restyling
         picture = self._finisher.adjust(photo, stylized)
         return picture if matte is None else self._finisher.compose(photo, picture, matte.result())
 

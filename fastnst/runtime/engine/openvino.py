@@ -32,8 +32,8 @@ from fastnst.runtime.engine.session import (
 _PACKAGE = "openvino"
 # It keeps what it prepared for each picture size, three quarters of a megabyte, for thousands of sizes. A folder of
 # photos may well have that many.
-_KEPT_SIZES = 64
-_LONGEST_REASON = 120
+_MAX_KEPT_SIZES = 64
+_MAX_REASON_CHARACTERS = 120
 
 
 class OpenVINOSession:
@@ -66,7 +66,7 @@ class OpenVINOSession:
     def _forget_sizes(self, shape: tuple[int, ...]) -> None:
         """Begin again, for a seventh of a second, when too many sizes were seen."""
         self._sizes.add(shape)
-        if len(self._sizes) > _KEPT_SIZES:
+        if len(self._sizes) > _MAX_KEPT_SIZES:
             self._request, self._sizes = self._compile().create_infer_request(), {shape}
 
     def get_providers(self) -> list[str]:
@@ -154,4 +154,4 @@ def reason_of(error: Exception) -> str:
     """The line of OpenVINO's error that says what happened; those before it say where in its source."""
     lines = [line.strip() for line in str(error).splitlines()]
     meaningful = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return printable(meaningful[-1], _LONGEST_REASON).rstrip(" .:;") if meaningful else first_line(error)
+    return printable(meaningful[-1], _MAX_REASON_CHARACTERS).rstrip(" .:;") if meaningful else first_line(error)

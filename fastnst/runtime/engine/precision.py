@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Run = Callable[[NDArray[Any]], NDArray[Any]]
 
 HALF_SUFFIX = ".fp16.onnx"  # of a half-precision copy for GPUs, which lies beside its model and is not a style itself
-LEAST_PSNR = 40.0  # dB to the float32 result; below it reduced precision could be seen
+MIN_PSNR = 40.0  # dB to the float32 result; below it reduced precision could be seen
 
 
 def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, takes_planes: bool = False) -> bool:
@@ -41,7 +41,7 @@ def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, 
     try:
         psnr = json.loads(verdict.read_text())["psnr"]
         if isinstance(psnr, float):
-            return psnr >= LEAST_PSNR
+            return psnr >= MIN_PSNR
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not measured yet
     psnr = peak_signal_to_noise(run, reference, takes_planes=takes_planes)
@@ -50,7 +50,7 @@ def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, 
         verdict.write_text(json.dumps({"psnr": psnr, "engine": engine}))
     except OSError as error:
         log.debug("the verdict is not kept: %s", error)
-    return psnr >= LEAST_PSNR
+    return psnr >= MIN_PSNR
 
 
 def content_key(*paths: Path) -> str:

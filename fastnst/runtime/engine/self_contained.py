@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from fastnst.errors import ModelError
+from fastnst.protobuf import BYTES, VARINT, fields
 
-_VARINT, _BYTES = 0, 2  # protobuf's wire types
-_FIXED = {1: 8, 5: 4}
 # Where messages of onnx.proto hold other messages, as far as tensors and nodes may be in them: by field number.
 _CHILDREN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function", 20: "training"},
@@ -24,7 +22,6 @@ _CHILDREN: dict[str, dict[int, str]] = {
 }
 _EXTERNAL_DATA, _DATA_LOCATION, _OPERATOR = 13, 14, 4  # of TensorProto, TensorProto and NodeProto
 _COMPILED = b"EPContext"  # the operator that stands for an engine in a file of its own
-_LARGEST_NUMBER = (1 << 29) - 1  # of a field
 
 
 def check_self_contained(path: Path) -> None:
@@ -52,47 +49,14 @@ def _other_files(data: mmap) -> str | None:
     waiting = [("model", 0, len(data))]
     while waiting:
         kind, start, end = waiting.pop()
-        for number, value, size in _fields(data, start, end):
-            if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and size < 0 and value)):
+        for field in fields(data, start, end):
+            is_elsewhere = field.number == _DATA_LOCATION and field.wire == VARINT and field.value
+            if kind == "tensor" and (field.number == _EXTERNAL_DATA or is_elsewhere):
                 return "keeps weights in other files (ONNX external data)"
-            if size < 0:
+            if field.wire != BYTES:
                 continue
-            if kind == "node" and number == _OPERATOR and data[value : value + size] == _COMPILED:
+            if kind == "node" and field.number == _OPERATOR and data[field.content : field.end] == _COMPILED:
                 return "names a compiled engine (EPContext)"
-            if child := _CHILDREN[kind].get(number):
-                waiting.append((child, value, value + size))
+            if child := _CHILDREN[kind].get(field.number):
+                waiting.append((child, field.content, field.end))
     return None
-
-
-def _fields(data: mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Each field's number, its value, and −1; of bytes and messages where they begin, and their length."""
-    place = start
-    while place < end:
-        tag, place = _varint(data, place, end)
-        number, wire = tag >> 3, tag & 7
-        if not 0 < number <= _LARGEST_NUMBER:
-            raise ValueError("no field has that number")
-        if wire == _VARINT:
-            value, place = _varint(data, place, end)
-            yield number, value, -1
-            continue
-        size, place = _varint(data, place, end) if wire == _BYTES else (_FIXED.get(wire, -1), place)
-        if size < 0 or place + size > end:
-            raise ValueError("it ends too early")
-        if wire == _BYTES:
-            yield number, place, size
-        place += size
-
-
-def _varint(data: mmap, place: int, end: int) -> tuple[int, int]:
-    """A number of up to ten bytes, and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= end:
-            break
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("a number without an end")

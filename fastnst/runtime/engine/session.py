@@ -20,7 +20,7 @@ from fastnst.runtime.engine.quiet import quiet
 log = logging.getLogger("fastnst.runtime.engine.providers")
 
 QUIET = 4  # onnxruntime's "fatal": what matters comes as an exception
-_LONGEST_REASON = 120
+_MAX_REASON_CHARACTERS = 120
 ORT_NAMES = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -88,7 +88,7 @@ def is_engine_error(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """The beginning of an error's text; onnxruntime's run over many lines."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return printable(line, _LONGEST_REASON).rstrip(" .:;")
+    return printable(line, _MAX_REASON_CHARACTERS).rstrip(" .:;")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from fastnst.array_types import FloatPlane, UInt8Image
 from fastnst.runtime.imaging.filters import box_mean
 from fastnst.runtime.imaging.guided_filter import linear_coefficients
 
-_WINDOW = 2  # radius of the guided filter in pixels of the small picture
+_WINDOW_RADIUS = 2  # radius of the guided filter in pixels of the small picture
 _EPSILON = 1e-3 * 255**2  # of squared levels: fainter texture of the photo is not an edge, and its noise is not added
 _UNSHARP_AMOUNT = 3.0  # less where the picture is hardly enlarged, for then little is lost
 _DIRECTIONS = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1), (-1, 2), (-1, 1), (-2, 1))  # x, y; together half a circle
@@ -61,7 +61,7 @@ def _sharp_band(result: UInt8Image, small: UInt8Image, photo: UInt8Image, top: f
     box, size = (0, top * height - first, width, bottom * height - first), (photo.shape[1], photo.shape[0])
     # Where a plane is a function of others, it is enlarged as they are, or the difference would show.
     guide, restyled = _luma(small), _luma(result)
-    slopes, _ = linear_coefficients(guide[None], restyled, _WINDOW, _EPSILON)
+    slopes, _ = linear_coefficients(guide[None], restyled, _WINDOW_RADIUS, _EPSILON)
     luma, slope = _enlarged(restyled, size, box), _enlarged(slopes[0], size, box)
     strokes = _smooth_along(luma - slope * _enlarged(guide, size, box), luma)
     base = strokes + slope * _luma(photo)

@@ -17,8 +17,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from fastnst.printable import one_line, printable
 
-LONGEST_TEXT = 20_000  # characters of one text
-LONGEST_JSON = 200_000  # characters of one value
+MAX_TEXT_CHARACTERS = 20_000  # characters of one text
+MAX_JSON_CHARACTERS = 200_000  # characters of one value
 # For `dataclasses.field(metadata=…)`: figures that only inform. If they are damaged they are lost, and nothing else is.
 INFORMS = {"informs": True}
 _MAX_ITEMS = 5_000  # of one value, at all depths together
@@ -47,10 +47,10 @@ def fields_of(schema: type, values: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
-def read_json(text: str | bytes, longest: int = LONGEST_JSON) -> object:
-    """The value in a JSON text of at most `longest` characters. Raises `DescriptionError`."""
-    if len(text) > longest:
-        raise DescriptionError(f"is longer than {longest:,} characters")
+def read_json(text: str | bytes, max_characters: int = MAX_JSON_CHARACTERS) -> object:
+    """The value in a JSON text of at most `max_characters` characters. Raises `DescriptionError`."""
+    if len(text) > max_characters:
+        raise DescriptionError(f"is longer than {max_characters:,} characters")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # broken, not UTF-8, numbers of thousands of digits, or nested too deep
@@ -119,8 +119,8 @@ def _any_kind(value: object) -> Any:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise DescriptionError(f"is {printable(value, 40)}, not a text")
-    if len(value) > LONGEST_TEXT:
-        raise DescriptionError(f"is longer than {LONGEST_TEXT:,} characters")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        raise DescriptionError(f"is longer than {MAX_TEXT_CHARACTERS:,} characters")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise DescriptionError("holds half a character (a lone surrogate)")
     return one_line(value)

@@ -6,16 +6,15 @@ the graph, so everything else is stepped over by its length.
 
 from __future__ import annotations
 
-import io
 import os
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
 
 from fastnst.errors import ModelError
+from fastnst.protobuf import BYTES, fields
 from fastnst.runtime.models.metadata import PREFIX, MattingMetadata, StyleMetadata
 
 _PROPERTIES = 14  # ModelProto.metadata_props: StringStringEntryProto with key = 1 and value = 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 _MAX_BYTES = 1_000_000  # bytes of one property, and of all of ours together
 
 
@@ -64,8 +63,8 @@ def read_properties(path: Path) -> dict[str, str]:
     Raises `ModelError`, in one sentence, for a file that cannot be read or is no ONNX model.
     """
     try:
-        with path.open("rb") as file:
-            return _properties(file, path.stat().st_size)
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return _properties(data)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -74,60 +73,26 @@ def read_properties(path: Path) -> dict[str, str]:
         raise ModelError(f"{path} is not an ONNX model, or it is damaged or cut short.") from error
 
 
-def _properties(file: BinaryIO, size: int) -> dict[str, str]:
+def _properties(data: mmap) -> dict[str, str]:
     """Raises `ValueError` for what is not a protobuf message, `UnicodeDecodeError` for a text of ours not in UTF-8."""
     properties: dict[str, str] = {}
     total = 0
-    while file.tell() < size:
-        number, entry = _field(file, size, wanted=_PROPERTIES)
-        if number != _PROPERTIES or entry is None:
+    for field in fields(data):
+        size = field.end - field.content
+        if field.number != _PROPERTIES or field.wire != BYTES or size > _MAX_BYTES:
             continue
-        key, value = _entry(entry)
+        key, value = _entry(data[field.content : field.end])
         if not key.startswith(PREFIX.encode()):
             continue  # another program's
-        total += len(entry)
+        total += size
         if total > _MAX_BYTES:
             raise ValueError("too long a description")
         properties[key.decode()] = value.decode()
     return properties
 
 
-def _entry(data: bytes) -> tuple[bytes, bytes]:
-    file, texts = io.BytesIO(data), {1: b"", 2: b""}
-    while file.tell() < len(data):
-        number, text = _field(file, len(data))
-        texts[number] = text or b""
+def _entry(entry: bytes) -> tuple[bytes, bytes]:
+    texts = {1: b"", 2: b""} | {
+        field.number: entry[field.content : field.end] for field in fields(entry) if field.wire == BYTES
+    }
     return texts[1], texts[2]
-
-
-def _field(file: BinaryIO, size: int, wanted: int | None = None) -> tuple[int, bytes | None]:
-    """The next field's number and, where it is bytes, these; bytes not wanted, or too many, are stepped over.
-
-    Raises `ValueError` for what is not a protobuf message, or ends too early.
-    """
-    tag = _varint(file)
-    number, kind = tag >> 3, tag & 7
-    if kind == _VARINT:
-        _varint(file)
-        return number, None
-    length = {_FIXED64: 8, _FIXED32: 4}.get(kind)
-    if kind == _BYTES:
-        length = _varint(file)
-    if number == 0 or length is None or file.tell() + length > size:
-        raise ValueError("no protobuf message")
-    if kind == _BYTES and wanted in (None, number) and length <= _MAX_BYTES:
-        return number, file.read(length)
-    file.seek(length, 1)
-    return number, None
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-    raise ValueError("a number without an end")

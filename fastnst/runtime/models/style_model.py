@@ -14,7 +14,7 @@ from fastnst.runtime.engine.providers import Engine, open_engine
 from fastnst.runtime.engine.session import Session, TensorInfo
 from fastnst.runtime.models.onnx_metadata import read_description
 
-SMALLEST_SIDE = 16
+MIN_SIDE = 16
 
 
 class StyleModel:
@@ -65,10 +65,10 @@ class StyleModel:
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ImageError(f"a style model takes uint8 [N, H, W, 3], not {images.dtype} {list(images.shape)}.")
-        if min(images.shape[1:3]) < SMALLEST_SIDE:
+        if min(images.shape[1:3]) < MIN_SIDE:
             raise ImageError(
                 f"a picture of {images.shape[2]}×{images.shape[1]} pixels is too small: "
-                f"{SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
+                f"{MIN_SIDE}×{MIN_SIDE} is the least."
             )
         return self._engine.run(images)
 

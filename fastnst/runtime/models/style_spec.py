@@ -11,7 +11,7 @@ from pathlib import Path
 from fastnst.errors import ConfigError
 from fastnst.runtime.models.catalog import available_styles, described_styles, is_file, plain, resolve_style, styles_of
 
-_FORM = "write a mix as starry_night:0.7,mine.onnx:0.3, or without weights for equal parts"
+_MIX_HINT = "write a mix as starry_night:0.7,mine.onnx:0.3, or without weights for equal parts"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def choose(style: str | Path | StyleChoice) -> StyleChoice:
     parts = [_split_weight(part.strip(), style) for part in style.split(",")]
     weights = [weight for _, weight in parts if weight is not None]
     if weights and len(weights) < len(parts):
-        raise ConfigError(f"the mix '{style}' gives only some of its styles a weight: {_FORM}.")
+        raise ConfigError(f"the mix '{style}' gives only some of its styles a weight: {_MIX_HINT}.")
     if len(parts) == 1:
         name, weight = parts[0]
         if weight is None:  # a file with a colon in its path
@@ -99,7 +99,7 @@ def _is_single(text: str) -> bool:
 def _split_weight(part: str, mix: str) -> tuple[str, float | None]:
     name, colon, number = part.rpartition(":")
     if not part or (colon and not name):
-        raise ConfigError(f"the mix '{mix}' has a part without a style: {_FORM}.")
+        raise ConfigError(f"the mix '{mix}' has a part without a style: {_MIX_HINT}.")
     if not colon or part.endswith(".onnx") or name == "hf":  # a file of Windows, an address of the hub
         return part, None
     try:
@@ -107,5 +107,5 @@ def _split_weight(part: str, mix: str) -> tuple[str, float | None]:
     except ValueError:
         weight = math.nan
     if not 0 < weight < math.inf:
-        raise ConfigError(f"the weight of {name} must be a positive number, not '{number}': {_FORM}.")
+        raise ConfigError(f"the weight of {name} must be a positive number, not '{number}': {_MIX_HINT}.")
     return name, weight

@@ -14,27 +14,27 @@ from PIL import Image
 from fastnst.array_types import FloatPlane, UInt8Image
 
 MIN_SHARE = 0.4  # of the picture; a person that covers more is near
-_SURROUNDINGS = 0.25  # of the picture's sides, added on each
-_PERSON = 0.5
+_MARGIN_SHARE = 0.25  # of the picture's sides, added on each
+_MIN_PERSON_ALPHA = 0.5
 
 
 def with_surroundings(photo: UInt8Image) -> UInt8Image:
     """The photo `[H, W, 3]` with a mirrored border, half as large again."""
-    down, across = (round(extent * _SURROUNDINGS) for extent in photo.shape[:2])
+    down, across = (round(extent * _MARGIN_SHARE) for extent in photo.shape[:2])
     return np.pad(photo, ((down, down), (across, across), (0, 0)), mode="reflect")
 
 
 def without_surroundings(alpha: FloatPlane, shape: tuple[int, ...]) -> FloatPlane:
     """Of the matte of `with_surroundings` the photo's own part, at `shape` (height, width)."""
     height, width = alpha.shape
-    border = _SURROUNDINGS / (1 + 2 * _SURROUNDINGS)
+    border = _MARGIN_SHARE / (1 + 2 * _MARGIN_SHARE)
     box = (border * width, border * height, (1 - border) * width, (1 - border) * height)
     return np.asarray(Image.fromarray(alpha).resize((shape[1], shape[0]), Image.Resampling.BILINEAR, box))
 
 
 def filled(alpha: FloatPlane, second: FloatPlane) -> FloatPlane:
     """A matte `[h, w]` that takes a second one's greater values within its people and the holes in them."""
-    return np.where(_open_ground(alpha < _PERSON), alpha, np.maximum(alpha, second))
+    return np.where(_open_ground(alpha < _MIN_PERSON_ALPHA), alpha, np.maximum(alpha, second))
 
 
 def _open_ground(ground: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from PIL import Image
 from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.runtime.imaging.filters import box_mean, enlarge
 
-_LEVELS = 65535  # steps of linear light in the table back to sRGB; the darkest sRGB steps are 20 of them apart
+_TABLE_STEPS = 65535  # steps of linear light in the table back to sRGB; the darkest sRGB steps are 20 of them apart
 _OPAQUE_MARGIN = 1 / 255  # nearer to 0 or 1, an alpha is that
 WORK_SIZE = 256  # long side at which the neighbourhood's colours are averaged; they are smooth
 _WIDE_RADIUS, _NARROW_RADIUS = 1 / 12, 1 / 85  # of the two averages, of the work size
@@ -45,8 +45,8 @@ def _linear_table() -> FloatPlane:
 
 
 def _srgb_table() -> UInt8Image:
-    """Linear light in `_LEVELS` steps to sRGB levels."""
-    values = np.arange(_LEVELS + 1) / _LEVELS
+    """Linear light in `_TABLE_STEPS` steps to sRGB levels."""
+    values = np.arange(_TABLE_STEPS + 1) / _TABLE_STEPS
     curve = np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
     table: UInt8Image = np.rint(curve * 255).astype(np.uint8)
     return table
@@ -63,7 +63,7 @@ def to_linear(pixels: UInt8Image) -> FloatPlane:
 
 def to_srgb(linear: FloatArray) -> UInt8Image:
     """Linear light to uint8 sRGB; clipped and rounded."""
-    srgb: UInt8Image = _TO_SRGB[(np.clip(linear, 0, 1) * _LEVELS + 0.5).astype(np.uint16)]
+    srgb: UInt8Image = _TO_SRGB[(np.clip(linear, 0, 1) * _TABLE_STEPS + 0.5).astype(np.uint16)]
     return srgb
 
 
@@ -106,7 +106,7 @@ def _surroundings(picture: UInt8Image, alpha: FloatArray, work_size: int) -> tup
     left_over = pixels - share * far[0] - (1 - share) * far[1]
     clean = [np.clip(colours + one * left_over, 0, 1) for colours, one in zip(far, shares, strict=True)]
     foreground, background = (
-        weighted_mean(own, weight, narrow, colours, least=_MIN_NARROW_WEIGHT)
+        weighted_mean(own, weight, narrow, colours, min_weight=_MIN_NARROW_WEIGHT)
         for own, weight, colours in zip(clean, weights, far, strict=True)
     )
     return foreground, background
@@ -133,14 +133,15 @@ def shrink(picture: UInt8Image, alpha: FloatArray, long_side: int) -> tuple[Floa
 
 
 def weighted_mean(
-    planes: FloatArray, weight: FloatArray, radius: int, otherwise: FloatArray, *, least: float = _MIN_WEIGHT
+    planes: FloatArray, weight: FloatArray, radius: int, otherwise: FloatArray, *, min_weight: float = _MIN_WEIGHT
 ) -> FloatPlane:
     """The mean of planes `[C, h, w]` over the neighbourhood, each pixel counting by `weight` `[h, w]`.
 
-    Where hardly anything counts (a mean weight around `least`) it is `otherwise`, of the planes' shape or `[C, 1, 1]`.
+    Where hardly anything counts (a mean weight around `min_weight`) it is `otherwise`, of the planes' shape or
+    `[C, 1, 1]`.
     """
     means = box_mean(np.concatenate((planes * weight, weight[None])), radius)
-    mean: FloatPlane = (means[:-1] + least * otherwise) / (np.maximum(means[-1], 0) + least)
+    mean: FloatPlane = (means[:-1] + min_weight * otherwise) / (np.maximum(means[-1], 0) + min_weight)
     return mean
 
 

@@ -10,7 +10,7 @@ from fastnst.errors import MissingDependencyError
 
 # What a clip may be, by FFmpeg's names. Left out: playlists and lists of files (they name other places to read from),
 # devices, filter graphs, pictures, and formats of games that nobody restyles but whose readers are rarely looked at.
-_READ = (
+_INPUT_FORMATS = (
     "mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "av1",
     "obu", "ivf", "asf", "flv", "ogg", "yuv4mpegpipe", "nut", "mxf", "gxf", "dv", "rm", "wtv", "vc1", "mjpeg", "h263",
     "mp3", "aac", "wav", "flac", "ac3",  # sound alone: the answer should say so
@@ -33,8 +33,11 @@ def open_input(path: Path) -> Any:
 
     Texts that are not in UTF-8 come with surrogates, see `readable`. Raises FFmpeg's errors.
     """
-    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READ)}
-    return import_av().open(_address(path), options=limits, metadata_errors="surrogateescape")
+    av = import_av()
+    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_INPUT_FORMATS)}
+    # From version 19 on PyAV does that unasked, and cannot be asked.
+    surrogates = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+    return av.open(_address(path), options=limits, **surrogates)
 
 
 def open_output(path: Path, kind: str, options: dict[str, str] | None = None) -> Any:

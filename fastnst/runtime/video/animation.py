@@ -16,7 +16,7 @@ from fastnst.images._pillow import opened
 from fastnst.images.color import to_srgb
 from fastnst.images.decode import picture_size
 from fastnst.images.transparency import bleed
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 from fastnst.runtime.video.pixel_formats import Reducer, reduced_size
 from fastnst.runtime.video.types import ClipInfo, Frame
 
@@ -48,8 +48,8 @@ class AnimationSource:
         if width * height > _MAX_PIXELS:
             raise ClipError(f"{path} has {width}×{height} pixels a frame, which may be a decompression bomb.")
         size = reduced_size(width, height, max_size)
-        if min(size) < SMALLEST_SIDE:
-            raise ClipError(f"{path} is too small: {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least.")
+        if min(size) < MIN_SIDE:
+            raise ClipError(f"{path} is too small: {MIN_SIDE}×{MIN_SIDE} is the least.")
         first, frames, plays = self._look()
         self.info = ClipInfo(
             *size,

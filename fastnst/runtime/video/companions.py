@@ -14,7 +14,7 @@ from fastnst.runtime.video.container import open_clip
 from fastnst.runtime.video.sound import encoder_title
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_UNPLAYED = {"mp4": ("pcm", "vorbis")}  # beginnings of codecs that FFmpeg puts into a container and players do not find
+_UNPLAYABLE_CODECS = {"mp4": ("pcm", "vorbis")}  # prefixes of names; FFmpeg writes them, players do not find them
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def copied_sound(others: Companions | None) -> list[int]:
 
 def _fits(stream: Any, kind: str) -> bool:
     """Write a header with the stream into memory: the only sure way to learn what a container takes."""
-    if stream.codec_context.name.startswith(_UNPLAYED.get(kind, ())):
+    if stream.codec_context.name.startswith(_UNPLAYABLE_CODECS.get(kind, ())):
         return False
     av = import_av()
     container = av.open(io.BytesIO(), "w", format=kind)

@@ -20,7 +20,7 @@ from fastnst.images.folders import find_images
 from fastnst.images.formats import READABLE, SUFFIXES
 from fastnst.images.metadata import Metadata
 from fastnst.images.picture import Picture
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 from fastnst.runtime.video.frame_marks import Settings, compare, mark, read_mark
 from fastnst.runtime.video.pixel_formats import Reducer
 from fastnst.runtime.video.types import ClipInfo, Frame
@@ -52,8 +52,8 @@ class FolderSource:
         self._size: tuple[int, int] | None = None
         height, width = self._pixels(self._files[0])[0].shape[:2]
         self._size = (width, height)
-        if min(self._size) < SMALLEST_SIDE:
-            raise ClipError(f"{self._files[0]} is too small: {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least.")
+        if min(self._size) < MIN_SIDE:
+            raise ClipError(f"{self._files[0]} is too small: {MIN_SIDE}×{MIN_SIDE} is the least.")
         duration = float(len(self._files) / rate)
         self.info = ClipInfo(*self._size, time_base=1 / rate, rate=rate, duration=duration)
 

@@ -18,8 +18,8 @@ from fastnst.runtime.video.frame_marks import Settings, compare, parsed
 from fastnst.runtime.video.muxer import assemble
 from fastnst.runtime.video.reader import VideoSource
 
-_PIECES = (".mp4", ".m4v", ".mov")  # keep times exactly; the joined clip may be of any kind
-_OWN = ("start", "end", "offset")  # settings in which pieces differ
+_PIECE_SUFFIXES = (".mp4", ".m4v", ".mov")  # keep times exactly; the joined clip may be of any kind
+_PIECE_SETTINGS = ("start", "end", "offset")  # settings in which pieces differ
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def join_clips(pieces: list[Path], source: Path, output: Path, *, overwrite: boo
 
 
 def _check_seam(one: _Piece, other: _Piece) -> None:
-    shared = {key: value for key, value in one.settings.items() if key not in _OWN}
+    shared = {key: value for key, value in one.settings.items() if key not in _PIECE_SETTINGS}
     compare(other.path, other.settings, shared)
     if one.encoded != other.encoded:
         raise ConfigError(f"{one.path} and {other.path} are encoded differently: make them with the same options.")
@@ -93,8 +93,10 @@ def _moment(value: object) -> Fraction:
 
 
 def _read(path: Path) -> _Piece:
-    if path.suffix.lower() not in _PIECES:
-        raise ClipError(f"{path} cannot be joined: pieces are {', '.join(_PIECES)} files, which keep times exactly.")
+    if path.suffix.lower() not in _PIECE_SUFFIXES:
+        raise ClipError(
+            f"{path} cannot be joined: pieces are {', '.join(_PIECE_SUFFIXES)} files, which keep times exactly."
+        )
     open_clip(path).close()
     with open_input(path) as container:
         settings = parsed(readable(container.metadata.get("comment", "")))

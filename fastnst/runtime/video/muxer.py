@@ -20,7 +20,7 @@ from fastnst.runtime.video.sound import SoundEncoder
 from fastnst.runtime.video.timeline import Timeline
 
 _OWN_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder", "comment", "duration", "rotate"}
-_OF_THE_DISK = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
+_DISK_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
 
 
 def assemble(
@@ -52,7 +52,7 @@ def assemble(
             why = why or str(error).rstrip(".")
             continue
         except (OSError, ValueError, import_av().error.FFmpegError) as error:
-            if attempt is None or getattr(error, "errno", None) in _OF_THE_DISK:
+            if attempt is None or getattr(error, "errno", None) in _DISK_ERRNOS:
                 raise OutputError(f"the finished clip cannot be put together ({reason(error)}).") from error
             why = why or reason(error).rstrip(".")
             continue

@@ -13,8 +13,8 @@ from fastnst.runtime.video.types import Colors
 
 _MIN_HD_LINES = 720  # lines from which an untagged picture is taken as BT.709, below it as BT.601, as players do
 _BT709, _UNKNOWN, _FCC, _BT470BG, _BT601, _SMPTE240M, _BT2020 = 1, 2, 4, 5, 6, 7, 9  # H.273, table 4
-_SWSCALE = {_BT709: "ITU709", _FCC: "FCC", _BT470BG: "ITU601", _BT601: "ITU601", _SMPTE240M: "SMPTE240M"}
-_SWSCALE |= {_BT2020: "BT2020", 10: "BT2020"}
+# As libswscale numbers them (swscale.h, SWS_CS_…); PyAV 17, the last for Python 3.10, has no name for BT.2020.
+_SWSCALE = {_BT709: 1, _FCC: 4, _BT470BG: 5, _BT601: 5, _SMPTE240M: 7, _BT2020: 9, 10: 9}
 _REDUCTION: dict[str, Any] = {"interpolation": "BICUBIC", "threads": 1}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnst.errors import ClipError, ConfigError
-from fastnst.runtime.models.style_model import SMALLEST_SIDE
+from fastnst.runtime.models.style_model import MIN_SIDE
 from fastnst.runtime.video._pyav import import_av, reason
 from fastnst.runtime.video.container import (
     MAX_DAMAGED_PACKETS,
@@ -80,10 +80,10 @@ class VideoSource:
             self._delay = int(delay / self._tick)
             self._offset_ticks = math.ceil((origin + self._cut.start) / self.info.time_base)
             self._natural_end = length
-        if min(self._to_rgb.size) < SMALLEST_SIDE:
+        if min(self._to_rgb.size) < MIN_SIDE:
             raise ClipError(
                 f"{path}: frames of {self.info.width}×{self.info.height} pixels are too small:"
-                f" {SMALLEST_SIDE}×{SMALLEST_SIDE} is the least."
+                f" {MIN_SIDE}×{MIN_SIDE} is the least."
             )
         if not self._jumping and length is not None and self._cut.start >= length > 0:
             raise self._cut_to_nothing(length)

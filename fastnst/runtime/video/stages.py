@@ -29,7 +29,7 @@ class FrameStylist:
 
     Args:
         stylizer: an open style.
-        options: how pictures shall look; with `smooth` frames must come in order.
+        options: of the restyling; with `smooth` frames must come in order.
         batch: frames for one call of the engine; None chooses by the provider.
         portrait: made for video, separates people from the background; None restyles the whole picture.
     """

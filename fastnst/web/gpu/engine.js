@@ -2,20 +2,20 @@
 /** The engine for graphics cards: WebGPU, with shaders of our own made from the model's graph. */
 
 import { UnknownOperator } from './constants.js';
+import { openDevice } from './device.js';
+import { LUMA_PARTS } from './pass_shaders.js';
+import { Passes } from './passes.js';
 import { DeviceMemory, GpuModel } from './plan.js';
-import { finishShader, LUMA_PARTS, lumaShader, resampleShader, showShader } from './passes.js';
-import { openSession, runSession, setUpRuntime } from '../wasm_engine.js';
-import { pictureContext, rgb, rgba } from '../pixels.js';
+import { WasmModel } from './wasm_model.js';
 import { readModel } from '../onnx.js';
+import { pictureContext, rgb, rgba } from '../pixels.js';
 
 /** @typedef {import('../finish.js').Finish} Finish */
 /** @typedef {import('../finish.js').Matte} Matte */
 
-const VIEW_PIXELS = 4_000_000;
-const RUN_PIXELS = 4_000_000;
-const MOST_MEMORY = 1.5e9; // bytes for what lives between kernels; cards share it with everything else
-const PORTRAITS = { off: 0, person: 1, background: 2 };
-const LIMITS = /** @type {const} */ (['maxStorageBufferBindingSize', 'maxBufferSize', 'maxTextureDimension2D', 'maxStorageBuffersPerShaderStage']);
+const VIEW_PIXELS = 4_000_000; // of a preview
+const RUN_PIXELS = 4_000_000; // of one run; above it pictures are restyled in tiles
+const MAX_MEMORY = 1.5e9; // bytes for what lives between kernels; cards share it with everything else
 
 export class GpuEngine {
   name = 'webgpu';
@@ -33,6 +33,7 @@ export class GpuEngine {
     this.card = card;
     this.half = device.features.has('shader-f16');
     this.memory = new DeviceMemory(device);
+    this.passes = new Passes(this.memory);
     /** @type {(GpuModel | WasmModel | null)[]} */
     this.models = [null, null];
     /** @type {(GPUBuffer | null)[]} restyled by slot, at the size of the view */
@@ -60,17 +61,7 @@ export class GpuEngine {
    * @param {boolean} anyAdapter also one that computes on the processor
    */
   static async open(anyAdapter) {
-    if (!navigator.gpu) throw new Error('this browser has no WebGPU');
-    const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (!adapter) throw new Error('there is no graphics card that WebGPU can use');
-    const { isFallbackAdapter, vendor, architecture, description } = /** @type {any} */ (adapter.info ?? {});
-    const isSoftware = isFallbackAdapter || /** @type {any} */ (adapter).isFallbackAdapter || /swiftshader|llvmpipe/i.test(`${vendor} ${architecture} ${description}`);
-    if (isSoftware && !anyAdapter) throw new Error('WebGPU would compute on the processor here, more slowly than WASM');
-    const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
-    /** @type {GPUFeatureName[]} */
-    const requiredFeatures = adapter.features.has('shader-f16') ? ['shader-f16'] : [];
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    const card = isSoftware ? 'on the processor' : [vendor, architecture].filter(Boolean).join(' ');
+    const { device, card } = await openDevice(anyAdapter);
     return new GpuEngine(device, card);
   }
 
@@ -103,9 +94,9 @@ export class GpuEngine {
     if (!bytes) return;
     try {
       const model = new GpuModel(this.memory, readModel(bytes), this.half);
-      const most = Math.min(this.device.limits.maxStorageBufferBindingSize / model.cost.largest, MOST_MEMORY / model.cost.total);
-      this.viewPixels = Math.floor(Math.min(VIEW_PIXELS, most));
-      this.runPixels = Math.floor(Math.min(RUN_PIXELS, most));
+      const pixels = Math.min(this.device.limits.maxStorageBufferBindingSize / model.cost.largest, MAX_MEMORY / model.cost.total);
+      this.viewPixels = Math.floor(Math.min(VIEW_PIXELS, pixels));
+      this.runPixels = Math.floor(Math.min(RUN_PIXELS, pixels));
       this.models[slot] = model;
     } catch (error) {
       if (!(error instanceof UnknownOperator)) throw error;
@@ -133,7 +124,7 @@ export class GpuEngine {
       this.#upload(pictureContext(source, width, height).canvas, width, height);
     }
     const texture = /** @type {GPUTexture} */ (this.texture);
-    this.#pass('texture', texture.createView(), this.#buffer('photo', 4 * width * height), [width, height, texture.width, texture.height, Number(mirror)]);
+    this.passes.resample('texture', texture.createView(), this.#buffer('photo', 4 * width * height), [width, height, texture.width, texture.height, Number(mirror)]);
   }
 
   /**
@@ -174,57 +165,9 @@ export class GpuEngine {
     return found;
   }
 
-  /**
-   * Resamples, soon.
-   * @param {'texture' | 'buffer'} kind
-   * @param {GPUTextureView | GPUBuffer} from
-   * @param {GPUBuffer} to
-   * @param {number[]} sizes
-   */
-  #pass(kind, from, to, sizes) {
-    const text = resampleShader(kind);
-    const pipeline = this.pipelines?.get(text);
-    if (!pipeline) throw new Error('the engine is not ready');
-    const resource = kind === 'texture' ? /** @type {GPUTextureView} */ (from) : { buffer: /** @type {GPUBuffer} */ (from) };
-    this.#dispatch(pipeline, [{ buffer: this.#uniform(sizes, []) }, resource, { buffer: to }], [Math.ceil(sizes[0] / 8), Math.ceil(sizes[1] / 8)]);
-  }
-
   /** Compiles the shaders around the networks. */
-  async prepare() {
-    const texts = [resampleShader('texture'), resampleShader('buffer'), lumaShader, finishShader];
-    const made = await Promise.all(texts.map((text) => this.memory.pipeline(text)));
-    this.pipelines = new Map(texts.map((text, i) => [text, made[i]]));
-  }
-
-  /** @param {number[]} integers @param {number[]} floats after them */
-  #uniform(integers, floats) {
-    const data = new ArrayBuffer(32);
-    new Uint32Array(data).set(integers);
-    new Float32Array(data).set(floats, integers.length);
-    return this.#uniformOf(data);
-  }
-
-  /** @param {ArrayBuffer} data */
-  #uniformOf(data) {
-    const buffer = this.device.createBuffer({ size: data.byteLength, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    this.device.queue.writeBuffer(buffer, 0, data);
-    return buffer;
-  }
-
-  /**
-   * @param {GPUComputePipeline} pipeline
-   * @param {GPUBindingResource[]} resources
-   * @param {number[]} groups
-   */
-  #dispatch(pipeline, resources, groups) {
-    const encoder = this.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    const entries = resources.map((resource, binding) => ({ binding, resource }));
-    pass.setBindGroup(0, this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(groups[0], groups[1] ?? 1);
-    pass.end();
-    this.device.queue.submit([encoder.finish()]);
+  prepare() {
+    return this.passes.prepare();
   }
 
   /** @param {number} stroke */
@@ -235,7 +178,7 @@ export class GpuEngine {
     let input = this.#buffer('photo', 4 * width * height);
     if (!same) {
       const seen = this.#buffer('seen', 4 * seenWidth * seenHeight);
-      this.#pass('buffer', input, seen, [seenWidth, seenHeight, width, height, 0]);
+      this.passes.resample('buffer', input, seen, [seenWidth, seenHeight, width, height, 0]);
       input = seen;
     }
     for (const [slot, model] of this.models.entries()) {
@@ -245,7 +188,7 @@ export class GpuEngine {
       this.painted[slot] = output;
       if (same) continue;
       const enlarged = this.#buffer(`enlarged ${slot}`, 4 * width * height);
-      this.#pass('buffer', output, enlarged, [width, height, seenWidth, seenHeight, 0]);
+      this.passes.resample('buffer', output, enlarged, [width, height, seenWidth, seenHeight, 0]);
       this.painted[slot] = enlarged;
     }
   }
@@ -291,47 +234,19 @@ export class GpuEngine {
     const size = 4 * width * height;
     const photo = this.#buffer('photo', size);
     const first = this.painted[0] ?? photo;
-    const second = this.painted[1] ?? first;
-    const data = new ArrayBuffer(32);
-    new Uint32Array(data).set([width, height, matte?.width ?? 0, matte?.height ?? 0]);
-    new Float32Array(data).set([options.strength, this.painted[1] ? options.mix : 0], 4);
-    new Uint32Array(data).set([Number(options.keep), matte ? PORTRAITS[options.portrait] : 0], 6);
-    const uniform = { buffer: this.#uniformOf(data) };
-    const parts = { buffer: this.#buffer('parts', 16 * LUMA_PARTS) };
-    const pictures = [photo, first, second].map((buffer) => ({ buffer }));
-    const pipeline = (/** @type {string} */ text) => /** @type {GPUComputePipeline} */ (this.pipelines?.get(text));
-    if (options.keep) this.#dispatch(pipeline(lumaShader), [uniform, ...pictures, parts], [LUMA_PARTS]);
-    const finished = this.#buffer('finished', size);
-    const planes = { buffer: this.#buffer('matte', 32) };
-    this.#dispatch(pipeline(finishShader), [uniform, ...pictures, parts, planes, { buffer: finished }], [Math.ceil(width / 8), Math.ceil(height / 8)]);
-    this.#draw(finished);
-    await this.device.queue.onSubmittedWorkDone();
-    uniform.buffer.destroy();
-  }
-
-  /** @param {GPUBuffer} picture */
-  #draw(picture) {
-    if (!this.context || !this.canvas || !this.format) return;
-    if (this.canvas.width !== this.width) this.canvas.width = this.width;
-    if (this.canvas.height !== this.height) this.canvas.height = this.height;
-    if (!this.drawing) {
-      const module = this.device.createShaderModule({ code: showShader });
-      this.drawing = this.device.createRenderPipeline({
-        layout: 'auto',
-        vertex: { module, entryPoint: 'corner' },
-        fragment: { module, entryPoint: 'colour', targets: [{ format: this.format }] },
-      });
+    const buffers = {
+      pictures: [photo, first, this.painted[1] ?? first],
+      parts: this.#buffer('parts', 16 * LUMA_PARTS),
+      matte: this.#buffer('matte', 32),
+      finished: this.#buffer('finished', size),
+    };
+    this.passes.finish(buffers, width, height, { ...options, mix: this.painted[1] ? options.mix : 0 }, matte);
+    if (this.canvas && this.context && this.format) {
+      if (this.canvas.width !== width) this.canvas.width = width;
+      if (this.canvas.height !== height) this.canvas.height = height;
+      this.passes.draw(buffers.finished, width, height, this.context, this.format);
     }
-    const entries = [{ buffer: this.#uniform([this.width, this.height], []) }, { buffer: picture }].map((resource, binding) => ({ binding, resource }));
-    const encoder = this.device.createCommandEncoder();
-    const pass = encoder.beginRenderPass({
-      colorAttachments: [{ view: this.context.getCurrentTexture().createView(), loadOp: 'clear', storeOp: 'store' }],
-    });
-    pass.setPipeline(this.drawing);
-    pass.setBindGroup(0, this.device.createBindGroup({ layout: this.drawing.getBindGroupLayout(0), entries }));
-    pass.draw(3);
-    pass.end();
-    this.device.queue.submit([encoder.finish()]);
+    await this.device.queue.onSubmittedWorkDone();
   }
 
   /** What is shown, RGBA. */
@@ -357,35 +272,5 @@ export class GpuEngine {
     } finally {
       input.destroy();
     }
-  }
-}
-
-/** A style that the shaders cannot run. */
-class WasmModel {
-  /** @param {any} session */
-  constructor(session) {
-    this.session = session;
-    /** @type {GPUBuffer | null} */
-    this.output = null;
-  }
-
-  /** @param {Uint8Array} bytes */
-  static async open(bytes) {
-    setUpRuntime();
-    return new WasmModel(await openSession(bytes));
-  }
-
-  /**
-   * @param {Uint8Array} pixels
-   * @param {number} width
-   * @param {number} height
-   */
-  run(pixels, width, height) {
-    return runSession(this.session, pixels, width, height);
-  }
-
-  async release() {
-    this.output?.destroy();
-    await this.session.release();
   }
 }

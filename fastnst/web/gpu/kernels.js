@@ -1,9 +1,9 @@
 // @ts-check
 /** The compute shaders: convolution, sums over a picture, and storing an expression. */
 
-import { Code, literal, vectors } from './expressions.js';
+import { Code, literal, vectors } from './shader_code.js';
 
-/** @typedef {import('./expressions.js').Expression} Expression */
+/** @typedef {import('./shader_code.js').Expression} Expression */
 
 /**
  * Memory that a plan needs: a constant's, or that of a value between kernels, which shares it with others later.
@@ -24,7 +24,7 @@ import { Code, literal, vectors } from './expressions.js';
 
 const ACROSS = 4; // pixels of one row that an invocation computes
 const LANES = 64;
-const MOST_PARTS = 512; // workgroups that sum a picture up
+const MAX_PARTS = 512; // workgroups that sum a picture up
 
 /**
  * @typedef {object} Convolution
@@ -191,5 +191,5 @@ export function average(input, parts, target, norm) {
 
 /** Workgroups that sum so many pixels up. @param {number} pixels */
 export function partCount(pixels) {
-  return Math.max(1, Math.min(MOST_PARTS, Math.ceil(pixels / 256)));
+  return Math.max(1, Math.min(MAX_PARTS, Math.ceil(pixels / 256)));
 }

@@ -8,11 +8,12 @@
 
 import { broadcastDims, count, evaluate, UnknownOperator } from './constants.js';
 import { average, convolve, partCount, store } from './kernels.js';
-import { bytes, justComputed, stored, vectors } from './expressions.js';
+import { bytes, justComputed, stored } from './expressions.js';
 import { operators } from './operators.js';
+import { vectors } from './shader_code.js';
 
 /** @typedef {import('./constants.js').Constant} Constant */
-/** @typedef {import('./expressions.js').Expression} Expression */
+/** @typedef {import('./shader_code.js').Expression} Expression */
 /** @typedef {import('./kernels.js').Kernel} Kernel */
 /** @typedef {import('./kernels.js').VirtualBuffer} VirtualBuffer */
 /** @typedef {import('../onnx.js').Model} Model */

@@ -6,8 +6,8 @@ import { Lowering } from './lowering.js';
 /** @typedef {import('./kernels.js').VirtualBuffer} VirtualBuffer */
 /** @typedef {import('./kernels.js').Kernel} Kernel */
 
-const ALIGNED = 256; // offsets in a uniform buffer
-const ROOM = 2; // memory is shared by a value that takes at least the half of it
+const UNIFORM_ALIGNMENT = 256; // offsets in a uniform buffer
+const MAX_SIZE_RATIO = 2; // memory is shared by a value that takes at least the half of it
 
 /** Pipelines by their text, and memory for values that live between kernels. Plans run one after the other. */
 export class DeviceMemory {
@@ -102,7 +102,7 @@ export class Plan {
     let size = 0;
     for (const { parameters } of program.kernels) {
       offsets.push(size);
-      size += Math.ceil((4 * parameters.length) / ALIGNED) * ALIGNED;
+      size += Math.ceil((4 * parameters.length) / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
     }
     const numbers = new Int32Array(size / 4);
     program.kernels.forEach(({ parameters }, i) => numbers.set(parameters, offsets[i] / 4));
@@ -144,7 +144,7 @@ export class Plan {
     kernels.forEach(({ bindings }, i) => {
       for (const { buffer, write } of bindings) {
         if (!write || buffer.role) continue;
-        const fits = free.filter(({ size }) => size >= buffer.bytes && size <= ROOM * buffer.bytes).sort((a, b) => a.size - b.size);
+        const fits = free.filter(({ size }) => size >= buffer.bytes && size <= MAX_SIZE_RATIO * buffer.bytes).sort((a, b) => a.size - b.size);
         let shared = fits[0];
         if (shared) free.splice(free.indexOf(shared), 1);
         else {
@@ -245,15 +245,15 @@ function memoryPerPixel(model, half) {
   const last = lastUses(kernels);
   /** @type {Set<VirtualBuffer>} */
   const alive = new Set();
-  let [largest, most] = [0, 0];
+  let [largest, total] = [0, 0];
   kernels.forEach(({ bindings }, i) => {
     for (const { buffer, write } of bindings) {
       if (!write || buffer.key) continue;
       alive.add(buffer);
       largest = Math.max(largest, buffer.bytes);
     }
-    most = Math.max(most, [...alive].reduce((sum, { bytes }) => sum + bytes, 0));
+    total = Math.max(total, [...alive].reduce((sum, { bytes }) => sum + bytes, 0));
     for (const buffer of alive) if (last.get(buffer) === i) alive.delete(buffer);
   });
-  return { largest: largest / side ** 2, total: most / side ** 2 };
+  return { largest: largest / side ** 2, total: total / side ** 2 };
 }

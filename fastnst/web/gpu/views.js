@@ -122,7 +122,7 @@ function finish(lowering, name, value) {
   const { base, steps } = /** @type {NonNullable<Value['view']>} */ (value.view);
   const [, channels, height, width] = value.dims;
   if (base.roles.length !== 4) throw new UnknownOperator('reshapes of these dimensions');
-  const place = (/** @type {import('./expressions.js').Code} */ code) => {
+  const place = (/** @type {import('./shader_code.js').Code} */ code) => {
     const lines = ['let n = 0u;'];
     let [index, fresh] = [['n', 'k', 'u32(y)', 'u32(x)'], 0];
     for (let at = steps.length - 1; at >= 0; at--) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Weights in the order in which the shaders read them. */
 
-import { vectors } from './expressions.js';
+import { vectors } from './shader_code.js';
 
 /** @typedef {import('./lowering.js').Lowering} Lowering */
 /** @typedef {import('./constants.js').Constant} Constant */

@@ -20,7 +20,7 @@ from fastnst.runtime.camera.outputs import VirtualCamera, Window
 from fastnst.runtime.camera.session import Live, LiveOptions
 from fastnst.runtime.camera.stats import Stats
 from tests.runtime.cameras import Fake, Scripted, Stepped
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe
 
 
 def live(
@@ -164,7 +164,7 @@ def test_snapshots_and_recordings(caplog, negative_model: Path, tmp_path: Path) 
     with Image.open(shot) as image:
         assert np.array_equal(np.asarray(image), screen.shown[1])
     (film,) = tmp_path.glob("*.mp4")
-    seen = look(film)
+    seen = probe(film)
     assert seen.size == (64, 48)
     assert len(seen.times["video"]) == 12
     steps = np.diff([float(time) for time in seen.times["video"]])

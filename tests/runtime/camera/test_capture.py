@@ -68,14 +68,14 @@ def test_a_file_s_pictures_are_those_of_a_clip(tmp_path: Path) -> None:
     assert not capture.isOpened()
 
 
-@pytest.mark.parametrize("look", [RestyleOptions(), RestyleOptions(strength=0.4, preserve_color=True)])
-def test_camera_and_clip_agree_on_a_file(negative_model: Path, tmp_path: Path, look: RestyleOptions) -> None:
+@pytest.mark.parametrize("restyling", [RestyleOptions(), RestyleOptions(strength=0.4, preserve_color=True)])
+def test_camera_and_clip_agree_on_a_file(negative_model: Path, tmp_path: Path, restyling: RestyleOptions) -> None:
     clip = make_clip(tmp_path / "in.mp4", size=(200, 113), pixels="yuv444p", frames=3, sound=None)
     stylizer = Stylizer(negative_model, "cpu")
     frames = list(VideoSource(clip, 96).frames())
-    stylist = FrameStylist(stylizer, look)
+    stylist = FrameStylist(stylizer, restyling)
     expected = [stylist.adjust(stylist.restyle([frame]))[0].shown for frame in frames]
-    controls = Controls(information=False, strength=look.strength, preserve_color=look.preserve_color)
+    controls = Controls(information=False, strength=restyling.strength, preserve_color=restyling.preserve_color)
     camera = Camera(str(clip), max_size=96)
     live = Live(camera, [stylizer], Scripted({}), LiveOptions(max_size=96), controls)
     for picture in expected:

@@ -15,7 +15,7 @@ from fastnst.errors import OutputError
 from fastnst.runtime.camera import recording
 from fastnst.runtime.camera.recording import Recording
 from fastnst.runtime.video.segments import PartWriter
-from tests.runtime.clips import look
+from tests.runtime.clips import probe
 
 RATE = 30.0
 
@@ -52,7 +52,7 @@ def test_what_was_recorded_is_kept_and_named(tmp_path: Path, monkeypatch: pytest
         record()
     assert ("odd" in str(caught.value)) or "the disk is full" in str(caught.value)
     (part,) = tmp_path.glob("*.partial.mp4")
-    assert len(look(part).times["video"]) == 70
+    assert len(probe(part).times["video"]) == 70
     assert not [thread for thread in threading.enumerate() if thread.name == "fastnst-recording"]
 
 
@@ -74,4 +74,4 @@ def test_pictures_of_another_size_are_counted(tmp_path: Path) -> None:
     path = film.close()
     assert path is not None
     assert film.other_size == 1
-    assert len(look(path).times["video"]) == 5
+    assert len(probe(path).times["video"]) == 5

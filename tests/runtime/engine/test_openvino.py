@@ -152,7 +152,7 @@ def test_openvinos_errors_are_reported_by_what_happened() -> None:
 
 @needs_openvino
 def test_folders_of_many_sizes_do_not_fill_the_memory(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino, "_KEPT_SIZES", 2)
+    monkeypatch.setattr(openvino, "_MAX_KEPT_SIZES", 2)
     model = StyleModel(resolve_style("starry_night"), "openvino")
     expected = {side: model(photo[:, :side]) for side in (64, 72)}
     first = model.session._request

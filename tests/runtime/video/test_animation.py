@@ -15,14 +15,10 @@ from fastnst.runtime.video.animation import AnimationSource
 from fastnst.runtime.video.animation_files import is_whole
 from fastnst.runtime.video.animation_writer import AnimationSink
 from fastnst.runtime.video.types import ClipInfo, Frame
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 SIZE = (64, 48)
 DURATIONS = (80, 120, 80, 500)
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 def sticker(index: int, hidden: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
@@ -107,7 +103,7 @@ def test_a_video_has_white_where_it_was_transparent(negative_model: Path, tmp_pa
     assert stylize(negative_model, source, tmp_path / "out.mp4", "--crf", 5) == 0
     frames = pictures(tmp_path / "out.mp4")
     assert np.abs(frames[:, 4, 60] - 255).max() < 5
-    times = look(tmp_path / "out.mp4").times["video"]
+    times = probe(tmp_path / "out.mp4").times["video"]
     assert [float(time) for time in times] == pytest.approx([0, 0.08, 0.2, 0.28])
     import av
 

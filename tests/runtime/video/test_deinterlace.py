@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnst import cli
-from tests.runtime.clips import look, pictures
+from tests.runtime.clips import pictures, probe
 
 
 def combed(index: int, width: int, height: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def test_moving_fields_are_made_whole(negative_model: Path, tmp_path: Path, caps
     before, after = pictures(source), pictures(tmp_path / "out.mp4")
     assert after.shape == before.shape
     assert comb(after) < 0.3 * comb(before)
-    times = look(tmp_path / "out.mp4").times["video"]
+    times = probe(tmp_path / "out.mp4").times["video"]
     assert {round(float(after - before), 4) for before, after in itertools.pairwise(times)} == {0.04}
 
 

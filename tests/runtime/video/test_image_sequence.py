@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastnst import cli
 from fastnst.runtime.video.frame_marks import mark, parsed, read_mark
 from fastnst.runtime.video.image_sequence import FolderSource
-from tests.runtime.clips import make_clip, picture
+from tests.runtime.clips import make_clip, picture, pictures, probe, stylize
 
 SIZE = (64, 48)
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 @pytest.fixture
@@ -157,3 +152,38 @@ def test_marks_survive_odd_names(tmp_path: Path) -> None:
     assert read_mark(tmp_path / "b.png") is None
     (tmp_path / "c.png").write_bytes(b"no picture")
     assert read_mark(tmp_path / "c.png") is None
+
+
+def test_frames_to_a_folder_and_back(negative_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip, folder, output = make_clip(tmp_path / "long.mp4"), tmp_path / "frames", tmp_path / "out.mp4"
+    assert stylize(negative_model, clip, folder) == 0
+    found = names(folder)
+    assert found == [f"{index:06d}.png" for index in range(24)]
+    assert stylize(negative_model, clip, folder) == 2
+    assert "holds pictures already" in capsys.readouterr().err
+    for name in found[10:]:
+        (folder / name).unlink()
+    assert stylize(negative_model, clip, folder, "--resume") == 0
+    assert "14 frames after 10 of an earlier run" in capsys.readouterr().out
+    for index, shown in enumerate(255 - pictures(clip)):
+        with Image.open(folder / f"{index:06d}.png") as image:
+            assert np.abs(np.asarray(image, int) - shown).mean() < 1
+    assert stylize(negative_model, folder, output, "--fps", "30000/1001") == 0
+    assert probe(output).times["video"] == probe(clip).times["video"]
+    assert np.abs(pictures(output) - pictures(clip)).mean() < 4
+    assert stylize(negative_model, folder, tmp_path / "calm", "--smooth") == 0
+    assert names(tmp_path / "calm") == found
+
+
+def test_frames_are_ordered_by_number_and_must_have_one_size(
+    negative_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (1, 2, 9, 10, 11, 100):
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(folder / f"f{number}.png")
+    assert [frame.rgb[0, 0, 0] for frame in FolderSource(folder, Fraction(25)).frames()] == [1, 2, 9, 10, 11, 100]
+    Image.new("RGB", (32, 48)).save(folder / "f50.png")
+    assert stylize(negative_model, folder, tmp_path / "out.mp4") == 2
+    message = "f50.png has 32×48 pixels and f1.png 32×32: the frames of a clip must have one size."
+    assert message in capsys.readouterr().err

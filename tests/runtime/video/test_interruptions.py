@@ -20,9 +20,9 @@ from fastnst.runtime.video import reader as source
 from fastnst.runtime.video import segments as parts
 from fastnst.runtime.video import stages as stylist
 from fastnst.runtime.video.pipeline import Channel, Pipeline, Stage, Stopped
-from tests.runtime.clips import NTSC, look, make_clip, pictures
+from tests.runtime.clips import NTSC, make_clip, pictures, probe
 
-_LONGEST = 20  # seconds that anything here may take before it counts as hung
+_TIMEOUT_SECONDS = 20  # seconds that anything here may take before it counts as hung
 # The command with an engine that needs 50 ms a frame, so that there is a middle to be killed in. What is started by a
 # shell in the background inherits that Ctrl-C is ignored; here it is not.
 _SLOW = """
@@ -51,7 +51,7 @@ def start(arguments: list[str]) -> subprocess.Popen:
 
 
 def wait_for_frames(path: Path, count: int) -> None:
-    until = time.monotonic() + _LONGEST
+    until = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < until:
         if path.exists() and sum(1 for _ in parts.part_packets(path)) >= count:
             return
@@ -60,7 +60,7 @@ def wait_for_frames(path: Path, count: int) -> None:
 
 
 def check_complete(clip: Path, output: Path) -> None:
-    before, after = look(clip), look(output)
+    before, after = probe(clip), probe(output)
     assert after.times == before.times
     assert after.rate == NTSC
     assert after.packets["audio"] == before.packets["audio"]
@@ -79,7 +79,7 @@ def test_kill_9_leaves_a_clip_that_plays_and_is_gone_on_with(
     process = start(arguments)
     wait_for_frames(partial, 60)
     process.kill()
-    process.communicate(timeout=_LONGEST)
+    process.communicate(timeout=_TIMEOUT_SECONDS)
     assert [path.name for path in tmp_path.iterdir()] == [partial.name]
     shown = pictures(partial)
     assert 60 <= len(shown) < 180
@@ -102,10 +102,10 @@ def test_ctrl_c_leaves_a_clip_with_sound(capsys, negative_model: Path, clip: Pat
     process = start(arguments)
     wait_for_frames(partial, 60)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=_LONGEST)
+    _, err = process.communicate(timeout=_TIMEOUT_SECONDS)
     assert process.returncode == 130
     assert f"interrupted; what is finished plays in {partial}, and --resume goes on" in err.decode()
-    kept = look(partial)
+    kept = probe(partial)
     assert 60 <= len(kept.times["video"]) < 180
     assert abs(kept.times["audio"][-1] - kept.times["video"][-1]) < 0.1
     assert cli.main([*arguments, "--resume"]) == 0
@@ -147,7 +147,7 @@ def run_with_limit(arguments: list[str]) -> list[int]:
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(cli.main(arguments)), daemon=True)
     thread.start()
-    thread.join(_LONGEST)
+    thread.join(_TIMEOUT_SECONDS)
     assert not thread.is_alive(), "it hangs"
     return codes
 
@@ -172,10 +172,10 @@ def test_a_failing_stage_ends_all_with_its_message(
     assert str(error) in err
     assert f"What is finished plays in {partial}." in err
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fastnst")]
-    assert 80 <= len(look(partial).times["video"]) <= 100
+    assert 80 <= len(probe(partial).times["video"]) <= 100
     monkeypatch.undo()
     assert run_with_limit([*arguments, "--resume"]) == [0]
-    assert look(output).times == look(clip).times
+    assert probe(output).times == probe(clip).times
 
 
 def test_a_full_disk_is_one_sentence(capsys, monkeypatch, negative_model: Path, clip: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_full_disk_is_one_sentence(capsys, monkeypatch, negative_model: Path, 
     assert run_with_limit(command(negative_model, clip, tmp_path / "out.mp4")) == [2]
     err = capsys.readouterr().err
     assert "out.mp4 cannot be written (No space left on device)" in err
-    assert len(look(tmp_path / "out.partial.mp4").times["video"]) == 180
+    assert len(probe(tmp_path / "out.partial.mp4").times["video"]) == 180
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.partial.mp4"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fastnst import cli
 from tests.matting_models import disc, scene, write_ours
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe
 
 BOUNDARIES = ("2002/1000", "4.1")  # on a frame (60 of 29.97 a second) and between two
 
@@ -45,7 +45,7 @@ def test_pieces_become_the_undivided_clip(negative_model: Path, clip: Path, tmp_
     assert run("stylize", clip, "-o", tmp_path / "c.mp4", *options, "--start", two) == 0
     pieces = [tmp_path / f"{name}.mp4" for name in "cab"]
     assert run("join", *pieces, "--source", clip, "-o", tmp_path / "joined.mp4") == 0
-    whole, joined = look(tmp_path / "whole.mp4"), look(tmp_path / "joined.mp4")
+    whole, joined = probe(tmp_path / "whole.mp4"), probe(tmp_path / "joined.mp4")
     assert joined.times == whole.times
     assert joined.packets["audio"] == whole.packets["audio"]
     difference = np.abs(pictures(tmp_path / "joined.mp4") - pictures(tmp_path / "whole.mp4"))

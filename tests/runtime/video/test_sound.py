@@ -11,15 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from fastnst import cli
 from fastnst.runtime.video import muxer
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 _RATE = 48000
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 def clicking(path: Path, codec: str, pictures_codec: str = "libx264", *, beginning: float = 0.0) -> Path:
@@ -96,7 +91,7 @@ def test_what_a_container_cannot_hold_is_encoded_in_step(
     assert f"the {codec} sound was encoded to {into}: .{output.split('.')[1]} cannot hold it" in capsys.readouterr().err
     with av.open(str(tmp_path / output)) as container:
         assert container.streams.audio[0].codec_context.name == encoded
-    assert len(look(tmp_path / output).times["video"]) == 40
+    assert len(probe(tmp_path / output).times["video"]) == 40
     assert clicks(tmp_path / output) == pytest.approx(clicks(clip), abs=0.003)
 
 
@@ -109,7 +104,7 @@ def test_encoded_sound_is_cut_with_the_pictures(negative_model: Path, tmp_path: 
 def test_what_it_can_hold_is_copied(negative_model: Path, tmp_path: Path, capsys) -> None:
     clip = clicking(tmp_path / "in.mov", "pcm_s16le")
     assert stylize(negative_model, clip, tmp_path / "out.mov") == 0
-    assert b"".join(look(tmp_path / "out.mov").packets["audio"]) == b"".join(look(clip).packets["audio"])
+    assert b"".join(probe(tmp_path / "out.mov").packets["audio"]) == b"".join(probe(clip).packets["audio"])
     assert "encoded" not in capsys.readouterr().err
 
 
@@ -134,6 +129,6 @@ def test_the_pictures_are_kept_whatever_the_sound_does(
     monkeypatch.setattr(muxer, "_assemble", failing(times, muxer._assemble))
     assert stylize(negative_model, clip, tmp_path / "out.mp4", "--crf", 5) == 0
     assert f"the sound was {told}" in capsys.readouterr().err
-    assert ("audio" in look(tmp_path / "out.mp4").times) == sound
+    assert ("audio" in probe(tmp_path / "out.mp4").times) == sound
     assert np.abs(pictures(tmp_path / "out.mp4") - (255 - pictures(clip))).mean() < 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fastnst import cli
 from fastnst.output_files import locked_output
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.runtime.video.convert import convert_clip
 from fastnst.runtime.video.reader import VideoSource
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.target import BusyError, Target
-from tests.runtime.clips import look, make_clip
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
+from tests.runtime.clips import make_clip, probe, stylize
 
 
 @pytest.fixture
@@ -103,4 +98,4 @@ def test_longer_names_are_reported(negative_model: Path, clip: Path, tmp_path: P
 def test_names_with_colons_and_commas(negative_model: Path, clip: Path, tmp_path: Path) -> None:
     source = clip.rename(tmp_path / "concat:10:30,a|b.mp4")
     assert stylize(negative_model, source, tmp_path / "http:x.mp4") == 0
-    assert len(look(tmp_path / "http:x.mp4").times["video"]) == 6
+    assert len(probe(tmp_path / "http:x.mp4").times["video"]) == 6

@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnst import cli
 from fastnst.errors import ModelError
 from fastnst.runtime.video.stages import FrameStylist
 from fastnst.runtime.video.timeline import Timeline
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe, stylize
 
 RATE = Fraction(10)
-
-
-def stylize(model: Path, source: Path, output: Path, *options: object) -> int:
-    return cli.main([*map(str, ["stylize", source, "--style", model, "-o", output, "--provider", "cpu", *options])])
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +36,7 @@ def steps(times: list[Fraction]) -> set[float]:
 def test_joined_recordings_go_on(negative_model: Path, joined: Path, tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"out{suffix}"
     assert stylize(negative_model, joined, output, "--crf", 5) == 0
-    times = look(output).times
+    times = probe(output).times
     assert len(times["video"]) == 30
     assert steps(times["video"]) == {0.1}
     assert abs(times["audio"][-1] - times["video"][-1]) < 0.15
@@ -52,7 +47,7 @@ def test_joined_recordings_go_on(negative_model: Path, joined: Path, tmp_path: P
 def test_each_recording_s_sound_stays_with_its_pictures(negative_model: Path, joined: Path, tmp_path: Path) -> None:
     """The first packet of sound that is kept of each recording has the distance to its first picture that it had."""
     assert stylize(negative_model, joined, tmp_path / "out.mp4") == 0
-    one, all_three = look(joined.parent / "one.ts"), look(tmp_path / "out.mp4")
+    one, all_three = probe(joined.parent / "one.ts"), probe(tmp_path / "out.mp4")
     pace = one.times["video"][0]
     packets = [packet[7:] for packet in one.packets["audio"]]  # MP4 has no headers of ADTS
     sound = list(zip(all_three.times["audio"], all_three.packets["audio"], strict=True))
@@ -82,7 +77,7 @@ def test_they_are_gone_on_with(
         patch.setattr(FrameStylist, "restyle", failing)
         assert stylize(negative_model, joined, tmp_path / "out.mp4") == 2
     assert stylize(negative_model, joined, tmp_path / "out.mp4", "--resume") == 0
-    whole, resumed = look(tmp_path / "whole.mp4"), look(tmp_path / "out.mp4")
+    whole, resumed = probe(tmp_path / "whole.mp4"), probe(tmp_path / "out.mp4")
     assert resumed.times == whole.times
     assert resumed.packets["audio"] == whole.packets["audio"]
 
@@ -103,7 +98,7 @@ def test_a_start_after_the_end_is_reported(negative_model: Path, joined: Path, t
 def test_an_avi_with_pictures_encoded_ahead_begins_at_its_first(negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.avi", codec="libx264", sound="mp2", rate=RATE, crf=5)
     assert stylize(negative_model, source, tmp_path / "out.mp4", "--crf", 5) == 0
-    assert [float(time * RATE) for time in look(tmp_path / "out.mp4").times["video"]] == list(range(24))
+    assert [float(time * RATE) for time in probe(tmp_path / "out.mp4").times["video"]] == list(range(24))
     assert np.abs(pictures(tmp_path / "out.mp4") - (255 - pictures(source))).mean() < 4
 
 

@@ -17,7 +17,7 @@ from fastnst.runtime.portrait.matting_model import MattingModel
 from fastnst.runtime.video.stages import FrameStylist
 from tests.conftest import write_model
 from tests.matting_models import disc, scene, write_ours
-from tests.runtime.clips import look, make_clip, pictures
+from tests.runtime.clips import make_clip, pictures, probe
 
 SIZE = (128, 96)
 CORNER = (3, 3)
@@ -85,7 +85,7 @@ def check_colours(frames: np.ndarray, person: tuple[int, ...], corner: tuple[int
 def test_modes_and_backgrounds(files: Path, options: list[str], person: tuple, corner: tuple) -> None:
     assert stylize(files, "--crf", 5, *options) == 0
     check_colours(pictures(files / "out.mp4"), person, corner)
-    before, after = look(files / "in.mp4"), look(files / "out.mp4")
+    before, after = probe(files / "in.mp4"), probe(files / "out.mp4")
     assert after.times == before.times
     assert after.packets["audio"] == before.packets["audio"]
 
@@ -103,7 +103,7 @@ def test_folders_and_gifs(files: Path) -> None:
     assert stylize(files, "--portrait", "background", out="out.gif") == 0
     check_colours(pictures(files / "out.gif"), (255, 0, 0), (255, 255, 0))
     assert matte(files, clip="out.gif", out="matte.gif") == 0  # the person is still red, yellow is red too
-    assert look(files / "matte.gif").times == look(files / "out.gif").times
+    assert probe(files / "matte.gif").times == probe(files / "out.gif").times
     assert matte(files, "--background", "#000000", out="people") == 0
     assert stylize(files, "--portrait", "person", clip="people", out="again.mp4") == 0
     check_colours(pictures(files / "again.mp4"), (0, 255, 255), (0, 0, 0))
@@ -167,7 +167,7 @@ def test_resume_goes_on_with_the_same_portrait_only(
 
     assert command(files, *options, "--resume") == 0
     assert "of an earlier run" in capsys.readouterr().out
-    assert look(files / "out.mp4").times == look(files / "whole.mp4").times
+    assert probe(files / "out.mp4").times == probe(files / "whole.mp4").times
     assert np.abs(pictures(files / "out.mp4") - pictures(files / "whole.mp4")).mean() < 1
 
 
@@ -195,7 +195,7 @@ def test_a_matte_is_a_grey_clip_with_the_clip_s_times(files: Path, capsys: pytes
     assert np.abs(found - found[..., :1]).max() <= 3
     errors = [np.abs(frame[..., 0] / 255 - truth(index)).mean() for index, frame in enumerate(found)]
     assert max(errors) < 0.03
-    assert look(files / "out.mp4").times == look(files / "in.mp4").times
+    assert probe(files / "out.mp4").times == probe(files / "in.mp4").times
 
 
 def test_mattes_do_not_flicker(files: Path) -> None:
@@ -210,7 +210,7 @@ def test_mattes_do_not_flicker(files: Path) -> None:
 def test_composites_keep_the_sound(files: Path) -> None:
     assert matte(files, "--background", "#204060", "--crf", 5) == 0
     check_colours(pictures(files / "out.mp4"), (255, 0, 0), (32, 64, 96))
-    assert look(files / "out.mp4").packets["audio"] == look(files / "in.mp4").packets["audio"]
+    assert probe(files / "out.mp4").packets["audio"] == probe(files / "in.mp4").packets["audio"]
 
 
 def test_mattes_and_cutouts_as_pictures(files: Path) -> None:
@@ -237,9 +237,9 @@ def test_mattes_and_cutouts_as_pictures(files: Path) -> None:
 def test_odd_sizes_and_reduction(files: Path) -> None:
     make_clip(files / "odd.mp4", size=(107, 59), pixels="yuv444p", draw=walking, frames=6)
     assert matte(files, clip="odd.mp4") == 0
-    assert look(files / "out.mp4").size == (107, 59)
+    assert probe(files / "out.mp4").size == (107, 59)
     assert stylize(files, "--portrait", "auto", "--max-size", 61, clip="odd.mp4", out="small.mp4") == 0
-    assert look(files / "small.mp4").size == (60, 32)
+    assert probe(files / "small.mp4").size == (60, 32)
 
 
 BAD = {

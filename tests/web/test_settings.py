@@ -59,15 +59,15 @@ def serving(folder: Path) -> Iterator[PageServer]:
 def page(
     launch: Callable[..., Any], server: PageServer, portrait: Image.Image, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    """One page for all looks."""
-    with page_opener(launch, server.url, portrait, tmp_path_factory.mktemp("look")) as open_it:
+    """One page for all settings."""
+    with page_opener(launch, server.url, portrait, tmp_path_factory.mktemp("settings")) as open_it:
         page = open_it("?engine=wasm#style=edtaonisl")
         expect(page.locator("#status")).to_contain_text("128×144")
         yield page
 
 
-def look(page: Any, fragment: str) -> np.ndarray:
-    """The picture in this look, as it is saved; the address has it before its name is asked for."""
+def saved_with(page: Any, fragment: str) -> np.ndarray:
+    """The picture with these settings, as it is saved; the address has them before its name is asked for."""
     page.evaluate(
         """(fragment) => new Promise((resolve) => {
           addEventListener('hashchange', resolve, { once: true });
@@ -86,7 +86,7 @@ def shot(page: Any, name: str) -> None:
 
 
 def test_keeping_the_colours_is_as_in_the_runtime(page: Any, portrait: Image.Image) -> None:
-    found = look(page, "style=the_scream&keep=1")
+    found = saved_with(page, "style=the_scream&keep=1")
     photo, restyled = np.asarray(portrait), painted(portrait, "the_scream").astype(np.uint8)
     expected = transfer_luminance(photo, restyled).astype(int)
     assert np.abs(expected - restyled).mean() > 10
@@ -94,17 +94,17 @@ def test_keeping_the_colours_is_as_in_the_runtime(page: Any, portrait: Image.Ima
 
 
 def test_a_mix_is_the_mean_of_two_styles(page: Any, portrait: Image.Image) -> None:
-    found = look(page, "style=the_scream&mix=great_wave&share=0.25")
+    found = saved_with(page, "style=the_scream&mix=great_wave&share=0.25")
     one, other = painted(portrait, "the_scream"), painted(portrait, "great_wave")
     assert np.abs(one - other).mean() > 20
     assert np.abs(found - (0.75 * one + 0.25 * other)).max(-1).mean() <= 2
     assert agreeing(found, np.rint(0.75 * one + 0.25 * other).astype(int), 3) >= 0.999
     # Without the second style the first is back.
-    assert agreeing(look(page, "style=the_scream"), one) >= 0.999
+    assert agreeing(saved_with(page, "style=the_scream"), one) >= 0.999
 
 
 def test_larger_strokes_are_those_of_a_smaller_picture(page: Any, portrait: Image.Image) -> None:
-    found = look(page, "style=red_chalk&stroke=2")
+    found = saved_with(page, "style=red_chalk&stroke=2")
     half = portrait.resize((64, 72), Image.Resampling.BOX)
     seen = Image.fromarray(painted(half, "red_chalk").astype(np.uint8))
     expected = np.asarray(seen.resize(portrait.size, Image.Resampling.BILINEAR)).astype(int)
@@ -114,7 +114,7 @@ def test_larger_strokes_are_those_of_a_smaller_picture(page: Any, portrait: Imag
 
 @pytest.mark.parametrize("part", ["background", "person"])
 def test_people_are_found_and_kept(page: Any, portrait: Image.Image, part: str) -> None:
-    found = look(page, f"style=edtaonisl&portrait={part}")
+    found = saved_with(page, f"style=edtaonisl&portrait={part}")
     photo = np.asarray(portrait)
     restyled = painted(portrait, "edtaonisl").astype(np.uint8)
     alpha = MattingModel(resolve_matting_model(), "cpu")(photo)
@@ -129,7 +129,7 @@ def test_people_are_found_and_kept(page: Any, portrait: Image.Image, part: str) 
 
 def test_a_style_of_ones_own_is_dropped_in(page: Any, portrait: Image.Image, tmp_path: Path) -> None:
     own = write_style(tmp_path / "mine.onnx", negative=True, title="Night and Day", artist="Nobody")
-    look(page, "style=red_chalk")
+    saved_with(page, "style=red_chalk")
     page.evaluate(
         """(bytes) => {
           const transfer = new DataTransfer();
@@ -197,15 +197,15 @@ def gpu_page(
 def test_shaders_adjust_as_the_runtime_does(gpu_page: Any, portrait: Image.Image) -> None:
     photo = np.asarray(portrait)
     negative = 255 - photo.astype(int)
-    found = look(gpu_page, "style=negative&keep=1")
+    found = saved_with(gpu_page, "style=negative&keep=1")
     assert agreeing(found, transfer_luminance(photo, negative.astype(np.uint8)).astype(int), 3) >= 0.999
-    found = look(gpu_page, "style=negative&mix=itself&share=0.25")
+    found = saved_with(gpu_page, "style=negative&mix=itself&share=0.25")
     assert np.abs(found - (0.75 * negative + 0.25 * photo)).max() <= 1
-    found = look(gpu_page, "style=negative&strength=0.25")
+    found = saved_with(gpu_page, "style=negative&strength=0.25")
     assert np.abs(found - (0.25 * negative + 0.75 * photo)).max() <= 1
-    found = look(gpu_page, "style=negative&stroke=1.5")
+    found = saved_with(gpu_page, "style=negative&stroke=1.5")
     assert 2 < np.abs(found - negative).mean() < 20
-    found = look(gpu_page, "style=negative&portrait=background")
+    found = saved_with(gpu_page, "style=negative&portrait=background")
     alpha = MattingModel(resolve_matting_model(), "cpu")(photo)
     expected = composite(photo, negative.astype(np.uint8), alpha).astype(int)
     sure = (alpha > 0.99) | (alpha < 0.01)
@@ -230,7 +230,7 @@ def test_a_lost_graphics_card_is_replaced(open_page: OpenPage, styles: PageServe
     own = [*GPU_ARGUMENTS, "--mute-audio"]  # a browser of its own, as no card is left in it
     page = open_page("?engine=webgpu#style=negative", url=styles.url, photo=portrait, arguments=own)
     expect(page.locator("#status")).to_contain_text("WebGPU")
-    before = look(page, "style=negative&portrait=background")
+    before = saved_with(page, "style=negative&portrait=background")
     page.context.browser.new_browser_cdp_session().send("Browser.crashGpuProcess")
     expect(page.locator("#toast")).to_have_text("The graphics engine was lost; it is started again.")
     expect(page.locator("#status")).to_contain_text("WASM")
