@@ -23,6 +23,7 @@ from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.start.predictor import guess_style, has_predictor
 from fastnst.start.shipped import STARTS, find_init
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
 from fastnst.training.paintings import open_painting, painting_sha256
@@ -270,6 +271,9 @@ class StyleTraining(pl.LightningModule):
                 " start afresh (--config scratch)."
             )
         self.network.load_state_dict(network.state_dict())
+        if has_predictor(self.network):  # a network that belongs to no painting: its guess is nearer to this one
+            paintings = [torch.from_numpy(painting)[None] for painting in self.paintings]
+            guess_style(self.network, paintings, self.painting_weights)
         if metadata.painting_sha256 != self.painting_sha256:
             self.started_from = metadata.name
             kind = "which belongs to no painting" if metadata.name in STARTS else "the style of another painting"
