@@ -108,6 +108,11 @@ class Objective(nn.Module):
         return [*self.picture_terms, *(term.name for term in self._terms() if term.needs_network())]
 
     @property
+    def draws(self) -> bool:
+        """Whether a term draws something anew at each step."""
+        return any("pairs" in term.needs for term in self._terms())
+
+    @property
     def masked_terms(self) -> list[str]:
         """The names of those that take a mask."""
         return [name for name in self.picture_terms if TERMS[name].masked]

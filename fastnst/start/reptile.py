@@ -222,7 +222,8 @@ class StartTraining:
             photos = self._photos(self._seed)
             if self._step is None:
                 parameters = [parameter for learner in self.learners for parameter in learner.parameters()]
-                self._step = RecordedStep(self._forward_and_backward, parameters, photos)
+                draws = self.objectives[0].draws
+                self._step = RecordedStep(self._forward_and_backward, parameters, photos, records=not draws)
             totals.append(self._step(photos).clone())
             for learner in self.learners:
                 torch.nn.utils.clip_grad_norm_(learner.parameters(), _GRADIENT_CLIP, foreach=True)

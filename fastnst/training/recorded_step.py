@@ -25,15 +25,21 @@ class RecordedStep:
             wait for the device nor draw random numbers.
         parameters: what gets gradients.
         example: a batch; all others have its shape and type.
+        records: False runs the function as it is.
     """
 
     def __init__(
-        self, function: Callable[[Tensor], Tensor], parameters: Sequence[nn.Parameter], example: Tensor
+        self,
+        function: Callable[[Tensor], Tensor],
+        parameters: Sequence[nn.Parameter],
+        example: Tensor,
+        *,
+        records: bool = True,
     ) -> None:
         self._function, self._parameters = function, list(parameters)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch, self._found = example, example
-        if example.is_cuda:
+        if records and example.is_cuda:
             try:
                 self._record(example)
             except RuntimeError as error:

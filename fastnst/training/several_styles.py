@@ -56,7 +56,9 @@ class StylesTraining(pl.LightningModule):
         self.strict_loading = False  # a checkpoint holds the networks only
         if not recipes:
             raise ConfigError("no style was given: name recipes with --styles a.yaml b.yaml.")
-        extra = {"model": settings or {}, "perceptual_weights": perceptual_weights} | ({"init": init} if init else {})
+        extra: dict[str, Any] = {"model": settings or {}}
+        extra |= {"perceptual_weights": perceptual_weights} if perceptual_weights else {}
+        extra |= {"init": init} if init else {}
         with sharing_perceptual_networks():
             trainings = [build_style(recipe, expanded(paintings), extra) for recipe in recipes]
         names = [training.style_name for training in trainings]
@@ -75,9 +77,11 @@ class StylesTraining(pl.LightningModule):
         return [cast(StyleTraining, style) for style in self.styles]
 
     def setup(self, stage: str) -> None:
-        """Choose the perceptual networks' precision. Raises `ConfigError` for several devices."""
+        """Choose the perceptual networks' precision. Raises `ConfigError` for several devices or mattes."""
         if self.trainer.world_size > 1:
             raise ConfigError("several styles are trained on one device: give --trainer.devices 1.")
+        if getattr(cast(Any, self.trainer).datamodule, "mattes", None) is not None:
+            raise ConfigError("portraits with mattes are trained one style at a time: leave out --styles.")
         for training in self.trainings:
             training.trainer = self.trainer  # whose steps and precision they read
             training.setup(stage)
@@ -189,7 +193,8 @@ class StylesTraining(pl.LightningModule):
         if is_own not in self._steps:
             self._steps.clear()  # the other's graph holds gigabytes
             parameters = [parameter for training in self.trainings for parameter in training.network.parameters()]
-            self._steps[is_own] = RecordedStep(self._forward_and_backward, parameters, photos)
+            draws = any(objective.draws for objective in self._objectives())
+            self._steps[is_own] = RecordedStep(self._forward_and_backward, parameters, photos, records=not draws)
         return self._steps[is_own]
 
     def _forward_and_backward(self, photos: Tensor) -> Tensor:
