@@ -201,13 +201,21 @@ class StylesTraining(pl.LightningModule):
         """Gradients of all styles, and their terms `[styles, terms]` with the total last."""
         measured = self._measure(photos)
         torch.stack([terms.total for terms in measured]).sum().backward()
-        return torch.stack([torch.stack([value for _, value in terms.items()]) for terms in measured]).detach()
+        names, nothing = self._term_names(), torch.zeros((), device=photos.device)
+        rows = [torch.stack([terms.parts.get(name, nothing) for name in names]) for terms in measured]
+        totals = torch.stack([terms.total for terms in measured])
+        return torch.cat([torch.stack(rows), totals[:, None]], 1).detach()
+
+    def _term_names(self) -> list[str]:
+        """The terms of all styles; not every style has every term."""
+        return list(dict.fromkeys(name for one in self.trainings for name in one.objective.trained_terms))
 
     def _log_terms(self, found: Tensor) -> None:
-        names = [*self.trainings[0].objective.trained_terms, TOTAL]
+        names = [*self._term_names(), TOTAL]
         self.log("train/total", found[:, -1].mean(), prog_bar=True)
         for training, terms in zip(self.trainings, found.tolist(), strict=True):
-            for name, value in zip(names, terms, strict=True):
+            own = {*training.objective.trained_terms, TOTAL}
+            for name, value in ((name, value) for name, value in zip(names, terms, strict=True) if name in own):
                 self.log(f"{training.style_name}/{name}", value)
 
 

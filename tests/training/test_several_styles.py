@@ -29,16 +29,16 @@ model:
   learning_rate: 1.0e-2
   style_size: {size}
   network: {{options: {{width: 32, blocks: 1}}}}
-  objective: {{style_weight: {weight}, periodicity_weight: 2000.0}}
+  objective: {{style_weight: {weight}, periodicity_weight: 2000.0{more}}}
 """
 
 
 def recipes(folder: Path) -> list[str]:
-    """Two styles, of different weights and sizes of one painting."""
+    """Two styles, of different terms, weights and sizes of one painting."""
     found = []
-    for name, size, weight in (("fine", 64, 4.0), ("broad", 96, 9.0)):
+    for name, size, weight, more in (("fine", 64, 4.0, ""), ("broad", 96, 9.0, ", laplacian_weight: 0.3")):
         path = folder / f"{name}.yaml"
-        path.write_text(_RECIPE.format(name=name, size=size, weight=weight))
+        path.write_text(_RECIPE.format(name=name, size=size, weight=weight, more=more))
         found.append(str(path))
     return found
 
