@@ -32,7 +32,7 @@ class LaplacianTerm(LossTerm):
 
     name = "laplacian"
     label = "Laplacian"
-    about = "weight of the photo's lines, which keep faces readable; about 0.3 where it is wanted."
+    about = "weight of the photo's lines, which keep faces readable; 0.3 to 1 where it is wanted."
     needs = frozenset({"pixels"})
     masked = True
 

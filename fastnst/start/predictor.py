@@ -77,7 +77,11 @@ def channel_moments(perceptual: PerceptualNetwork, painting: Tensor) -> Tensor:
 
     Those of several paintings may be averaged, as their Gram matrices are.
     """
-    features = perceptual.features(painting, LAYERS)
+    return moments_of(perceptual.features(painting, LAYERS))
+
+
+def moments_of(features: Mapping[str, Tensor]) -> Tensor:
+    """The same of features that are at hand, read out."""
     maps = [features[layer].float().flatten(2) for layer in LAYERS]
     return torch.cat([*(one.mean(2) for one in maps), *(one.square().mean(2) for one in maps)], dim=1)
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fastnst.losses.objective import Objective
 from fastnst.losses.style import StyleTerm
+from fastnst.losses.term import TermInputs
 from fastnst.start.paintings import Paintings, in_colours_of
-from fastnst.start.predictor import channel_moments
+from fastnst.start.predictor import LAYERS, moments_of
 from fastnst.trainer.photos import Crops
 
 _STORED = torch.bfloat16  # of Gram matrices: half the memory, and a fraction of a percent off
@@ -46,7 +47,7 @@ class WideStyles:
 
 
 class StyleBank:
-    """Moments (`predictor.channel_moments`) and style targets of many styles, measured once.
+    """Moments (`predictor.moments_of`) and style targets of many styles, measured once.
 
     Args:
         styles: whose draws 0, 1, … are taken.
@@ -91,9 +92,15 @@ def measure_style(
     pictures: list[Tensor], weights: list[float], objective: Objective
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """One style's moments `[1, M]` and targets `{layer: [1, C, C]}`; its paintings are averaged with their weights."""
-    objective.set_style(pictures, weights)
-    seen = [weight * channel_moments(objective.perceptual, one) for one, weight in zip(pictures, weights, strict=True)]
-    return torch.stack(seen).sum(0) / sum(weights), style_term(objective).targets()
+    term, perceptual = style_term(objective), objective.perceptual
+    layers = dict.fromkeys([*LAYERS, *term.layers()])
+    found = [perceptual.features(picture, layers) for picture in pictures]  # one pass for both
+    shares = [weight / sum(weights) for weight in weights]
+    term.set_style(
+        [TermInputs(picture, perceptual, maps) for picture, maps in zip(pictures, found, strict=True)], shares
+    )
+    moments = torch.stack([share * moments_of(one) for share, one in zip(shares, found, strict=True)]).sum(0)
+    return moments, term.targets()
 
 
 def style_term(objective: Objective) -> StyleTerm:

@@ -13,6 +13,8 @@ from fastnst.checkpoints import load_network, save_network
 from fastnst.commands.preview import main as preview
 from fastnst.commands.train_predictor import main
 from fastnst.errors import ConfigError, ModelError, OutputError
+from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.objective import Objective
 from fastnst.networks import build_network
 from fastnst.networks.affines import affines
 from fastnst.perceptual.slim import load_slim
@@ -28,6 +30,7 @@ from fastnst.start.predictor import (
     predictor_description,
     save_predictor,
 )
+from fastnst.start.style_bank import measure_style, style_term
 from fastnst.trainer.photos import Crops, FolderSource
 
 OPTIONS = {"width": 32, "blocks": 1}
@@ -137,6 +140,19 @@ def test_moments_are_means_and_spreads() -> None:
     assert torch.allclose(
         described[0, count : count + first.shape[1]], first.std((0, 2, 3), correction=0), rtol=1e-3, atol=1e-4
     )
+
+
+def test_one_pass_finds_moments_and_targets() -> None:
+    objective = Objective(load_slim(padding="replicate"), ObjectiveConfig())
+    paintings, weights = [torch.rand(1, 3, 64, 80), torch.rand(1, 3, 48, 48)], [0.3, 0.9]
+    with torch.no_grad():
+        moments, measured = measure_style(paintings, weights, objective)
+        targets = {layer: target.clone() for layer, target in measured.items()}
+        objective.set_style(paintings, weights)
+        one, other = (channel_moments(objective.perceptual, painting) for painting in paintings)
+    assert torch.allclose(moments, 0.25 * one + 0.75 * other, atol=1e-5)
+    for layer, target in style_term(objective).targets().items():
+        assert torch.allclose(targets[layer], target, rtol=1e-4, atol=1e-5 * float(target.abs().max()))
 
 
 def test_crops_on_the_device_are_parts_of_photos(materials: Path) -> None:
