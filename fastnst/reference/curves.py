@@ -149,7 +149,7 @@ def _key(
         "kept": list(kept),
     }
     if photo.device.type == "cuda":
-        described["float32"] = torch.backends.cuda.matmul.fp32_precision  # see hardware.float32_products
+        described["tf32"] = torch.backends.cuda.matmul.allow_tf32  # see hardware.float32_products
     digest.update(json.dumps(described, sort_keys=True).encode())
     digest.update(_weights_digest(objective.perceptual))
     targets = [buffer for _, buffer in sorted(objective.named_buffers())]
