@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fastnst.commands.compare import Request
+from fastnst.commands.compare_request import Request
 from fastnst.errors import ConfigError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from fastnst.metrics.equivalent_iterations import Spread, equivalents_in_words
+from fastnst.metrics.equivalent_iterations import equivalents_in_words, strong_wolfe_in_words
 from fastnst.reference.charts import WAYS, frontier, time_in_words
 from fastnst.reference.compare import Compared
 
@@ -63,7 +63,7 @@ evaluations of it. Point at one for its values.</p>
 {_counting(summary)}
 <h2>Measures</h2>
 <p>{_second(summary)}</p>
-<div class="scroll">{_measure_table(summary["measures"])}</div>
+<div class="scroll">{_measure_table(summary["measures"], _meanings(summary))}</div>
 <h2>Photos</h2>
 <p class="dim">Drag across a picture: the photo at the left, the restyled one at the right.</p>
 <div class="photos">{"".join(_photo(one) for one in compared)}</div>
@@ -146,8 +146,7 @@ def _computed(summary: Mapping[str, Any]) -> str:
 def _check(size: Mapping[str, Any]) -> str:
     if "strong_wolfe_equivalent" not in size:
         return "not counted"
-    spread = Spread(size["strong_wolfe_equivalent"], *size["strong_wolfe_equivalent_quartiles"])
-    return html.escape(spread.in_words(size["iterations"]))
+    return html.escape(strong_wolfe_in_words(size))
 
 
 def _second(summary: dict[str, Any]) -> str:
@@ -161,11 +160,20 @@ def _second(summary: dict[str, Any]) -> str:
     )
 
 
-def _measure_table(measures: dict[str, dict[str, float]]) -> str:
+def _meanings(summary: dict[str, Any]) -> dict[str, tuple[str, int, str]]:
+    """The known measures, and those of pyiqa that were asked for."""
+    further = {}
+    for name, described in summary.get("iqa", {}).items():
+        about = "to the photo" if described["to_photo"] else "of the picture alone"
+        further[f"iqa_{name}"] = (html.escape(name), described["better"], f"{about}, by pyiqa")
+    return _MEASURES | further
+
+
+def _measure_table(measures: dict[str, dict[str, float]], known: Mapping[str, tuple[str, int, str]]) -> str:
     labels = [label for label in _LABELS if label in measures]
     head = "".join(f"<th>{_LABELS[label]}" for label in labels)
     rows = []
-    for key, (name, better, meaning) in _MEASURES.items():
+    for key, (name, better, meaning) in known.items():
         if key not in measures["network"]:
             continue
         values = {label: measures[label][key] for label in labels}

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fastnst.commands.compare import Request, compare
+from fastnst.commands.compare import compare
+from fastnst.commands.compare_request import Request
 from fastnst.hardware import float32_products
 from fastnst.reference import config
 from tests.simulated_gpu import DEVICE, simulated_gpu
