@@ -168,9 +168,10 @@ def _announce(request: Request, ways: Ways, objective: Objective) -> None:
     optimize(photo, objective, OptimizeConfig(steps=_TRIAL_STEPS))
     areas = sum((size / request.sizes[0]) ** 2 for size in request.sizes)
     minutes = (time.perf_counter() - started) / _TRIAL_STEPS * ways.evaluations * request.count * areas / 60
+    photos = f"{request.count} photos such as {name}" if request.count > 1 else name
     print_message(
-        f"{request.count} photos such as {name}, {ways.evaluations} evaluations of the objective each: about"
-        f" {minutes:.1f} minutes, less what is in the cache (fewer with --count, --steps, --size or --start)."
+        f"{photos}, {ways.evaluations} evaluations of the objective each: about {minutes:.1f} minutes, less what is in"
+        " the cache (fewer with --count, --steps, --size or --start)."
     )
 
 

@@ -225,5 +225,5 @@ def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Ima
         if min(photo.size) >= 64:
             chosen.append((paths[index].name, photo))
     if not chosen:
-        raise ConfigError(f"no photos of at least 64 pixels found in {folder}.")
+        raise ConfigError(f"no photos found in {folder} whose sides have at least 64 pixels at a size of {size}.")
     return chosen

@@ -47,8 +47,8 @@ def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared]
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
 <h1>{html.escape(title)}</h1>
-<p>A trained network beside per-image optimization of the same objective, on {summary["photos"]} held-out photos of
-{summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like. The objective says how far a picture is from
+<p>A trained network beside per-image optimization of the same objective, on
+{_photos(summary["photos"], "held-out ")} of {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like. The objective says how far a picture is from
 the photo's content and the painting's style; lower is better.</p>
 <div class="figures">{_figures(summary)}</div>
 <figure class="painting"><img src="{data_url(painting)}" alt="the painting">
@@ -94,6 +94,10 @@ def _figures(summary: dict[str, Any]) -> str:
     return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
 
 
+def _photos(count: int, kind: str = "") -> str:
+    return f"{count} {kind}photo{'s' if count != 1 else ''}"
+
+
 def _on(summary: Mapping[str, Any], key: str) -> str:
     return f" ({html.escape(summary[key])})" if key in summary else ""
 
@@ -105,7 +109,8 @@ def _large(shown: str) -> str:
 
 
 def _frontier_table(summary: dict[str, Any]) -> str:
-    marks = [step for step in (10, 20, 40, 100, 200, 500) if step <= summary["iterations"]]
+    last = summary["iterations"]
+    marks = [*(step for step in (10, 20, 40, 100, 200, 500) if step < last), last]
     head = "".join(f"<th>{step}" for step in marks)
     network = f"{summary['network_objective']['total']:.3f}"
     photo = f"{summary['photo_objective']:.3f}"
@@ -128,8 +133,8 @@ def _counting(summary: dict[str, Any]) -> str:
     )
     rows = []
     for size in summary.get("at_sizes", []):
-        counts = "".join(f"<td>{html.escape(count)}" for count in equivalents_in_words(size).values())
-        rows.append(f"<tr><td>{size['size']} px, {size['photos']} photos{counts}<td>{_check(size)}")
+        counts = "".join(f"<td>{html.escape(told)}" for told in equivalents_in_words(size).values())
+        rows.append(f"<tr><td>{size['size']} px, {_photos(size['photos'])}{counts}<td>{_check(size)}")
     if not rows:
         return text
     starts = "".join(f"<th>N<sub>eq</sub> from {start}" for start in equivalents_in_words(summary))
