@@ -48,7 +48,8 @@ def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared]
 <title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
 <h1>{html.escape(title)}</h1>
 <p>A trained network beside per-image optimization of the same objective, on
-{_photos(summary["photos"], "held-out ")} of {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like. The objective says how far a picture is from
+{_photos(summary["photos"], "held-out ")} of {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like.
+The objective says how far a picture is from
 the photo's content and the painting's style; lower is better.</p>
 <div class="figures">{_figures(summary)}</div>
 <figure class="painting"><img src="{data_url(painting)}" alt="the painting">
