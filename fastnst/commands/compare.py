@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from fastnst.metrics.image_quality import ImageQuality, open_image_quality
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.compare import Compared, Ways, compare_photo, photo_list, summarize
-from fastnst.reference.config import device_of, prepare_trained, trained_settings
+from fastnst.reference.config import device_of, prepare_trained
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.reference.second import Judges, open_second
@@ -86,10 +85,7 @@ def compare(request: Request) -> tuple[dict[str, Any], str]:
 def _compare(request: Request, ways: Ways) -> tuple[dict[str, Any], str]:
     stylizer = Stylizer(request.model, request.provider)
     metadata = stylizer.metadata
-    if not metadata.loss_weights:
-        raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
-    trained = trained_settings(metadata.perceptual, metadata.loss_weights, request.sizes[0], request.perceptual_weights)
-    settings = replace(trained, precision="bf16" if request.precision == "bf16" else "f32")
+    settings = request.settings(metadata)
     objective = prepare_trained(settings, request.painting)
     if request.precision == "tf32" and device_of(objective).type != "cuda":
         raise ConfigError("--precision tf32 is for CUDA GPUs, and there is none here: leave it out.")

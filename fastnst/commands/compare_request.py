@@ -10,7 +10,9 @@ from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError
 from fastnst.losses.config import check_choice
 from fastnst.reference.compare import NOISE, PHOTO, Ways
+from fastnst.reference.config import Settings, trained_settings
 from fastnst.reference.second import AUTO
+from fastnst.runtime.models.metadata import StyleMetadata
 
 PRECISIONS = ("f32", "tf32", "bf16")
 SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
@@ -62,6 +64,15 @@ class Request:
     def sizes(self) -> tuple[int, ...]:
         """All sizes."""
         return (self.size,) if isinstance(self.size, int) else self.size
+
+    def settings(self, metadata: StyleMetadata) -> Settings:
+        """The objective that a style was trained on, at the first size; `ConfigError` if it does not say."""
+        if not metadata.loss_weights:
+            raise ConfigError(f"{self.model} does not say what it was trained on: it carries no loss weights.")
+        precision = "bf16" if self.precision == "bf16" else "f32"
+        return trained_settings(
+            metadata.perceptual, metadata.loss_weights, self.sizes[0], self.perceptual_weights, precision
+        )
 
     @property
     def ways(self) -> Ways:
