@@ -26,7 +26,7 @@ from torch import Tensor
 from fastnst.errors import ConfigError, DownloadError, FastNSTError
 from fastnst.hardware import default_device, describe_hardware, float32_products
 from fastnst.metrics.feature_distances import lpips
-from fastnst.metrics.frechet import LEAST_PICTURES, art_fid, frechet_distance
+from fastnst.metrics.frechet import MIN_PICTURES, art_fid, frechet_distance
 from fastnst.metrics.inception import ART_WEIGHTS, open_art_inception, open_inception
 from fastnst.output_files import check_output, write_atomically
 from fastnst.perceptual import PerceptualConfig, build_perceptual
@@ -35,7 +35,7 @@ from fastnst.reference.compare import photo_list
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.refine import as_tensor
 from fastnst.runtime import Stylizer
-from fastnst.standard_streams import say, tell
+from fastnst.standard_streams import print_message, print_result
 from peer_objective import named_files
 
 
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path, text in zip(files, (markdown(figures), json.dumps(figures, indent=2) + "\n"), strict=True):
         with write_atomically(path, overwrite=options.overwrite) as partial:
             partial.write_text(text, encoding="utf-8")
-    say(markdown(figures))
+    print_result(markdown(figures))
     return 0
 
 
@@ -76,9 +76,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     paintings = named_files(options.styles)
     photos = [photo for _, photo in photo_list(options.photos, options.count, options.size)]
     results = len(photos) * len(paintings)
-    if results < LEAST_PICTURES or len(paintings) < 2:
+    if results < MIN_PICTURES or len(paintings) < 2:
         raise ConfigError(
-            f"{results} results of {len(paintings)} styles are too few for FID: at least {LEAST_PICTURES} of two."
+            f"{results} results of {len(paintings)} styles are too few for FID: at least {MIN_PICTURES} of two."
         )
     inception = open_inception(options.fid_weights).to(device)
     art = open_art_inception(options.art_fid_weights).to(device) if options.art_fid_weights else None
@@ -142,5 +142,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except FastNSTError as error:
-        tell(str(error))
+        print_message(str(error))
         sys.exit(2)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from fastnst.commands.compare_request import SMALLEST_SIZE, Request, build_parser, read_request
+from fastnst.commands.compare_request import MIN_SIZE, Request, build_parser, read_request
 from fastnst.errors import ConfigError
 from fastnst.hardware import describe_hardware, float32_products
 from fastnst.images.arrays import to_unit_floats
@@ -40,8 +40,8 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     for name in ("count", "steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} must be at least 1, not {getattr(options, name)}.")
-    if options.size and min(options.size) < SMALLEST_SIZE:
-        raise ConfigError(f"--size must be at least {SMALLEST_SIZE} pixels, not {min(options.size)}.")
+    if options.size and min(options.size) < MIN_SIZE:
+        raise ConfigError(f"--size must be at least {MIN_SIZE} pixels, not {min(options.size)}.")
     if options.portrait:
         if options.start != "both":
             raise ConfigError("--start belongs to the comparison without --portrait: there the recipe has its init.")
@@ -141,7 +141,7 @@ def _at_size(
 
 
 def _open_qualities(request: Request, device: torch.device) -> list[ImageQuality]:
-    """The further measures, each tried on a photo: what cannot be measured is told before hours of work."""
+    """The further measures, each tried on a photo: what cannot be measured is said before hours of work."""
     qualities = [open_image_quality(asked, device) for asked in request.qualities]
     if qualities:
         photo = _tensor(photo_list(request.photos, 1, request.sizes[0])[0][1]).to(device)

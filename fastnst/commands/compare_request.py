@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_minima
 from fastnst.losses.config import check_choice
 from fastnst.reference.compare import NOISE, PHOTO, Ways
 from fastnst.reference.config import Settings, trained_settings
@@ -15,7 +15,7 @@ from fastnst.reference.second import AUTO
 from fastnst.runtime.models.metadata import StyleMetadata
 
 PRECISIONS = ("f32", "tf32", "bf16")
-SMALLEST_SIZE = 16  # pixels; less is not a picture to the perceptual network
+MIN_SIZE = 16  # pixels; less is not a picture to the perceptual network
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
 
@@ -77,9 +77,7 @@ class Request:
     @property
     def ways(self) -> Ways:
         """The descents. Raises `ConfigError` for numbers that mean nothing."""
-        for name, value, least in (("count", self.count, 1), ("steps", self.steps, 1), ("refine", self.refine, 0)):
-            if value < least:
-                raise ConfigError(f"--{name} must be at least {least}, not {value}.")
+        check_minima({"--count": (self.count, 1), "--steps": (self.steps, 1), "--refine": (self.refine, 0)})
         for size in self.sizes:
             if size < 64:
                 raise ConfigError(f"--size must be at least 64 pixels, not {size}.")

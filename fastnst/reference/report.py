@@ -134,7 +134,7 @@ def _counting(summary: dict[str, Any]) -> str:
     )
     rows = []
     for size in summary.get("at_sizes", []):
-        counts = "".join(f"<td>{html.escape(told)}" for told in equivalents_in_words(size).values())
+        counts = "".join(f"<td>{html.escape(count)}" for count in equivalents_in_words(size).values())
         rows.append(f"<tr><td>{size['size']} px, {_photos(size['photos'])}{counts}<td>{_check(size)}")
     if not rows:
         return text
