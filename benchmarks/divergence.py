@@ -57,7 +57,7 @@ class Descended:
     def of(cls, recipe: str, photo: Path, painting: Path, run: Optimized) -> Descended:
         """What a run's history says."""
         totals = [step.terms["total"] for step in run.history]
-        best = np.minimum.accumulate(totals)
+        best = np.fmin.accumulate(totals)
         trials = zip(totals[1:], best, strict=False)
         ratios = [total / low if math.isfinite(total) else math.inf for total, low in trials]
         refused = int(sum(ratio > 1 for ratio in ratios))

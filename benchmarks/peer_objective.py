@@ -20,7 +20,7 @@ from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.reference.compare import measure_picture, photo_list
 from fastnst.reference.config import Settings, perceptual_config, prepare
-from fastnst.reference.second import SecondNetwork, open_second
+from fastnst.reference.second import Judges, SecondNetwork, open_second
 
 Key = tuple[str, str]  # what it is, and its style
 Run = Callable[[np.ndarray], np.ndarray]
@@ -84,7 +84,7 @@ def mean_figures(
         target = objective.content_target(tensor(frame).to(device))
         terms = objective(tensor(restyled).to(device), target).floats()
         pictures = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in (restyled, frame)]
-        figures.append(terms | measure_picture(pictures[0], pictures[1], second, device))
+        figures.append(terms | measure_picture(pictures[0], pictures[1], Judges(second), device))
     return {name: statistics.mean(values[name] for values in figures) for name in figures[0]}
 
 

@@ -259,11 +259,12 @@ def report(
         sys.stdout.write(f"not loadable: {path} ({reason})\n")
     if options.markdown:
         with write_atomically(options.markdown, overwrite=options.overwrite) as partial:
-            partial.write_text(markdown(results, options), encoding="utf-8")
+            partial.write_text(markdown(results, options, overheads, left_out), encoding="utf-8")
     if not options.json:
         return
     versions = {name: importlib.metadata.version(name) for name in ("torch", "onnxruntime", "numpy")}
     figures = {
+        "machine": describe_hardware(default_device()), "date": datetime.date.today().isoformat(),
         "threads": options.threads, "rounds": options.rounds, "versions": versions,
         "results": [asdict(one) for one in results], "stylizer_overhead": overheads, "not_loadable": left_out,
         "perceptual_network": options.perceptual, "photos": options.count, "photo_size": options.photo_size,
@@ -278,8 +279,10 @@ _FIGURES = {
 }  # fmt: skip
 
 
-def markdown(results: list[Result], options: argparse.Namespace) -> str:
-    """Speed and figures as a page: a table in Markdown, with the machine and the date."""
+def markdown(
+    results: list[Result], options: argparse.Namespace, overheads: dict[str, float], left_out: dict[str, str]
+) -> str:
+    """Speed and figures as a page: a table in Markdown, with the machine, the date, and what could not be loaded."""
     known = [name for name in _FIGURES if any(name in (one.objective or {}) for one in results)]
     heads = ["what", "style", "runs on", "size", "ms", "times (a)", *(_FIGURES[name] for name in known)]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * 4 + "---:|" * (len(heads) - 4)]
@@ -289,12 +292,15 @@ def markdown(results: list[Result], options: argparse.Namespace) -> str:
         cells += [f"{figures[name]:.3g}" if name in figures else "" for name in known]
         lines.append(f"| {' | '.join(cells)} |")
     machine = describe_hardware(default_device())
+    photos = f"{options.count} held-out photo{'s' if options.count > 1 else ''}"
     measured = (
-        f"Figures over {options.count} held-out photos of {options.photo_size} px, each model by its own painting; the"
-        f" objective by {options.perceptual}, the others by a network that no training used ({options.second})."
+        f"Figures over {photos} of {options.photo_size} px, each model by its own painting; the objective by"
+        f" {options.perceptual}, the others by a network that no training used ({options.second})."
     )
     facts = [f"Measured on {datetime.date.today().isoformat()}: {machine}; medians of {options.rounds} turns."]
-    return "\n".join(["# Beside others", "", *facts, *([measured] if known else []), "", *lines, ""])
+    notes = [f"- `Stylizer` above its bare session, {name}: {share:+.1%}" for name, share in overheads.items()]
+    notes += [f"- not loadable: {path} ({reason})" for path, reason in left_out.items()]
+    return "\n".join(["# Beside others", "", *facts, *([measured] if known else []), "", *lines, "", *notes, ""])
 
 
 def table(results: list[Result]) -> str:

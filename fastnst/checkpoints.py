@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import warnings
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
+from fastnst.perceptual.weight_formats import UNREADABLE, unpickled
 from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_properties
@@ -24,11 +23,6 @@ from fastnst.runtime.models.onnx_metadata import read_properties
 CHECKPOINT_KEY = "fastnst"
 _METADATA_KEY = "fastnst"
 _MAX_NETWORK_OPTION = 2048  # of a network in a file: channels, blocks
-# Errors of reading a file that is not a checkpoint, or a damaged one.
-UNREADABLE = (
-    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
-    OverflowError, MemoryError, UnpicklingError,
-)  # fmt: skip
 
 
 def network_name(network: StyleNetwork) -> str:
@@ -97,13 +91,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadat
     with safe_open(path, framework="pt") as file:
         metadata = StyleMetadata.from_mapping(read_json((file.metadata() or {})[_METADATA_KEY]))
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
-
-
-def unpickled(path: Path) -> Any:
-    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch reports odd pickles, line by line
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:

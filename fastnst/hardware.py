@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,21 @@ def float32_products(*, tf32: bool) -> Iterator[None]:
     faster on GPUs from Ampere on, and those of matrix products not. Here both are exact, or, with `tf32`, both rounded.
     No effect on other devices.
     """
-    cudnn: Any = torch.backends.cudnn  # conv and rnn are no attributes that its type knows
-    backends = (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)
-    before = [backend.fp32_precision for backend in backends]
-    for backend in backends:
-        backend.fp32_precision = "tf32" if tf32 else "ieee"
+    # By the older of PyTorch's two ways of asking: other libraries use it, and refuse a mix of both.
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    _allow_tf32(backends, [tf32] * len(backends))
     try:
         yield
     finally:
-        for backend, value in zip(backends, before, strict=True):
-            backend.fp32_precision = value
+        _allow_tf32(backends, before)
+
+
+def _allow_tf32(backends: Sequence[Any], allowed: Sequence[bool]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some versions of PyTorch advise the newer way
+        for backend, value in zip(backends, allowed, strict=True):
+            backend.allow_tf32 = value
 
 
 def describe_hardware(device: torch.device, processes: int = 1) -> str:

@@ -154,6 +154,7 @@ def test_a_pth_file_is_taken_as_torchvisions(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("text.pth", b"not a checkpoint", "cannot be read as perceptual weights"),
+        ("words.pth", b"something else", "cannot be read as perceptual weights"),
         ("text.h5", b"not a checkpoint", "cannot be read as perceptual weights"),
         ("text.safetensors", b"not a checkpoint", "cannot be read as perceptual weights"),
         ("text.npz", b"", "not a weights file that fastnst reads"),

@@ -109,14 +109,14 @@ def compare(
         photos: a folder of held-out photos.
         painting: what it was trained on.
         page: write the report with its pictures here (.html) as well.
-        options: `count`, `size`, `steps`, `start`, `perceptual_weights`, `second`, `second_weights` and `provider`, as
-            for `fastnst compare`.
+        options: `count`, `size`, `steps`, `start`, `refine`, `adam`, `check`, `perceptual_weights`, `second`,
+            `second_weights`, `provider` and `precision`, as for `fastnst compare`, and `qualities`, its `--iqa`.
 
     Returns the figures of that command's report.json: `lbfgs_equivalent`, `time_ratio`, `network_objective`, ….
     Raises `FastNSTError` for what does not fit together, a style without a description among it.
     """
-    from fastnst.commands.compare import Request
     from fastnst.commands.compare import compare as measure
+    from fastnst.commands.compare_request import Request
     from fastnst.errors import ConfigError, suggest
     from fastnst.output_files import check_output, write_atomically
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fastnst.commands.compare import Request
+from fastnst.commands.compare_request import Request
 from fastnst.errors import ConfigError
+from fastnst.hardware import float32_products
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side
@@ -16,7 +17,7 @@ from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.blind import BlindPhoto, blind_page
 from fastnst.reference.compare import photo_list
-from fastnst.reference.config import device_of, prepare_trained, trained_settings
+from fastnst.reference.config import device_of, prepare_trained
 from fastnst.reference.curves import descend
 from fastnst.reference.optimize import OptimizeConfig, Step, terms_in_words
 from fastnst.runtime.stylizer import Stylizer
@@ -60,16 +61,11 @@ def _optimized(
     request: Request, photos: list[tuple[str, Image.Image]], stylizer: Stylizer
 ) -> list[tuple[str, Image.Image]]:
     """The optimization of the first model's objective, L-BFGS from the photo."""
-    metadata = stylizer.metadata
-    if not metadata.loss_weights:
-        raise ConfigError(f"{request.model} does not say what it was trained on: it carries no loss weights.")
-    size = request.sizes[0]
-    settings = trained_settings(metadata.perceptual, metadata.loss_weights, size, request.perceptual_weights)
-    objective = prepare_trained(settings, request.painting)
+    objective = prepare_trained(request.settings(stylizer.metadata), request.painting)
     device = device_of(objective)
     config = OptimizeConfig(steps=request.steps, projected=True)
     made = []
-    with progress("optimizing", request.steps * len(photos)) as bar:
+    with float32_products(tf32=request.precision == "tf32"), progress("optimizing", request.steps * len(photos)) as bar:
 
         def watch(step: Step, _image: torch.Tensor) -> None:
             bar.advance(text=terms_in_words(step))

@@ -12,10 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fastnst.checkpoints import UNREADABLE, unpickled
 from fastnst.errors import ConfigError, ModelError
 from fastnst.matting.network import PAPER, MattingNetwork, MattingOptions
 from fastnst.output_files import write_atomically
+from fastnst.perceptual.weight_formats import UNREADABLE, unpickled
 from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import MattingMetadata
 

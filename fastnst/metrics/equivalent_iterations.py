@@ -68,3 +68,9 @@ def equivalents_in_words(report: Mapping[str, Any]) -> dict[str, str]:
         else:
             words[start] = f"{value:.0f}" if value is not None else f"more than {report['iterations']}"
     return words
+
+
+def strong_wolfe_in_words(report: Mapping[str, Any]) -> str:
+    """N_eq from the photo as PyTorch's own L-BFGS counts it; the report has it after `compare --check`."""
+    spread = Spread(report["strong_wolfe_equivalent"], *report["strong_wolfe_equivalent_quartiles"])
+    return spread.in_words(report["iterations"])

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from fastnst.errors import ConfigError, MissingDependencyError
 
+# Errors of reading a file of tensors that is another one, or damaged.
+UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
+    OverflowError, MemoryError, UnpicklingError,
+)  # fmt: skip
 _FORMATS = "a torchvision .pth, a Keras no-top .h5 or a fastnst .safetensors"
 
 
@@ -30,26 +39,21 @@ def read_convolutions(path: Path) -> dict[str, Tensor]:
         raise ConfigError(f"{path} is not a weights file that fastnst reads: give {_FORMATS}.")
     try:
         state = reader(path)
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError, _unpickling_error(), _safetensors_error()) as error:
+    except UNREADABLE as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"{path} cannot be read as perceptual weights ({detail[:120]}): give {_FORMATS}.") from error
     return {name: tensor.float() for name, tensor in state.items() if name.startswith("features.")}
 
 
-def _unpickling_error() -> type[Exception]:
-    import pickle
-
-    return pickle.UnpicklingError
-
-
-def _safetensors_error() -> type[Exception]:
-    from safetensors import SafetensorError
-
-    return SafetensorError
+def unpickled(path: Path) -> Any:
+    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch reports odd pickles, line by line
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = unpickled(path)
     if not isinstance(state, dict):
         raise ValueError("it holds no state dict")
     state = state.get("state_dict", state)

@@ -21,7 +21,7 @@ from fastnst.reference.config import device_of
 from fastnst.reference.curves import Curve, descend, strong_wolfe
 from fastnst.reference.descent import FIRST_STEP, HISTORY
 from fastnst.reference.optimize import OptimizeConfig, Step
-from fastnst.reference.second import SecondNetwork
+from fastnst.reference.second import Judges
 from fastnst.runtime.stylizer import Stylizer
 
 SHOWN_STEPS = (10, 20, 50, 100, 200, 500)
@@ -87,7 +87,7 @@ def compare_photo(
     stylizer: Stylizer,
     objective: Objective,
     ways: Ways,
-    second: SecondNetwork | None = None,
+    judges: Judges | None = None,
     watcher: Callable[[Step, torch.Tensor], None] | None = None,
 ) -> Compared:
     """Restyle one photo every way and measure all of them.
@@ -96,7 +96,7 @@ def compare_photo(
         photo: mode RGB, at the size of the comparison.
         objective: what the network was trained on, its style set.
         ways: the descents. Their pictures are clipped to [0, 1] at each step, as the network's are.
-        second: a perceptual network that the training did not use, or None.
+        judges: what measures the pictures beside the objective.
         watcher: called at each step.
     """
     device = device_of(objective)
@@ -125,7 +125,8 @@ def compare_photo(
     pictures = {"photo": photo, "network": network, "optimization": curves[ways.starts[0]].best}
     if ways.refined:
         pictures["refined"] = curves[REFINED].best
-    measures = {label: measure_picture(picture, photo, second, device) for label, picture in pictures.items()}
+    judges = judges or Judges()
+    measures = {label: measure_picture(picture, photo, judges, device) for label, picture in pictures.items()}
     return Compared(name, photo, network, terms["network"], terms["photo"], network_seconds, curves, measures)
 
 
@@ -187,10 +188,8 @@ def _means(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {key: float(np.mean([one[key] for one in several])) for key in several[0]}
 
 
-def measure_picture(
-    picture: Image.Image, photo: Image.Image, second: SecondNetwork | None, device: torch.device
-) -> dict[str, float]:
-    """SSIM to the photo, artifacts, and the second network's figures of a picture; both mode RGB, of one size."""
+def measure_picture(picture: Image.Image, photo: Image.Image, judges: Judges, device: torch.device) -> dict[str, float]:
+    """SSIM to the photo, artifacts, and the judges' figures of a picture; both mode RGB, of one size."""
     pixels = np.asarray(picture)
     similarity = ssim(_tensor(picture, device), _tensor(photo, device), data_range=1.0)
     assert isinstance(similarity, torch.Tensor)
@@ -201,9 +200,7 @@ def measure_picture(
         "saturated": saturated_share(pixels),
         "blobs": blob_share(pixels, None if picture is photo else np.asarray(photo)),
     }
-    if second is not None:
-        values |= second.measure(_tensor(picture, device), _tensor(photo, device))
-    return values
+    return values | judges.measure(_tensor(picture, device), _tensor(photo, device))
 
 
 def _tensor(image: Image.Image, device: torch.device) -> torch.Tensor:
@@ -228,5 +225,5 @@ def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Ima
         if min(photo.size) >= 64:
             chosen.append((paths[index].name, photo))
     if not chosen:
-        raise ConfigError(f"no photos of at least 64 pixels found in {folder}.")
+        raise ConfigError(f"no photos found in {folder} whose sides have at least 64 pixels at a size of {size}.")
     return chosen

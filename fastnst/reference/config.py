@@ -78,7 +78,11 @@ class Settings:
 
 
 def trained_settings(
-    perceptual: str, loss_weights: Mapping[str, Any], size: int, weights_file: str | None = None
+    perceptual: str,
+    loss_weights: Mapping[str, Any],
+    size: int,
+    weights_file: str | None = None,
+    precision: str = "auto",
 ) -> Settings:
     """The settings that lower what a model was trained on, from its metadata.
 
@@ -87,6 +91,7 @@ def trained_settings(
         loss_weights: of the metadata, in the keys of any version.
         size: long side of photos in pixels.
         weights_file: local weights of the perceptual network.
+        precision: of `Settings`.
     """
     return Settings(
         objective_config(loss_weights).for_pictures(),
@@ -94,6 +99,7 @@ def trained_settings(
         size=size,
         style_size=loss_weights.get("style_size"),
         style_trim=loss_weights.get("style_trim", 0.0),
+        precision=precision,
     )
 
 

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -71,7 +72,7 @@ def descend(
     Raises `KeyboardInterrupt` if Ctrl-C ends it: half a curve compares with nothing.
     """
     kept = sorted(number for number in set(shown) if number < config.steps)
-    path = cache_folder() / "reference" / f"{_key(photo, objective, config, start, kept)}.npz"
+    path = _path(photo, objective, config, start, kept)
     found = _read(path)
     if found is not None:
         return found
@@ -103,8 +104,12 @@ def best_so_far(run: Optimized, steps: int) -> list[float]:
 def strong_wolfe(photo: Tensor, objective: Objective, evaluations: int) -> Curve:
     """PyTorch's own L-BFGS with its strong-Wolfe line search, from the photo, counted by evaluations: a check of ours.
 
-    As many are remembered as in ours. It is not clipped on the way, as PyTorch's cannot be.
+    As many are remembered as in ours. It is not clipped on the way, as PyTorch's cannot be. Cached like other curves.
     """
+    path = _path(photo, objective, OptimizeConfig(steps=evaluations), None, (), "strong_wolfe")
+    found = _read(path)
+    if found is not None:
+        return found
     image = photo.clone().requires_grad_()
     target = objective.content_target(photo)
     totals: list[float] = []
@@ -127,7 +132,9 @@ def strong_wolfe(photo: Tensor, objective: Objective, evaluations: int) -> Curve
     best: list[float] = np.fmin.accumulate(totals[:evaluations]).tolist()
     fill = evaluations - len(best)
     last = from_unit_floats(image.detach()[0].float().clamp(0, 1).cpu().numpy())
-    return Curve(best + best[-1:] * fill, seconds[:evaluations] + seconds[-1:] * fill, {evaluations: last})
+    curve = Curve(best + best[-1:] * fill, seconds[:evaluations] + seconds[-1:] * fill, {evaluations: last})
+    _write(curve, path)
+    return curve
 
 
 def _seconds(run: Optimized, steps: int) -> list[float]:
@@ -135,10 +142,16 @@ def _seconds(run: Optimized, steps: int) -> list[float]:
     return seconds + seconds[-1:] * (steps - len(seconds))
 
 
-def _key(
-    photo: Tensor, objective: Objective, config: OptimizeConfig, start: Tensor | None, kept: Collection[int]
-) -> str:
-    """What decides a curve: pixels, painting, objective, perceptual network with its weights, and the way down."""
+def _path(
+    photo: Tensor,
+    objective: Objective,
+    config: OptimizeConfig,
+    start: Tensor | None,
+    kept: Collection[int],
+    search: str = "ours",
+) -> Path:
+    """Where a curve is kept, by what decides it: pixels, painting, objective, perceptual network with its weights, and
+    the way down with its line search."""
     digest = hashlib.sha256()
     described = {
         "format": _FORMAT,
@@ -147,15 +160,16 @@ def _key(
         "perceptual": [objective.perceptual.name, objective.perceptual.pooling, objective.perceptual.padding],
         "device": photo.device.type,
         "kept": list(kept),
+        "search": search,
     }
     if photo.device.type == "cuda":
-        described["float32"] = torch.backends.cuda.matmul.fp32_precision  # see hardware.float32_products
+        described["tf32"] = torch.backends.cuda.matmul.allow_tf32  # see hardware.float32_products
     digest.update(json.dumps(described, sort_keys=True).encode())
     digest.update(_weights_digest(objective.perceptual))
     targets = [buffer for _, buffer in sorted(objective.named_buffers())]
     for tensor in (photo, *([] if start is None else [start]), *targets):
         _feed(digest, tensor)
-    return digest.hexdigest()[:32]
+    return cache_folder() / "reference" / f"{digest.hexdigest()[:32]}.npz"
 
 
 @functools.lru_cache(maxsize=4)
@@ -172,18 +186,18 @@ def _feed(digest: hashlib._Hash, tensor: Tensor) -> None:
     digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
 
 
-def _write(curve: Curve, path: object) -> None:
+def _write(curve: Curve, path: Path) -> None:
     arrays = {f"picture_{number}": np.asarray(picture) for number, picture in curve.pictures.items()}
     try:
-        with write_atomically(str(path), overwrite=True) as partial, partial.open("wb") as stream:
+        with write_atomically(path, overwrite=True) as partial, partial.open("wb") as stream:
             np.savez_compressed(stream, totals=curve.totals, seconds=curve.seconds, **arrays)  # type: ignore[arg-type]
     except OutputError:
         return  # a full or read-only cache costs the time of making it again, and nothing else
 
 
-def _read(path: object) -> Curve | None:
+def _read(path: Path) -> Curve | None:
     try:
-        with open(str(path), "rb") as stream, np.load(io.BytesIO(stream.read()), allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(io.BytesIO(stream.read()), allow_pickle=False) as arrays:
             pictures = {
                 int(name.removeprefix("picture_")): Image.fromarray(arrays[name])
                 for name in arrays.files

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from fastnst.metrics.equivalent_iterations import Spread, equivalents_in_words
+from fastnst.metrics.equivalent_iterations import equivalents_in_words, strong_wolfe_in_words
 from fastnst.reference.charts import WAYS, frontier, time_in_words
 from fastnst.reference.compare import Compared
 
@@ -47,8 +47,9 @@ def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared]
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
 <h1>{html.escape(title)}</h1>
-<p>A trained network beside per-image optimization of the same objective, on {summary["photos"]} held-out photos of
-{summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like. The objective says how far a picture is from
+<p>A trained network beside per-image optimization of the same objective, on
+{_photos(summary["photos"], "held-out ")} of {summary["pixels"][0][0]}×{summary["pixels"][0][1]} pixels and the like.
+The objective says how far a picture is from
 the photo's content and the painting's style; lower is better.</p>
 <div class="figures">{_figures(summary)}</div>
 <figure class="painting"><img src="{data_url(painting)}" alt="the painting">
@@ -63,7 +64,7 @@ evaluations of it. Point at one for its values.</p>
 {_counting(summary)}
 <h2>Measures</h2>
 <p>{_second(summary)}</p>
-<div class="scroll">{_measure_table(summary["measures"])}</div>
+<div class="scroll">{_measure_table(summary["measures"], _meanings(summary))}</div>
 <h2>Photos</h2>
 <p class="dim">Drag across a picture: the photo at the left, the restyled one at the right.</p>
 <div class="photos">{"".join(_photo(one) for one in compared)}</div>
@@ -94,6 +95,10 @@ def _figures(summary: dict[str, Any]) -> str:
     return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
 
 
+def _photos(count: int, kind: str = "") -> str:
+    return f"{count} {kind}photo{'s' if count != 1 else ''}"
+
+
 def _on(summary: Mapping[str, Any], key: str) -> str:
     return f" ({html.escape(summary[key])})" if key in summary else ""
 
@@ -105,7 +110,8 @@ def _large(shown: str) -> str:
 
 
 def _frontier_table(summary: dict[str, Any]) -> str:
-    marks = [step for step in (10, 20, 40, 100, 200, 500) if step <= summary["iterations"]]
+    last = summary["iterations"]
+    marks = [*(step for step in (10, 20, 40, 100, 200, 500) if step < last), last]
     head = "".join(f"<th>{step}" for step in marks)
     network = f"{summary['network_objective']['total']:.3f}"
     photo = f"{summary['photo_objective']:.3f}"
@@ -129,7 +135,7 @@ def _counting(summary: dict[str, Any]) -> str:
     rows = []
     for size in summary.get("at_sizes", []):
         counts = "".join(f"<td>{html.escape(count)}" for count in equivalents_in_words(size).values())
-        rows.append(f"<tr><td>{size['size']} px, {size['photos']} photos{counts}<td>{_check(size)}")
+        rows.append(f"<tr><td>{size['size']} px, {_photos(size['photos'])}{counts}<td>{_check(size)}")
     if not rows:
         return text
     starts = "".join(f"<th>N<sub>eq</sub> from {start}" for start in equivalents_in_words(summary))
@@ -146,8 +152,7 @@ def _computed(summary: Mapping[str, Any]) -> str:
 def _check(size: Mapping[str, Any]) -> str:
     if "strong_wolfe_equivalent" not in size:
         return "not counted"
-    spread = Spread(size["strong_wolfe_equivalent"], *size["strong_wolfe_equivalent_quartiles"])
-    return html.escape(spread.in_words(size["iterations"]))
+    return html.escape(strong_wolfe_in_words(size))
 
 
 def _second(summary: dict[str, Any]) -> str:
@@ -161,11 +166,20 @@ def _second(summary: dict[str, Any]) -> str:
     )
 
 
-def _measure_table(measures: dict[str, dict[str, float]]) -> str:
+def _meanings(summary: dict[str, Any]) -> dict[str, tuple[str, int, str]]:
+    """The known measures, and those of pyiqa that were asked for."""
+    further = {}
+    for name, described in summary.get("iqa", {}).items():
+        about = "to the photo" if described["to_photo"] else "of the picture alone"
+        further[f"iqa_{name}"] = (html.escape(name), described["better"], f"{about}, by pyiqa")
+    return _MEASURES | further
+
+
+def _measure_table(measures: dict[str, dict[str, float]], known: Mapping[str, tuple[str, int, str]]) -> str:
     labels = [label for label in _LABELS if label in measures]
     head = "".join(f"<th>{_LABELS[label]}" for label in labels)
     rows = []
-    for key, (name, better, meaning) in _MEASURES.items():
+    for key, (name, better, meaning) in known.items():
         if key not in measures["network"]:
             continue
         values = {label: measures[label][key] for label in labels}

@@ -14,6 +14,7 @@ from fastnst.hardware import float32_products
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.metrics.feature_distances import LPIPS_LAYERS, content_structure_distance, lpips, sliced_wasserstein
+from fastnst.metrics.image_quality import ImageQuality
 from fastnst.perceptual import PerceptualConfig
 from fastnst.perceptual.random_filters import RANDOM
 from fastnst.reference.config import Settings, device_of, prepare
@@ -64,6 +65,24 @@ class SecondNetwork:
         if self.name.split(":")[0] in LPIPS_LAYERS and self.name.endswith(":imagenet"):
             values["lpips"] = lpips(network, picture, photo)
         return values
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What measures pictures beside the objective.
+
+    Attributes:
+        second: a perceptual network that the training did not use.
+        qualities: further measures.
+    """
+
+    second: SecondNetwork | None = None
+    qualities: Sequence[ImageQuality] = ()
+
+    def measure(self, picture: Tensor, photo: Tensor) -> dict[str, float]:
+        """All figures of a picture made from a photo, as `SecondNetwork`; those of further measures as `iqa_NAME`."""
+        values = self.second.measure(picture, photo) if self.second is not None else {}
+        return values | {f"iqa_{one.name}": one.measure(picture, photo) for one in self.qualities}
 
 
 def open_second(

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fastnst.commands.compare import Request, compare
+from fastnst.commands.compare import compare
+from fastnst.commands.compare_request import Request
 from fastnst.hardware import float32_products
 from fastnst.reference import config
 from tests.simulated_gpu import DEVICE, simulated_gpu
@@ -68,11 +69,16 @@ def test_a_comparison_on_a_gpu_has_the_figures_of_one_on_the_cpu(
 
 
 def test_products_in_float32_are_exact_unless_asked_and_afterwards_as_before() -> None:
-    convolutions, products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
-    before = convolutions.fp32_precision, products.fp32_precision
+    def allowed() -> tuple[bool, bool]:
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    before = allowed()
     with float32_products(tf32=True):
-        assert (convolutions.fp32_precision, products.fp32_precision) == ("tf32", "tf32")
+        assert allowed() == (True, True)
         with float32_products(tf32=False):
-            assert (convolutions.fp32_precision, products.fp32_precision) == ("ieee", "ieee")
-        assert (convolutions.fp32_precision, products.fp32_precision) == ("tf32", "tf32")
-    assert (convolutions.fp32_precision, products.fp32_precision) == before
+            assert allowed() == (False, False)
+            assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+            with torch.backends.cudnn.flags(enabled=True):  # as other libraries do
+                pass
+        assert allowed() == (True, True)
+    assert allowed() == before

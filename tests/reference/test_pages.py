@@ -22,12 +22,12 @@ from tests.reference.pages import WAYS, compared
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, or Playwright's own, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Debian's chromium is not installed")
     with playwright.sync_playwright() as running:
+        program = shutil.which("chromium") or running.chromium.executable_path
+        if not Path(program).exists():
+            pytest.skip("neither Debian's chromium nor Playwright's is installed")
         opened = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
         opened.close()
@@ -38,6 +38,8 @@ def report(tmp_path: Path, photo: Image.Image) -> Path:
     small = photo.resize((128, 128))
     photos = [compared("<script>alert(1)</script>.jpg", small), compared("b.jpg", small, network_total=2.5)]
     summary = summarize(photos, WAYS) | {"second_perceptual": "vgg16:random", "second_note": ""}
+    summary |= {"precision": "tf32", "optimization_device": "GPU, <i>X</i>", "network_device": "cpu, f32"}
+    summary["iqa"] = {}
     summary["at_sizes"] = [{"size": 128, **summary}]
     page = tmp_path / "report.html"
     page.write_text(write_html("A <b>title</b>", summary, photos, small), encoding="utf-8")
@@ -86,6 +88,8 @@ def test_the_report_in_a_browser(browser: Any, report: Path) -> None:
     page, errors = opened(browser, report, viewport={"width": 1200, "height": 900})
     assert page.title() == "A <b>title</b>"
     assert page.locator("h1 b").count() == 0  # names are text
+    assert "Computed in float32 with factors of TF32 (GPU, <i>X</i>)." in page.locator("body").inner_text()
+    assert page.get_by_text("by PyTorch, strong Wolfe").is_visible()
     figure = page.locator("figure[data-photo]").first
     pair = figure.locator(".pair")
     slider = pair.locator("input")
