@@ -67,7 +67,7 @@ class Manifest:
 
     def add(self, result: Result) -> None:
         """Note a result; written soon, the first at once: it marks the output as ours."""
-        self._waiting.append(replace(result, path=storable(result.path), error=storable(result.error)))
+        self._waiting.append(_storable_result(result))
         due = self._number == 0 or time.monotonic() - self._flushed >= _FLUSH_SECONDS
         if due or len(self._waiting) >= _FLUSH_LINES:
             self.flush()
@@ -110,6 +110,11 @@ class Manifest:
 def storable(text: str) -> str:
     """Text as parquet holds it: bytes of a name that are no UTF-8 become escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _storable_result(result: Result) -> Result:
+    path, output, error = map(storable, (result.path, result.output, result.error))
+    return replace(result, path=path, output=output, error=error)
 
 
 def is_intact(result: Result) -> bool:

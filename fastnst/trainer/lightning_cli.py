@@ -282,6 +282,7 @@ def _quiet() -> None:
         ".*LeafSpec.*",  # between Lightning and torch
         ".*in eval mode at the start of training",  # the perceptual network, on purpose
         "Using ModelCheckpoint with manual optimization",  # after the step is when ours are saved
+        ".*callbacks used to create the checkpoint",  # with another --checkpoint_every: ours have nothing to restore
         ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
         ".*does not have many workers",
         ".*`IterableDataset` has `__len__`",
