@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image, ImageChops
 
@@ -84,11 +85,11 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
     for name, (path, metadata) in _found_styles(styles).items():
         address = f"styles/{name}.onnx"
         site[address] = SiteFile(MIME_TYPES[".onnx"], _half_copy(path))
-        entry = _entry(name, metadata) | {"file": address, "version": _digest(path.read_bytes())}
+        entry = _entry(name, metadata) | {"file": quote(address), "version": _digest(path.read_bytes())}
         thumbnail = _thumbnail(path.with_suffix(".jpg"))
         if thumbnail:
             site[f"styles/{name}.jpg"] = _made(".jpg", thumbnail)
-            entry["thumbnail"] = f"styles/{name}.jpg"
+            entry["thumbnail"] = quote(f"styles/{name}.jpg")
         entries.append(entry)
     matting = _matting_model()
     if matting:
@@ -119,6 +120,9 @@ def _found_styles(folder: Path | None) -> dict[str, tuple[Path, StyleMetadata]]:
         raise ConfigError(f"--styles {folder} is not a folder.")
     found = {}
     for name, path in paths.items():
+        if not name.isprintable():  # it could be no address
+            log.warning("%s is left out: its name is not a text in UTF-8, or holds control characters.", path)
+            continue
         try:
             found[name] = (path, read_description(path))
         except ModelError as error:
