@@ -54,6 +54,7 @@ CONTENT_SECURITY_POLICY = (
 # The strip beside a style's card: photo, painting, restyled photo in cells of 320 pixels (`fastnst card`).
 _STRIP_SIZE = (1012, 372)
 _PAINTING_IN_STRIP = (338, 6, 674, 336)
+_FRAME = 2  # pixels at a painting's edge that JPEG mixes with what is around
 _THUMBNAIL = 192  # pixels
 
 
@@ -194,7 +195,8 @@ def _thumbnail(strip: Path) -> bytes | None:
         # JPEG leaves a haze around the painting; what differs by more is painting.
         differs = ImageChops.difference(picture, blank).convert("L").point(lambda level: 255 * (level > 40))
         left, top, right, bottom = differs.getbbox() or (0, 0, *picture.size)
-        picture = picture.crop((left + 2, top + 2, right - 2, bottom - 2))
+        if min(right - left, bottom - top) > _FRAME * 4:
+            picture = picture.crop((left + _FRAME, top + _FRAME, right - _FRAME, bottom - _FRAME))
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.crop((left, top, left + side, top + side))

@@ -130,10 +130,10 @@ def test_names_are_the_same_on_every_run_and_none_comes_twice() -> None:
 def test_ten_thousand_inputs_are_planned_at_once(place: Path) -> None:
     """Numbering was quadratic: the same photo ten thousand times never began."""
     save(place / "a.png")
-    started = time.perf_counter()
+    started = time.process_time()
     plan = plan_batch(PhotoOptions((place / "a.png",) * 10_000, place / "out"), [("s", "s")])
     assert len({job.output for job in plan.jobs}) == 10_000
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_full_disk_ends_a_batch_and_tells_what_is_done() -> None:
