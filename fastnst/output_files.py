@@ -55,7 +55,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     except OSError as error:
         if not _is_of(error, partial, target):
             raise
-        raise _unwritable(path, error) from error
+        raise refusal(path, error) from error
     finally:
         if partial is not None:
             with contextlib.suppress(OSError):  # the failure that brought us here is the one to report
@@ -214,7 +214,8 @@ def _is_of(error: OSError, partial: Path | None, target: Path) -> bool:
     return not named or any(Path(name) in (partial, target, target.parent) for name in named)
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
+def refusal(path: Path, error: OSError) -> OutputError:
+    """The sentence for a place that cannot be written; a `FullDiskError` where nothing more can be."""
     kind = FullDiskError if error.errno in _FULL_DISK_ERRNOS else OutputError
     return kind(f"{path} cannot be written ({error.strerror or error}).")
 

@@ -61,6 +61,10 @@ def main(argv: list[str], prog: str = "fastnst batch") -> int:
     summary = stylize_dataset(
         arguments.inputs, arguments.output, options, overwrite=arguments.overwrite, watcher=_Reporter()
     )
+    for sentence in summary.first_failures:
+        tell(sentence)
+    if summary.failed > len(summary.first_failures):
+        tell(f"… and {summary.failed - len(summary.first_failures)} more failed.")
     rate = summary.made / max(summary.seconds, 1e-9)
     kept = f", {summary.kept} were there already" if summary.kept else ""
     print_result(

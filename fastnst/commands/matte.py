@@ -24,7 +24,7 @@ from fastnst.commands.options.portrait import (
     read_matting_options,
 )
 from fastnst.commands.options.video import ClipOptions, add_clip_options, is_clip, read_clip_options
-from fastnst.commands.photo_batch import Job, plan_batch, remarks_on, report, run_batch
+from fastnst.commands.photo_batch import Endings, Job, plan_batch, remarks_on, report, run_batch
 from fastnst.commands.resume_settings import clip_settings, portrait_settings
 from fastnst.errors import ConfigError, ImageError, suggest
 from fastnst.images.decode import open_picture
@@ -98,7 +98,7 @@ def main(argv: list[str], prog: str = "fastnst matte") -> int:
     if options.kind == "cutout" and photos.output.suffix.lower() in OPAQUE:
         suffix = photos.output.suffix
         raise ConfigError(f"a cutout needs transparency, which {suffix} has not: use .png, .webp or .tiff.")
-    plan = plan_batch(photos, [(options.kind, options.kind)], ".png", KINDS)
+    plan = plan_batch(photos, [(options.kind, options.kind)], Endings(still=".png"), KINDS)
     started = time.perf_counter()
     matting = options.matting.open(options.engine) if plan.jobs else None
     portrait = Portrait(options.portrait, matting) if options.kind == "composite" else None
@@ -157,6 +157,8 @@ def _make(
     job: Job[str], *, matting: MattingModel | None, portrait: Portrait | None, options: MatteOptions
 ) -> list[str]:
     photos = options.photos
+    if job.moves:
+        return _make_moving(job, matting, options)
     picture = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge)
     check_writable(job.output, picture.rgb.size)
     photo = np.asarray(picture.rgb)
@@ -173,6 +175,17 @@ def _make(
         layers = _layers(picture, photo, alpha, portrait)
         save_picture(layers, job.output, overwrite=photos.overwrite, profile=photos.profile)
     return remarks_on(picture)
+
+
+def _make_moving(job: Job[str], matting: MattingModel | None, options: MatteOptions) -> list[str]:
+    from fastnst.runtime.video.stages import FrameMattes
+
+    options.matting.refuse_matte_file()
+    assert matting is not None  # there is no matte file
+    photos = options.photos
+    clip = video.ClipJob(job.photo, job.output, options.clip, photos.max_size, photos.overwrite)
+    portrait = Portrait(options.portrait, matting, video=True)
+    return video.convert_among_photos(clip, FrameMattes(portrait, options.kind))
 
 
 def _layers(picture: Picture, photo: UInt8Image, alpha: FloatPlane, portrait: Portrait | None) -> Picture:

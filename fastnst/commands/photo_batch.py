@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from fastnst.commands.options.photos import PhotoOptions
+from fastnst.commands.options.video import ANIMATED
 from fastnst.commands.result_names import ResultNames
 from fastnst.errors import FastNSTError, ImageError, OutputError
+from fastnst.images.animation import is_animation
 from fastnst.images.folders import search
 from fastnst.images.formats import SUFFIXES, written_suffix
 from fastnst.images.picture import Picture
@@ -29,11 +31,15 @@ Variant = TypeVar("Variant")
 
 @dataclass(frozen=True)
 class Job(Generic[Variant]):
-    """One picture to make: which photo, what of it (a style, a kind of matte), where to."""
+    """One picture to make: which photo, what of it (a style, a kind of matte), where to.
+
+    `moves`: both are animated, so that all frames are made.
+    """
 
     photo: Path
     variant: Variant
     output: Path
+    moves: bool = False
 
 
 @dataclass
@@ -64,10 +70,34 @@ class Outcome(Generic[Variant]):
     remarks: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Endings:
+    """The suffixes of results, with their dots.
+
+    Attributes:
+        every: of all results, if one was asked for.
+        still: of still pictures; None takes the photo's, if it can be written.
+        moving: whether an animated picture makes an animated one, of its own suffix; else its first frame counts.
+    """
+
+    every: str | None = None
+    still: str | None = None
+    moving: bool = True
+
+    def of(self, photo: Path, moves: bool) -> str:
+        """The suffix of a photo's result."""
+        if self.every is not None:
+            return self.every
+        suffix = photo.suffix.lower()
+        if moves and self.moving:
+            return suffix if suffix in ANIMATED else ".webp"
+        return self.still or written_suffix(suffix)
+
+
 def plan_batch(
     options: PhotoOptions,
     variants: Sequence[tuple[str, Variant]],
-    suffix: str | None = None,
+    endings: Endings = Endings(),
     labels: Collection[str] = (),
 ) -> Plan[Variant]:
     """Every picture to make and where it goes.
@@ -79,7 +109,7 @@ def plan_batch(
     Args:
         options: what goes in and where to.
         variants: a label for names, and the variant.
-        suffix: of all results, with its dot; None takes the photos'.
+        endings: the suffixes of results.
         labels: further labels that results of earlier runs may have.
 
     Raises `ImageError` if there is no photo, `OutputError` if results cannot go there.
@@ -99,10 +129,12 @@ def plan_batch(
             raise ImageError(f"no photos found in {argument}.{''.join(f' {note}' for note in notes)}")
         for photo in photos:
             folder = output / (photo.relative_to(argument).parent if os.path.isdir(argument) else Path())
-            ending = suffix or written_suffix(photo.suffix.lower())
+            moves = is_animation(photo)
+            ending = endings.of(photo, moves)
             for label, variant in variants:
                 target = output if named_file else names.name(folder, photo, label, ending)
-                jobs.append(Job(photo, variant, target))
+                both = moves and endings.moving and target.suffix.lower() in ANIMATED
+                jobs.append(Job(photo, variant, target, both))
     _check_place(output, jobs, named_file)
     return _sorted_out(jobs, options, notes)
 
@@ -166,7 +198,7 @@ def remarks_on(picture: Picture, pages: int = 1) -> list[str]:
     if metadata.pages > pages:
         remarks.append(f"{metadata.pages - pages} further pages left out: only .tiff results have pages")
     if metadata.frames > 1:
-        remarks.append("an animation, of which the first frame was taken: give it alone, with -o NAME.gif, for all")
+        remarks.append("an animation, of which the first frame was taken: a .gif, .webp or .png result has all")
     return remarks
 
 

@@ -16,6 +16,7 @@ from fastnst.errors import ConfigError, ModelError, OutputError
 from fastnst.hub import HubAddress, parse_hub_address
 from fastnst.input_files import expanded
 from fastnst.metrics.comparison_report import read_report
+from fastnst.output_folders import write_folder
 from fastnst.runtime.models.catalog import resolve_style
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.sample import sample_photo
@@ -79,26 +80,27 @@ def main(argv: list[str], prog: str = "fastnst push") -> int:
     if options.to.is_pinned:
         raise ConfigError(f"--to {arguments.to} names a commit, which nothing can be added to: name a branch.")
     if options.write is not None:
-        _write(options, _new_folder(options.write))
+        _check_new(options.write)
+        with write_folder(options.write) as folder:
+            _write(options, folder)
         print_result(f"{options.write}: the files of {options.to}; nothing was sent\n")
         return 0
     from fastnst.sharing.upload import upload_repository
 
-    with tempfile.TemporaryDirectory() as folder:
-        _write(options, Path(folder))
-        where = upload_repository(Path(folder), options.to, private=options.private, message=options.message)
+    with tempfile.TemporaryDirectory() as scratch:
+        _write(options, Path(scratch))
+        where = upload_repository(Path(scratch), options.to, private=options.private, message=options.message)
     print_result(f"{where}: use it with --style {options.to}\n")
     return 0
 
 
-def _new_folder(folder: Path) -> Path:
-    if os.path.exists(folder) and (not os.path.isdir(folder) or any(folder.iterdir())):
-        raise OutputError(f"{folder} exists already: name an empty or a new folder.")
+def _check_new(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(folder) or (os.path.isdir(folder) and not any(folder.iterdir())):
+            return
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}).") from error
-    return folder
+        raise OutputError(f"{folder} cannot be looked at ({error.strerror}).") from error
+    raise OutputError(f"{folder} exists already: name an empty or a new folder.")
 
 
 def _write(options: PushOptions, folder: Path) -> None:

@@ -33,7 +33,7 @@ from fastnst.commands.options.style import (
     read_style_request,
 )
 from fastnst.commands.options.video import ClipOptions, add_batch_option, add_clip_options, is_clip, read_clip_options
-from fastnst.commands.photo_batch import Job, Plan, plan_batch, remarks_on, report, run_batch
+from fastnst.commands.photo_batch import Endings, Job, Plan, plan_batch, remarks_on, report, run_batch
 from fastnst.commands.refinement import Refiner, refinement
 from fastnst.contact_sheet import Cell, check_rows, contact_sheet, in_rows
 from fastnst.errors import ConfigError, FastNSTError, ImageError, OutputError
@@ -79,6 +79,12 @@ class StylizeOptions:
     quality: int = 95
     sheet: Path | None = None
     refine: RefineOptions | None = None
+
+    @property
+    def endings(self) -> Endings:
+        """The suffixes of results; a cut-out or a refined one of an animated picture is that of its first frame."""
+        is_cutout = self.portrait is not None and self.portrait.mode == "cutout"
+        return Endings(f".{self.format}" if self.format else None, moving=not is_cutout and self.refine is None)
 
     def checked(self) -> StylizeOptions:
         """These options; cut-outs get a format with transparency. Raises `ConfigError` for what means nothing."""
@@ -154,9 +160,13 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     plan = plan_batch(
         photos,
         [(style.name, style) for style in styles],
-        f".{options.format}" if options.format else None,
+        options.endings,
         available_styles(),
     )
+    for name in options.clip.names_set():
+        still = next((job for job in plan.all if not job.moves), None)
+        if still is not None:
+            raise ConfigError(f"--{name} is for clips: {still.output} is a still picture.")
     if options.sheet:
         _check_sheet(options.sheet, plan, options)
     started = time.perf_counter()
@@ -204,8 +214,10 @@ def _make(
     options: StylizeOptions,
     refiner: Refiner | None,
 ) -> list[str]:
-    """Restyle one photo, with all its pages where the result can have pages."""
+    """Restyle one photo, with all its pages where the result can have pages; an animated one with all its frames."""
     photos = options.photos
+    if job.moves:
+        return _make_moving(job, stylizers[job.variant], options)
     if refiner is not None:
         refiner.next_picture()
     picture = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge)
@@ -221,6 +233,15 @@ def _make(
     if refiner is not None and refiner.interrupted_after is not None:
         remarks.append(f"refined for {refiner.interrupted_after} of {refiner.options.steps} iterations: interrupted")
     return remarks
+
+
+def _make_moving(job: StyleJob, stylizer: Stylizer, options: StylizeOptions) -> list[str]:
+    from fastnst.runtime.video.stages import FrameStylist
+
+    look, photos = options.look, options.photos
+    portrait = open_portrait(options.portrait, options.matting, options.engine, lambda: look, video=True)
+    clip = video.ClipJob(job.photo, job.output, options.clip, photos.max_size, photos.overwrite)
+    return video.convert_among_photos(clip, FrameStylist(stylizer, look, options.clip.batch, portrait))
 
 
 def _restyled(

@@ -25,6 +25,7 @@ from fastnst.reference.optimize import Step, optimize, terms_in_words
 from fastnst.reference.recipes import NoExtras, read_variants
 from fastnst.standard_streams import print_result
 
+_MAX_SEEDS = 1000
 _CONTENT_LAYERS = ["conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
 _STYLE_LAYERS = ["conv1_1", "conv1_1,conv2_1", "conv1_1,conv2_1,conv3_1", "conv1_1,conv2_1,conv3_1,conv4_1"]
 
@@ -49,8 +50,8 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     add_settings(parser)
     options = parser.parse_args(argv)
-    if options.seeds < 1:
-        raise ConfigError(f"--seeds must be at least 1, not {options.seeds}.")
+    if not 1 <= options.seeds <= _MAX_SEEDS:
+        raise ConfigError(f"--seeds must be between 1 and {_MAX_SEEDS:,}, not {options.seeds}.")
     variants, _ = read_variants(options.config, settings_of_arguments(options), NoExtras())
     if len(variants) != 1:
         raise ConfigError(f"{prog} varies layers and seeds only: give every other option one value.")

@@ -146,6 +146,25 @@ def convert(source: Source, work: Work, target: Target, portrait: Portrait | Non
     return 0
 
 
+def convert_among_photos(job: ClipJob, work: Work) -> list[str]:
+    """Make one animated picture of a batch, without a word; returns remarks on it.
+
+    A result is there whole or not at all, as of photos. Raises `FastNSTError`.
+    """
+    from fastnst.runtime.video.convert import convert_clip
+    from fastnst.runtime.video.target import BusyError, left_over
+
+    earlier = left_over(job.output)
+    target, _ = open_target(job)
+    try:
+        return convert_clip(open_source(job), work, target).notes
+    except BaseException as error:
+        left = left_over(job.output)
+        if left is not None and earlier is None and not isinstance(error, BusyError):
+            left.unlink()
+        raise
+
+
 def one_clip(inputs: Sequence[Path], output: Path) -> Path:
     """The one input; raises `ConfigError` for several."""
     if len(inputs) > 1:

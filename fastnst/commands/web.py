@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import OutputError
+from fastnst.output_folders import write_folder
 from fastnst.standard_streams import print_result
 from fastnst.web.server import PageServer
 from fastnst.web.site import SiteFile, build_site
@@ -56,16 +57,20 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 def export_site(site: dict[str, SiteFile], folder: Path, *, overwrite: bool = False) -> None:
     """Write all files of a site below `folder`, which is made if need be.
 
-    Raises `OutputError` if the folder holds anything (without `overwrite`) or cannot be written; then nothing was.
+    Raises `OutputError` if the folder holds anything (without `overwrite`) or cannot be written, `ModelError` for a
+    style that is none; then nothing was written.
     """
-    try:
-        if os.path.exists(folder) and not os.path.isdir(folder):
-            raise OutputError(f"--export {folder} is a file: name a folder.")
-        if os.path.isdir(folder) and any(folder.iterdir()) and not overwrite:
-            raise OutputError(f"--export {folder} is not empty: name another folder, or pass --overwrite.")
+    if os.path.isdir(folder) and not overwrite and _holds_something(folder):
+        raise OutputError(f"--export {folder} is not empty: name another folder, or pass --overwrite.")
+    with write_folder(folder, overwrite=overwrite) as place:
         for address, file in site.items():
-            path = folder / address
+            path = place / address
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read())
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+        raise OutputError(f"--export {folder} cannot be looked at ({error.strerror}).") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from fastnst.images._pillow import opened
 
 ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif", ".avifs")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_PNG, _WEBP_MOVES = b"\x89PNG\r\n\x1a\n", 0x02  # how a PNG begins; a flag in a WebP's header
+_MAX_CHUNKS = 1000  # of a PNG before its pixels; then Pillow has to tell
 _MAX_PAGES = 1000
 _SUBFILE_TYPE = 254  # bit 0: a reduced copy of another page; bit 2: a mask for one
 _SUBORDINATE_PAGE = 1 | 4
@@ -27,10 +30,29 @@ def is_animation(path: str | Path) -> bool:
     if path.suffix.lower() not in ANIMATED_SUFFIXES or not os.path.isfile(path):
         return False
     try:
+        if not _may_move(path):
+            return False
         with opened(path) as image:
             return frame_count(image) > 1
     except Exception:  # Pillow's readers raise whatever a damaged file makes them stumble over
         return False
+
+
+def _may_move(path: Path) -> bool:
+    """False for a PNG or WebP whose header says that it is still; quick, for folders of many thousands."""
+    with path.open("rb") as file:
+        start = file.read(21)
+        if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+            return start[12:16] == b"VP8X" and bool(start[20] & _WEBP_MOVES)
+        if not start.startswith(_PNG):
+            return True
+        file.seek(len(_PNG))
+        for _ in range(_MAX_CHUNKS):
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if kind in (b"acTL", b"IDAT"):  # of an animation the first comes before the second
+                return bool(kind == b"acTL")
+            file.seek(length + 4, os.SEEK_CUR)
+    return True
 
 
 def frame_count(image: Image.Image) -> int:

@@ -17,7 +17,7 @@ from fastnst.images.bare import without_descriptions
 from fastnst.images.color import to_srgb
 from fastnst.images.exif import orientation
 from fastnst.images.formats import missing_reader
-from fastnst.images.levels import deep_channels, is_deep, mend_planes, to_eight_bits
+from fastnst.images.levels import deep_channels, is_deep, mend_reading, to_eight_bits
 from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
 from fastnst.images.resize import resize_long_side
@@ -135,7 +135,7 @@ def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, a
         if max_size is not None:
             image.draft("RGB", (max_size * 2, max_size * 2))
         frames, deep = frame_count(image), deep_channels(image)
-        mend_planes(image)
+        mend_reading(image)
         image.load()
         notes = (deep,) if deep and not is_deep(image) else ()
         metadata = replace(read_metadata(image), pages=len(numbers), frames=frames, notes=notes)

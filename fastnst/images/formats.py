@@ -66,7 +66,7 @@ SUFFIXES = tuple(WRITABLE)
 OPAQUE = _JPEG_SUFFIXES  # formats without transparency
 READABLE = (
     *SUFFIXES,
-    *(".bmp", ".gif", ".psd", ".jp2", ".ppm", ".pgm"),
+    *(".bmp", ".gif", ".apng", ".psd", ".jp2", ".ppm", ".pgm"),
     *(RAW_SUFFIXES if HAS_RAW else ()),
 )
 

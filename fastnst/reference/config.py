@@ -21,6 +21,8 @@ from fastnst.reference.inputs import open_tensor
 from fastnst.reference.memory import check_memory
 from fastnst.reference.optimize import OptimizeConfig
 
+_LARGEST_SIZE = 100_000  # pixels of a long side, as of the largest pictures that are opened
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -52,8 +54,8 @@ class Settings:
         self.objective.validate()
         self.descent.validate()
         for name, value in (("size", self.size), ("style-size", self.style_size)):
-            if value is not None and value < 16:
-                raise ConfigError(f"{name} must be at least 16 pixels, not {value}.")
+            if value is not None and not 16 <= value <= _LARGEST_SIZE:
+                raise ConfigError(f"{name} must be between 16 and {_LARGEST_SIZE:,} pixels, not {value}.")
         if not 0 <= self.style_trim < 0.5:
             raise ConfigError(f"style-trim must be from 0 to less than 0.5, not {self.style_trim}.")
         check_choice("precision", self.precision, ("auto", "bf16", "f32"))

@@ -22,6 +22,9 @@ INITS = ("content", "noise", "blend")
 OPTIMIZERS = ("lbfgs", "adam")
 STYLE_INIT = "style:"  # followed by a style: its network's picture
 
+_MAX_STEPS, _MAX_SCALES = 1_000_000, 16  # the last of 16 scales has 32,768 times the first one's side
+_SEEDS = 1 << 63  # what torch's generators take
+
 
 @dataclass(frozen=True)
 class OptimizeConfig:
@@ -56,9 +59,11 @@ class OptimizeConfig:
             check_choice("init", self.init, (*INITS, f"{STYLE_INIT}NAME"))
         elif self.scales > 1:
             raise ConfigError(f"init {self.init} starts at the full size: use scales 1, not {self.scales}.")
-        for name, count in (("steps", self.steps), ("scales", self.scales)):
-            if count < 1:
-                raise ConfigError(f"{name} must be at least 1, not {count}.")
+        for name, count, most in (("steps", self.steps, _MAX_STEPS), ("scales", self.scales, _MAX_SCALES)):
+            if not 1 <= count <= most:
+                raise ConfigError(f"{name} must be between 1 and {most:,}, not {count}.")
+        if not 0 <= self.seed < _SEEDS:
+            raise ConfigError(f"seed must be at least 0 and below 2⁶³, not {self.seed}.")
         if not 0 <= self.blend <= 1:
             raise ConfigError(f"blend must be between 0 and 1, not {self.blend}.")
         if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):

@@ -24,9 +24,33 @@ def filesystem(address: str) -> tuple[Any, str]:
         found, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
         raise MissingDependencyError(f"{address} needs a package of its own: {error}.") from error
-    except ValueError as error:
-        raise ConfigError(f"{address} is not an address that can be read ({str(error)[:120]}).") from error
+    except Exception as error:  # every filesystem has exceptions of its own
+        raise ConfigError(f"{address} is not an address that can be read ({reason(error)}).") from error
     return found, path
+
+
+def kind_of(address: str) -> str:
+    """`folder`, `file` or `nothing`; raises `ConfigError` if nobody can tell."""
+    found, path = filesystem(address)
+    try:
+        if not found.exists(path):
+            return "nothing"
+        return "folder" if found.isdir(path) else "file"
+    except Exception as error:
+        raise ConfigError(f"{address} cannot be looked at ({reason(error)}).") from error
+
+
+def names_in(address: str) -> list[str]:
+    """The names in a folder, hidden ones left out; none of one that is not there."""
+    found, path = filesystem(address)
+    try:
+        if not found.exists(path):
+            return []
+        found.invalidate_cache()
+        names = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in found.ls(path, detail=False)]
+    except Exception as error:
+        raise ConfigError(f"{address} cannot be looked at ({reason(error)}).") from error
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def read(address: str) -> bytes:
@@ -35,7 +59,7 @@ def read(address: str) -> bytes:
     try:
         content: bytes = found.cat_file(path)
     except Exception as error:  # every filesystem has exceptions of its own
-        raise ImageError(f"{address} cannot be read ({_reason(error)}).") from error
+        raise ImageError(f"{address} cannot be read ({reason(error)}).") from error
     return content
 
 
@@ -45,7 +69,7 @@ def open_binary(address: str) -> IO[bytes]:
     try:
         file: IO[bytes] = found.open(path, "rb")
     except Exception as error:
-        raise ImageError(f"{address} cannot be read ({_reason(error)}).") from error
+        raise ImageError(f"{address} cannot be read ({reason(error)}).") from error
     return file
 
 
@@ -72,7 +96,7 @@ def write(address: str, content: bytes) -> None:
     except OutputError:
         raise
     except Exception as error:
-        raise OutputError(f"{address} cannot be written ({_reason(error)}).") from error
+        raise OutputError(f"{address} cannot be written ({reason(error)}).") from error
 
 
 def size(address: str) -> int | None:
@@ -90,12 +114,24 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
 
 
+def is_same(address: str, other: str) -> bool:
+    """True if both are one file of this machine, by whatever name or link."""
+    places = [filesystem(one) for one in (address, other)]
+    if not all(is_local(found) for found, _ in places):
+        return address == other
+    try:
+        return os.path.samefile(*(path for _, path in places))
+    except (OSError, ValueError):
+        return False
+
+
 def is_local(found: Any) -> bool:
     """True if a filesystem is this machine's own."""
     protocol = found.protocol
     return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0][:120]
+def reason(error: Exception) -> str:
+    """The first line of what a library says."""
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    return text.splitlines()[0][:120]

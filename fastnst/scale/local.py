@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from fastnst.errors import ModelError
+from fastnst.errors import FastNSTError, ModelError
 from fastnst.runtime.engine.providers import usable_cores
 from fastnst.scale.options import BatchOptions
 from fastnst.scale.rows import Row
@@ -17,13 +18,14 @@ from fastnst.scale.worker import Result, Worker
 _ROWS_AHEAD_PER_WORKER = (
     4  # rows a worker that are handed out ahead; more would only fill the memory with encoded pictures
 )
-_worker: Worker | None = None  # of this process
+_worker: Worker | str = "no worker was opened."  # of this process, or why there is none
 
 
 def run_local(todo: Iterable[Row], options: BatchOptions, output: str) -> Iterator[Result]:
     """The results of rows, in the order in which they are done.
 
-    Raises `ModelError` if the workers' processes end, by a lack of memory for example.
+    Raises `ModelError` if the style cannot be opened or the workers' processes end, by a lack of memory for example;
+    `FullDiskError`.
     """
     cores = usable_cores()
     workers = options.workers or max(1, cores // 2)
@@ -51,9 +53,14 @@ def run_local(todo: Iterable[Row], options: BatchOptions, output: str) -> Iterat
 
 def _open(options: BatchOptions, output: str, threads: int) -> None:
     global _worker
-    _worker = Worker(options, output, threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends the others
+    try:
+        _worker = Worker(options, output, threads)
+    except FastNSTError as error:  # an initializer that fails writes a traceback and ends the pool
+        _worker = str(error)
 
 
 def _make(row: Row) -> Result:
-    assert _worker is not None  # the pool's initializer ran first
+    if isinstance(_worker, str):
+        raise ModelError(_worker)
     return _worker(row)

@@ -10,7 +10,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from fastnst.errors import ConfigError, MissingDependencyError, OutputError
@@ -31,7 +31,7 @@ class Manifest:
         settings: what results depend on; see `BatchOptions.fingerprint`.
         overwrite: forget what other settings have made.
 
-    Raises `ConfigError` if results of other settings are there and `overwrite` is not set.
+    Raises `ConfigError` if results of other settings, or files of somebody else, are there and `overwrite` is not set.
     """
 
     def __init__(self, output: str, settings: str, *, overwrite: bool = False) -> None:
@@ -50,11 +50,15 @@ class Manifest:
                     f"{output} holds results of other settings: name another output, or pass --overwrite."
                 )
             _remove(path)
+        if not overwrite and not self._parts() and files.names_in(output):
+            raise ConfigError(
+                f"{output} holds files that no batch has made: name an empty or a new folder, or pass --overwrite."
+            )
         numbers = [int(path.rsplit("-", 1)[-1].split(".")[0]) for path in self._parts() if "part-" in path]
         self._number = max(numbers, default=0)
 
     def finished(self) -> dict[str, Result]:
-        """The last result of every input, by its path, of all earlier runs."""
+        """The last result of every input, by its `storable` path, of all earlier runs."""
         found: dict[str, Result] = {}
         for path in self._parts():
             for result in _read(path):
@@ -62,9 +66,9 @@ class Manifest:
         return found
 
     def add(self, result: Result) -> None:
-        """Note a result; written soon."""
-        self._waiting.append(result)
-        due = time.monotonic() - self._flushed >= _FLUSH_SECONDS
+        """Note a result; written soon, the first at once: it marks the output as ours."""
+        self._waiting.append(_storable_result(result))
+        due = self._number == 0 or time.monotonic() - self._flushed >= _FLUSH_SECONDS
         if due or len(self._waiting) >= _FLUSH_LINES:
             self.flush()
 
@@ -90,11 +94,7 @@ class Manifest:
 
     def _parts(self) -> list[str]:
         """The files of the manifest, the oldest first."""
-        found, folder = files.filesystem(self._folder)
-        if not found.exists(folder):
-            return []
-        found.invalidate_cache()
-        names = sorted(path.rsplit("/", 1)[-1] for path in found.ls(folder, detail=False))
+        names = files.names_in(self._folder)
         return [files.join(self._folder, name) for name in names if _PART.fullmatch(name)]
 
     def _encoded(self, results: list[Result]) -> bytes:
@@ -105,6 +105,16 @@ class Manifest:
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         return buffer.getvalue()
+
+
+def storable(text: str) -> str:
+    """Text as parquet holds it: bytes of a name that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _storable_result(result: Result) -> Result:
+    path, output, error = map(storable, (result.path, result.output, result.error))
+    return replace(result, path=path, output=output, error=error)
 
 
 def is_intact(result: Result) -> bool:

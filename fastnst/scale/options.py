@@ -95,6 +95,7 @@ class Summary:
         failed: pictures that could not be made; the manifest has each with its reason.
         seconds: of this run.
         manifest: where the manifest is.
+        first_failures: up to ten sentences, each on a picture that could not be made.
     """
 
     made: int = 0
@@ -102,6 +103,7 @@ class Summary:
     failed: int = 0
     seconds: float = 0.0
     manifest: str = ""
+    first_failures: list[str] = field(default_factory=list)
 
 
 def as_inputs(inputs: str | Path | Sequence[str | Path]) -> list[str]:

@@ -9,15 +9,18 @@ import posixpath
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, cast
 
 from fastnst.errors import ConfigError, FastNSTError, MissingDependencyError
+from fastnst.images.folders import files_below
 from fastnst.images.formats import READABLE
 from fastnst.scale import files
 
 _TABLES, _SHARDS, _LISTS = (".parquet",), (".tar",), (".txt", ".lst")
 _ROWS_HELD = 64  # of a parquet file that are held at once
 _MAX_MEMBER_BYTES = 1 << 30  # bytes of one picture in a shard
+_READS_PAST_THE_END = 16  # of a shard; of a whole one tarfile tries one or two
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ def rows(inputs: list[str], image_column: str | None = None) -> Iterator[Row | U
 def _folder(address: str, image_column: str | None) -> Iterator[Row | Unreadable]:
     """Pictures below a folder, or one picture; tables and shards in the folder count too."""
     found, root = files.filesystem(address)
-    if not found.exists(root):
+    kind = files.kind_of(address)
+    if kind == "nothing":
         raise ConfigError(f"{address} does not exist.")
-    if not found.isdir(root):
+    if kind == "file":
         yield Row(address, posixpath.basename(root))
         return
     some = False
@@ -88,6 +92,11 @@ def _folder(address: str, image_column: str | None) -> Iterator[Row | Unreadable
 
 def _below(found: Any, root: str) -> Iterator[str]:
     """Files below a folder in the order of their names, hidden ones and our own manifest's left out."""
+    if files.is_local(found):  # links may lead back to where they come from
+        for path in map(str, files_below(Path(root))):
+            if not any(part.startswith("_fastnst") for part in path[len(root) :].split("/")[:-1]):
+                yield path
+        return
     for folder, folders, names in found.walk(root, detail=False):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_fastnst")))
         for name in sorted(names):
@@ -101,7 +110,7 @@ def _list(address: str) -> Iterator[Row | Unreadable]:
     with files.open_binary(address) as file:
         for raw in file:
             try:
-                line = raw.decode("utf-8").strip()
+                line = raw.decode("utf-8-sig").strip()
             except UnicodeDecodeError:
                 yield Unreadable(f"{address}: {raw[:40]!r}", "this line is not UTF-8.")
                 continue
@@ -116,7 +125,6 @@ def _list(address: str) -> Iterator[Row | Unreadable]:
 def _table(address: str, image_column: str | None) -> Iterator[Row | Unreadable]:
     """The pictures of a parquet file: a column of bytes, or of the structs that `datasets` writes."""
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingDependencyError('parquet needs pyarrow: pip install "fastnst[batch]".') from error
@@ -131,12 +139,12 @@ def _table(address: str, image_column: str | None) -> Iterator[Row | Unreadable]
                 for record in batch.to_pylist():
                     yield _record(address, stem, number, record, column, names)
                     number += 1
-    except (pa.ArrowException, OSError) as error:
-        yield Unreadable(address, f"it cannot be read as parquet ({str(error).splitlines()[0][:120]}).")
+    except ConfigError:
+        raise
     except FastNSTError as error:
-        if isinstance(error, ConfigError):
-            raise
         yield Unreadable(address, str(error))
+    except Exception as error:  # pyarrow raises whatever a damaged file makes it stumble over
+        yield Unreadable(address, f"it cannot be read as parquet ({files.reason(error)}).")
 
 
 def _record(
@@ -180,7 +188,10 @@ def _shard(address: str) -> Iterator[Row | Unreadable]:
     """The pictures of a WebDataset shard, a plain tar, read once from the beginning to the end."""
     stem = posixpath.splitext(posixpath.basename(address))[0]
     try:
-        with files.open_binary(address) as file, tarfile.open(fileobj=file, mode="r|*") as shard:
+        with (
+            files.open_binary(address) as file,
+            tarfile.open(fileobj=cast("IO[bytes]", _Ending(file)), mode="r|*") as shard,
+        ):
             for member in shard:
                 if not member.isfile() or posixpath.splitext(member.name)[1].lower() not in READABLE:
                     continue
@@ -190,10 +201,27 @@ def _shard(address: str) -> Iterator[Row | Unreadable]:
                     yield Unreadable(where, "it is not a picture that can be read.")
                     continue
                 yield Row(where, f"{stem}/{posixpath.normpath(member.name)}", content.read())
-    except (tarfile.TarError, OSError, EOFError) as error:
-        yield Unreadable(address, f"it cannot be read as a tar ({str(error)[:120]}).")
     except FastNSTError as error:
         yield Unreadable(address, str(error))
+    except Exception as error:  # tarfile raises whatever a damaged header makes it stumble over
+        yield Unreadable(address, f"it cannot be read as a tar ({files.reason(error)}).")
+
+
+class _Ending:
+    """A file that says so when it is read again and again past its end.
+
+    tarfile goes on without a word towards the end of a member whose header says that it has exabytes.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._empty = file, 0
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self._empty = 0 if content else self._empty + 1
+        if self._empty > _READS_PAST_THE_END:
+            raise EOFError("it ends within a file")
+        return content
 
 
 def _suffix(content: bytes) -> str:

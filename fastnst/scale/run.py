@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, OutputError
+from fastnst.output_files import FullDiskError, locked_output
 from fastnst.scale import files
-from fastnst.scale.manifest import Manifest, check_pyarrow, is_intact
+from fastnst.scale.manifest import Manifest, check_pyarrow, is_intact, storable
 from fastnst.scale.options import BatchOptions, Summary, as_inputs
 from fastnst.scale.rows import Row, Unreadable, rows
 from fastnst.scale.worker import Result, output_name
 
 Watcher = Callable[[Summary], None]
+_SHOWN_FAILURES = 10  # of a run; the manifest has all
 
 
 def stylize_dataset(
@@ -41,22 +44,40 @@ def stylize_dataset(
     options.validate()
     names, folder = as_inputs(inputs), str(output)
     _check_apart(names, folder)
+    with _alone(folder):
+        return _run(names, folder, options, watcher, overwrite=overwrite)
+
+
+def _run(inputs: list[str], output: str, options: BatchOptions, watcher: Watcher | None, *, overwrite: bool) -> Summary:
     started = time.monotonic()
-    manifest = Manifest(folder, options.fingerprint(), overwrite=overwrite)
+    manifest = Manifest(output, options.fingerprint(), overwrite=overwrite)
     summary = Summary(manifest=manifest.address)
     try:
-        todo = _todo(names, options, manifest, summary, overwrite=overwrite)
-        for result in _engine(options)(todo, options, folder):
+        todo = _todo(inputs, options, manifest, summary, overwrite=overwrite)
+        for result in _engine(options)(todo, options, output):
             _note(result, manifest, summary)
             summary.seconds = time.monotonic() - started
             if watcher is not None:
                 watcher(summary)
+    except FullDiskError as error:
+        with contextlib.suppress(OutputError):  # most likely its disk is the full one
+            manifest.flush()
+        raise FullDiskError(f"{error} {summary.made} pictures were made; the same command goes on.") from error
     except BaseException:  # Ctrl-C too
-        manifest.flush()
+        with contextlib.suppress(OutputError):  # the first failure is the one to report
+            manifest.flush()
         raise
     manifest.close()
     summary.seconds = time.monotonic() - started
     return summary
+
+
+@contextlib.contextmanager
+def _alone(output: str) -> Iterator[None]:
+    """Keep another batch on this machine from the same output: both would write one manifest."""
+    found, path = files.filesystem(output)
+    with locked_output(path) if files.is_local(found) else contextlib.nullcontext():
+        yield
 
 
 def _engine(options: BatchOptions) -> Callable[[Iterator[Row], BatchOptions, str], Iterator[Result]]:
@@ -85,7 +106,7 @@ def _todo(
             _note(Result(row.path, error=f"another picture goes to {name} already."), manifest, summary)
             continue
         outputs.add(hash(name))
-        earlier = finished.get(row.path)
+        earlier = finished.get(storable(row.path))
         if earlier is not None and is_intact(earlier):
             summary.kept += 1
             continue
@@ -96,15 +117,25 @@ def _note(result: Result, manifest: Manifest, summary: Summary) -> None:
     manifest.add(result)
     if result.error:
         summary.failed += 1
+        if len(summary.first_failures) < _SHOWN_FAILURES:
+            named = result.error.startswith(result.path)
+            summary.first_failures.append(result.error if named else f"{result.path}: {result.error}")
     else:
         summary.made += 1
 
 
 def _check_apart(inputs: list[str], output: str) -> None:
-    """Raise `ConfigError` if results would land among the pictures that are read."""
+    """Raise `ConfigError` if results would land among the pictures that are read, or in their place."""
+    if not output:
+        raise ConfigError("the output's name is empty: name a folder.")
+    if files.kind_of(output) == "file":
+        raise ConfigError(f"the output {output} is a file: name a folder.")
     there, path = files.filesystem(output)
     for address in inputs:
         found, inside = files.filesystem(address)
         same = type(found) is type(there)
         if same and (path.rstrip("/") + "/").startswith(inside.rstrip("/") + "/"):
             raise ConfigError(f"the output {output} lies inside the input {address}: name a folder beside it.")
+        below = same and inside.startswith(path.rstrip("/") + "/")
+        if below and files.kind_of(address) == "folder":
+            raise ConfigError(f"the input {address} lies inside the output {output}: name a folder beside it.")

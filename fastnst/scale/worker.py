@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnst.errors import FastNSTError
+from fastnst.errors import FastNSTError, OutputError
 from fastnst.images.decode import open_picture
 from fastnst.images.encode import save_picture
 from fastnst.images.formats import SUFFIXES
+from fastnst.images.picture import Picture
+from fastnst.output_files import FullDiskError
 from fastnst.runtime.models.style_spec import choose
 from fastnst.runtime.portrait.matte_files import with_layers
 from fastnst.runtime.stylizer import Stylizer
@@ -62,32 +64,49 @@ class Worker:
         self._stylizer = Stylizer(choose(options.style), options.provider, threads)
 
     def __call__(self, row: Row) -> Result:
-        """The result of one row; whatever is wrong with its picture becomes the result's error."""
+        """The result of one row; whatever is wrong with its picture becomes the result's error.
+
+        Raises `FullDiskError`.
+        """
         started = time.perf_counter()
         try:
             output, content = self._made(row)
+        except FullDiskError:  # the next picture would not fare better
+            raise
         except FastNSTError as error:
             return Result(row.path, seconds=time.perf_counter() - started, error=str(error))
         except MemoryError:
             return Result(
                 row.path, seconds=time.perf_counter() - started, error="it does not fit into the memory: --max-size."
             )
+        except Exception as error:  # a fault of ours: the other pictures should not pay for it
+            reason = f"unexpected {type(error).__name__} ({files.reason(error)})."
+            return Result(row.path, seconds=time.perf_counter() - started, error=reason)
         sha256 = hashlib.sha256(content).hexdigest()
         return Result(row.path, output, sha256, len(content), time.perf_counter() - started)
 
     def _made(self, row: Row) -> tuple[str, bytes]:
         options = self._options
+        output = files.join(self._output, output_name(row.name, options.format))
+        if row.content is None and files.is_same(row.path, output):
+            raise OutputError(f"{output} is this picture itself: name another output.")
         content = files.read(row.path) if row.content is None else row.content
         picture = open_picture(io.BytesIO(content), max_size=options.max_size, allow_huge=options.allow_huge)
         pixels = self._stylizer.apply(np.asarray(picture.rgb), options.restyling)
-        output = files.join(self._output, output_name(row.name, options.format))
-        suffix = posixpath.splitext(output)[1]
-        with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder) / f"picture{suffix}"
-            save_picture(with_layers(picture, pixels), made, quality=options.quality)
-            encoded = made.read_bytes()
+        encoded = _encoded(with_layers(picture, pixels), posixpath.splitext(output)[1], options.quality)
         files.write(output, encoded)
         return output, encoded
+
+
+def _encoded(picture: Picture, suffix: str, quality: int) -> bytes:
+    """The bytes of a picture's file."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / f"picture{suffix}"
+            save_picture(picture, made, quality=quality)
+            return made.read_bytes()
+    except OSError as error:
+        raise FullDiskError(f"nothing can be written to the temporary folder ({error.strerror}).") from error
 
 
 def output_name(name: str, suffix: str | None) -> str:
@@ -104,7 +123,8 @@ def output_name(name: str, suffix: str | None) -> str:
 
 
 def _harmless(part: str) -> str:
-    part = re.sub(r"[\x00-\x1f:*?\"<>|]", "_", part)
+    part = re.sub(r"[\x00-\x1f\x7f-\x9f:*?\"<>|]", "_", part)
+    part = re.sub(r"[\ud800-\udfff]", lambda found: f"_{ord(found[0]) & 0xFF:02x}", part)  # bytes that are no text
     encoded = part.encode("utf-8", "replace")
     if len(encoded) <= _MAX_NAME_BYTES:
         return part

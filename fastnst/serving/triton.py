@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnst.errors import ConfigError, suggest
-from fastnst.output_files import check_output, write_atomically
+from fastnst.output_folders import write_folder
 from fastnst.runtime.models.style_model import MIN_SIDE, StyleModel
 
 DEVICES = ("auto", "gpu", "cpu")
@@ -70,7 +70,7 @@ def write_repository(
     """Write a model for each style, by the name that requests will use, and return their folders.
 
     Raises `ConfigError` for options that mean nothing, `ModelError` for a file that does not keep the contract,
-    `OutputError` for what exists already or cannot be written.
+    `OutputError` for what exists already or cannot be written; then nothing was written.
     """
     options = options or TritonOptions()
     options.validate()
@@ -79,18 +79,13 @@ def write_repository(
             raise ConfigError(f"'{name[:60]}' cannot be a model's name: take letters, digits, _, - and . for its file.")
     for path in styles.values():
         StyleModel(path, "cpu")  # the server would refuse a broken file in a log that nobody reads
-    for name in styles:  # both or neither
-        for file in (folder / name / _VERSION / "model.onnx", folder / name / "config.pbtxt"):
-            check_output(file, overwrite=overwrite)
-    made = []
-    for name, path in styles.items():
-        target = folder / name
-        with write_atomically(target / _VERSION / "model.onnx", overwrite=overwrite) as partial:
-            shutil.copyfile(path, partial)
-        with write_atomically(target / "config.pbtxt", overwrite=overwrite) as partial:
-            partial.write_text(configuration(name, options), encoding="utf-8")
-        made.append(target)
-    return made
+    with write_folder(folder, overwrite=overwrite) as place:
+        for name, path in styles.items():
+            version = place / name / _VERSION
+            version.mkdir(parents=True)
+            shutil.copyfile(path, version / "model.onnx")
+            (place / name / "config.pbtxt").write_text(configuration(name, options), encoding="utf-8")
+    return [folder / name for name in styles]
 
 
 def configuration(name: str, options: TritonOptions) -> str:

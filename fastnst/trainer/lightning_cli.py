@@ -44,6 +44,7 @@ from fastnst.trainer.training_parser import (
     check_training_recipe,
 )
 from fastnst.trainer.trusted_names import TRUST_FLAG, nameable
+from fastnst.trainer.worker_errors import as_in_its_worker
 from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import is_quiet
 
@@ -250,7 +251,9 @@ def _fitted(cli: TrainingCLI) -> TrainingCLI:
             raise OutputError(left) from error
         if isinstance(error, MisconfigurationException):
             raise _refused(error) from error
-        if cli.config.ckpt_path and not isinstance(error, FastNSTError) and not has_begun(cli.trainer):
+        if isinstance(error, FastNSTError):
+            raise as_in_its_worker(error) from None
+        if cli.config.ckpt_path and not has_begun(cli.trainer):
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
             raise ConfigError(
                 f"the checkpoint {cli.config.ckpt_path} is not one of this training, or it is damaged ({reason})."
@@ -279,6 +282,7 @@ def _quiet() -> None:
         ".*LeafSpec.*",  # between Lightning and torch
         ".*in eval mode at the start of training",  # the perceptual network, on purpose
         "Using ModelCheckpoint with manual optimization",  # after the step is when ours are saved
+        ".*callbacks used to create the checkpoint",  # with another --checkpoint_every: ours have nothing to restore
         ".*dataloader is not resumable",  # ours starts at the step that the checkpoint reached
         ".*does not have many workers",
         ".*`IterableDataset` has `__len__`",

@@ -102,7 +102,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 def discard_unbegun_run(trainer: pl.Trainer) -> None:
     """Remove the folder of a run that ended before its first step, if nothing but its description lies there."""
     folder = run_folder(trainer)
-    if trainer.global_step > 0 or not trainer.is_global_zero or not os.path.isdir(folder):
+    took_steps = trainer.global_step > 0 and has_begun(trainer)  # a count alone may be a checkpoint's
+    if took_steps or not trainer.is_global_zero or not os.path.isdir(folder):
         return
     for logger in trainer.loggers:
         with contextlib.suppress(OSError):  # of a full disk

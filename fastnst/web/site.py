@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image, ImageChops
 
@@ -53,6 +54,7 @@ CONTENT_SECURITY_POLICY = (
 # The strip beside a style's card: photo, painting, restyled photo in cells of 320 pixels (`fastnst card`).
 _STRIP_SIZE = (1012, 372)
 _PAINTING_IN_STRIP = (338, 6, 674, 336)
+_FRAME = 2  # pixels at a painting's edge that JPEG mixes with what is around
 _THUMBNAIL = 192  # pixels
 
 
@@ -84,11 +86,11 @@ def build_site(styles: Path | None = None) -> dict[str, SiteFile]:
     for name, (path, metadata) in _found_styles(styles).items():
         address = f"styles/{name}.onnx"
         site[address] = SiteFile(MIME_TYPES[".onnx"], _half_copy(path))
-        entry = _entry(name, metadata) | {"file": address, "version": _digest(path.read_bytes())}
+        entry = _entry(name, metadata) | {"file": quote(address), "version": _digest(path.read_bytes())}
         thumbnail = _thumbnail(path.with_suffix(".jpg"))
         if thumbnail:
             site[f"styles/{name}.jpg"] = _made(".jpg", thumbnail)
-            entry["thumbnail"] = f"styles/{name}.jpg"
+            entry["thumbnail"] = quote(f"styles/{name}.jpg")
         entries.append(entry)
     matting = _matting_model()
     if matting:
@@ -119,6 +121,9 @@ def _found_styles(folder: Path | None) -> dict[str, tuple[Path, StyleMetadata]]:
         raise ConfigError(f"--styles {folder} is not a folder.")
     found = {}
     for name, path in paths.items():
+        if not name.isprintable():  # it could be no address
+            log.warning("%s is left out: its name is not a text in UTF-8, or holds control characters.", path)
+            continue
         try:
             found[name] = (path, read_description(path))
         except ModelError as error:
@@ -190,7 +195,8 @@ def _thumbnail(strip: Path) -> bytes | None:
         # JPEG leaves a haze around the painting; what differs by more is painting.
         differs = ImageChops.difference(picture, blank).convert("L").point(lambda level: 255 * (level > 40))
         left, top, right, bottom = differs.getbbox() or (0, 0, *picture.size)
-        picture = picture.crop((left + 2, top + 2, right - 2, bottom - 2))
+        if min(right - left, bottom - top) > _FRAME * 4:
+            picture = picture.crop((left + _FRAME, top + _FRAME, right - _FRAME, bottom - _FRAME))
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.crop((left, top, left + side, top + side))

@@ -125,3 +125,24 @@ def test_the_other_shells_and_the_commands_own_options() -> None:
     assert "complete -c fastnst -n '__fish_seen_subcommand_from stylize' -l codec -d 'it\\'s' -xa 'h264 av1'" in lines
     flags = [option.flag for option in completion.options_of("stylize")]
     assert {"--style", "--strength", "--quiet", "--verbose"} <= set(flags)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stylize", "a.jpg", "--style", "starry_night", "-o", ""],
+        ["stylize", "", "--style", "starry_night", "-o", "out.png"],
+        ["triton", "starry_night", "-o", ""],
+        ["web", "--export", ""],
+        ["push", "starry_night", "--to", "me/night", "--write", ""],
+        ["batch", "in", "--style", "starry_night", "-o", ""],
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert "name is empty" in err
+    assert not any(tmp_path.iterdir())

@@ -130,10 +130,10 @@ def test_names_are_the_same_on_every_run_and_none_comes_twice() -> None:
 def test_ten_thousand_inputs_are_planned_at_once(place: Path) -> None:
     """Numbering was quadratic: the same photo ten thousand times never began."""
     save(place / "a.png")
-    started = time.perf_counter()
+    started = time.process_time()
     plan = plan_batch(PhotoOptions((place / "a.png",) * 10_000, place / "out"), [("s", "s")])
     assert len({job.output for job in plan.jobs}) == 10_000
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_full_disk_ends_a_batch_and_tells_what_is_done() -> None:
@@ -180,14 +180,82 @@ def test_pages_are_restyled_each_or_named(place: Path, stylize: Run, capsys: pyt
     assert "2 further pages left out: only .tiff results have pages" in capsys.readouterr().out
 
 
-def test_deep_photos_and_animations_are_remarked(place: Path, stylize: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def moving(path: Path, colours: str = "red lime blue", **options: object) -> Path:
+    frames = [Image.new("RGB", (64, 48), colour) for colour in colours.split()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=70, **options)  # type: ignore[arg-type]
+    return path
+
+
+def colours_of(path: Path) -> list[tuple[int, ...]]:
+    with Image.open(path) as image:
+        found = []
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            pixel = image.convert("RGB").getpixel((9, 9))
+            assert isinstance(pixel, tuple)
+            found.append(tuple(round(level / 255) for level in pixel))
+        return found
+
+
+CYAN, PINK, YELLOW = (0, 1, 1), (1, 0, 1), (1, 1, 0)
+
+
+def test_deep_photos_and_first_frames_are_remarked(
+    place: Path, stylize: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(np.full((48, 64), 30_000, np.uint16)).save(place / "a.png")
-    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "lime", "blue")]
-    frames[0].save(place / "b.gif", save_all=True, append_images=frames[1:])
-    assert stylize("a.png", "b.gif", "-o", "out") == 0
+    moving(place / "b.gif")
+    assert stylize("a.png", "b.gif", "-o", "out", "--format", "jpg") == 0
     out = capsys.readouterr().out
     assert "1 photo: 16 bits a channel, written with 8 bits" in out
     assert "1 photo: an animation, of which the first frame was taken" in out
+
+
+def test_animations_among_photos_keep_all_their_frames(place: Path, stylize: Run) -> None:
+    save(place / "in/still.png")
+    save(place / "in/one.gif")
+    for name in ("a.gif", "b.webp", "c.png", "d.apng"):
+        moving(place / "in" / name, **({"lossless": True} if name == "b.webp" else {}))
+    damaged = moving(place / "in/e.webp").read_bytes()
+    (place / "in/f.gif").write_bytes(damaged[:100])
+    assert stylize("in", "in/a.gif", "-o", "out") == 1
+    made = ["a_negative.gif", "b_negative.webp", "c_negative.png", "d_negative.apng", "e_negative.webp"]
+    assert names(place / "out") == sorted([*made, "a_gif_negative.gif", "one_negative.png", "still_negative.png"])
+    for name in [*made, "a_gif_negative.gif"]:
+        assert colours_of(place / "out" / name) == [CYAN, PINK, YELLOW]
+    with Image.open(place / "out/a_negative.gif") as image:
+        assert image.info["duration"] == 70
+    assert stylize("in/a.gif", "in/b.webp", "-o", "calm", "--smooth") == 0
+    assert len(colours_of(place / "calm/b_negative.webp")) == 3
+    assert stylize("in/a.gif", "in/b.webp", "-o", "calm2", "--smooth", "--format", "jpg") == 2
+    assert stylize("in/a.gif", "in/still.png", "-o", "calm2", "--smooth") == 2
+    assert not (place / "calm2").exists()
+
+
+def test_an_animation_that_fails_leaves_nothing(
+    place: Path, stylize: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastnst.runtime.video import stages
+
+    save(place / "still.png")
+    moving(place / "a.gif")
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.FrameStylist, "restyle", lambda *_: 1 // 0)
+        assert stylize("a.gif", "still.png", "-o", "out") == 1
+    assert names(place / "out") == ["still_negative.png"]
+    moving(place / "out/a_negative.partial.gif", "red lime")
+    assert stylize("a.gif", "still.png", "-o", "out", "--skip-existing") == 2
+    assert "a_negative.partial.gif is in the way" in capsys.readouterr().err
+    assert names(place / "out") == ["a_negative.partial.gif", "still_negative.png"]
+
+
+def test_mattes_of_animations_move(place: Path, matte: Run) -> None:
+    save(place / "still.png")
+    moving(place / "a.webp", "red black red", lossless=True)
+    assert matte("a.webp", "still.png", "-o", "out") == 0
+    assert names(place / "out") == ["a_alpha.webp", "still_alpha.png"]
+    assert len(colours_of(place / "out/a_alpha.webp")) == 3
 
 
 def test_too_wide_for_webp_is_said_before_anything_is_computed(

@@ -44,6 +44,16 @@ def test_a_dark_picture_of_sixteen_bits_stays_dark(tmp_path: Path) -> None:
         ((LEVELS / 255).astype(np.float32), {}),
         (LEVELS.astype(np.float32), {}),
         ((LEVELS / 255 - 0.5).astype(np.float32), {}),
+        (LEVELS.astype(np.int16), {}),
+        (LEVELS.astype(np.int32), {}),
+        (LEVELS.astype(np.int32) * 257, {}),
+        ((LEVELS * 128.498).astype(np.int16), {}),
+        ((LEVELS * 128.498).astype(np.int16), {"byteorder": ">", "compression": "zlib"}),
+        ((LEVELS / 255).astype(np.float32), {"byteorder": ">", "compression": "zlib"}),
+        (LEVELS.astype(np.int32) * 257, {"byteorder": ">", "compression": "zlib"}),
+        (LEVELS.astype(np.int16) * 16 - 1000, {}),
+        ((LEVELS.astype(np.int16) - 128).astype(np.int8), {}),
+        ((LEVELS / 2).astype(np.int8), {}),
     ],
 )
 def test_deep_grey_keeps_its_levels(tmp_path: Path, values: np.ndarray, options: dict[str, Any]) -> None:
@@ -64,6 +74,12 @@ def test_sixteen_bits_of_colour_keep_their_levels(tmp_path: Path, options: dict[
 def test_floats_of_three_channels_are_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits"):
         opened(tmp_path, (gradient(20, 30) / 255).astype(np.float32), photometric="rgb")
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_signed_colours_are_refused_with_a_reason(tmp_path: Path, kind: type[np.signedinteger[Any]]) -> None:
+    with pytest.raises(ImageError, match=r"pixels of a kind that cannot be read|not a picture"):
+        opened(tmp_path, gradient(20, 30).astype(kind), photometric="rgb")
 
 
 def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:

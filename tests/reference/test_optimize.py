@@ -180,7 +180,9 @@ def test_curves_are_of_one_length_whatever_happened_to_the_descent() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": 0}, "steps must be between 1 and 1,000,000, not 0"),
+        ({"seed": 1 << 63}, "seed must be at least 0"),
+        ({"scales": 17}, "scales must be between 1 and 16, not 17"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"init": "nosie"}, "Did you mean 'noise'"),
         ({"blend": 1.5}, "blend must be between 0 and 1"),

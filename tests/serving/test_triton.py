@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,3 +94,15 @@ def test_existing_files_stay(tmp_path: Path, negative_model: Path, capsys) -> No
     assert cli.main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
     assert cli.main([*arguments, "--overwrite"]) == 0
+
+
+def test_a_full_disk_leaves_no_half_of_a_repository(
+    tmp_path: Path, negative_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert cli.main(["triton", str(negative_model), "-o", str(tmp_path / "models")]) == 2
+    assert "models cannot be written (No space left on device)" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()

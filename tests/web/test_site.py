@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -63,6 +65,33 @@ def test_own_styles_and_light_ones(tmp_path: Path) -> None:
     assert styles["mine"]["light"]["file"] == "styles/mine-s.onnx"
     assert "light" not in styles["alone-s"]
     assert "thumbnail" not in styles["mine"]
+
+
+def test_odd_names_and_strips(tmp_path: Path) -> None:
+    for name in ("a#b", "a\nb"):
+        write_style(tmp_path / f"{name}.onnx", title=name)
+    strip = Image.new("RGB", (1012, 372), "white")
+    strip.putpixel((500, 100), (0, 0, 0))
+    strip.save(tmp_path / "a#b.jpg", quality=100)
+    site = build_site(tmp_path)
+    (style,) = json.loads(site["styles.json"].read())["styles"]
+    assert (style["file"], style["thumbnail"]) == ("styles/a%23b.onnx", "styles/a%23b.jpg")
+    assert {"styles/a#b.onnx", "styles/a#b.jpg"} <= set(site)
+
+
+def test_a_full_disk_leaves_no_half_of_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "styles").mkdir()
+    write_style(tmp_path / "styles" / "mine.onnx", title="mine")
+    written = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.suffix == ".onnx":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["web", "--export", str(tmp_path / "site"), "--styles", str(tmp_path / "styles")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["styles"]
 
 
 def test_no_style_is_one_sentence(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fastnst.command_table import COMMANDS
@@ -42,6 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.register("type", Path, _path)
         # Taken from the command line before it comes here; declared for the help and for completion.
         self.add_argument(*QUIET, action="store_true", help="no progress and no remarks", dest=argparse.SUPPRESS)
         details = "report details, and where errors come from"
@@ -85,6 +87,13 @@ class Parser(argparse.ArgumentParser):
                 if action in group._group_actions:
                     group.required = False
         return repeated
+
+
+def _path(text: str) -> Path:
+    """The path of an option; an empty text would be the current folder, which nobody means by it."""
+    if not text:
+        raise argparse.ArgumentTypeError("its name is empty")
+    return Path(text)
 
 
 def _typed(parser: argparse.ArgumentParser, action: argparse.Action, value: Any, where: str) -> Any:

@@ -26,6 +26,7 @@ _SOUNDS = (".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus")  # asked fo
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,12})?|\.[0-9]{1,12}|[0-9]{1,9}/0*[1-9][0-9]{0,8}")  # bounded, exact
 _MIN_RATE = Fraction(1, 1000)  # frames a second
 _MAX_SHOWN_CHARACTERS = 60  # characters of what was typed, in a message
+_FRAME_OPTIONS = ("smooth", "batch")  # make sense for each of several animated pictures
 _FOLDER_OPTIONS = ("fps", "resume", "smooth")  # make frames of a folder of pictures
 
 
@@ -105,6 +106,8 @@ def is_clip(inputs: Sequence[Path], output: Path, options: ClipOptions) -> bool:
     if animated and len(inputs) == 1 and is_animation(inputs[0]):
         return True
     names = options.names_set()
+    if set(names) <= set(_FRAME_OPTIONS) and len(inputs) > 1 and all(map(is_animation, inputs)):
+        return False  # each is a clip among photos
     if (
         names
         and set(names) <= set(_FOLDER_OPTIONS)
