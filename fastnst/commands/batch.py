@@ -62,9 +62,9 @@ def main(argv: list[str], prog: str = "fastnst batch") -> int:
         arguments.inputs, arguments.output, options, overwrite=arguments.overwrite, watcher=_Reporter()
     )
     for sentence in summary.first_failures:
-        tell(sentence)
+        print_message(sentence)
     if summary.failed > len(summary.first_failures):
-        tell(f"… and {summary.failed - len(summary.first_failures)} more failed.")
+        print_message(f"… and {summary.failed - len(summary.first_failures)} more failed.")
     rate = summary.made / max(summary.seconds, 1e-9)
     kept = f", {summary.kept} were there already" if summary.kept else ""
     print_result(

@@ -238,10 +238,10 @@ def _make(
 def _make_moving(job: StyleJob, stylizer: Stylizer, options: StylizeOptions) -> list[str]:
     from fastnst.runtime.video.stages import FrameStylist
 
-    look, photos = options.look, options.photos
-    portrait = open_portrait(options.portrait, options.matting, options.engine, lambda: look, video=True)
+    restyling, photos = options.restyling, options.photos
+    portrait = open_portrait(options.portrait, options.matting, options.engine, lambda: restyling, video=True)
     clip = video.ClipJob(job.photo, job.output, options.clip, photos.max_size, photos.overwrite)
-    return video.convert_among_photos(clip, FrameStylist(stylizer, look, options.clip.batch, portrait))
+    return video.convert_among_photos(clip, FrameStylist(stylizer, restyling, options.clip.batch, portrait))
 
 
 def _restyled(
