@@ -159,6 +159,8 @@ def test_figures_add_up(
     assert f"{ours['objective']['total']:.3g}" in lines[2]
     assert all(line.count("|") == header.count("|") for line in lines)
     assert "Measured on 20" in page.read_text()
+    assert "- `Stylizer` above its bare session, negative" in page.read_text()
+    assert found["machine"] in page.read_text()
     assert "negative" in found["stylizer_overhead"]
     assert "overhead of Stylizer" in capsys.readouterr().out
     assert peers.main() == 2  # the file exists
