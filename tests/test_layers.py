@@ -26,7 +26,7 @@ FLOORS = [
         "protobuf",
     ],
     ["progress", "standard_streams", "cache", "input_files", "output_files"],
-    ["download", "networks"],
+    ["output_folders", "download", "networks"],
     ["hub", "recipes", "images", "perceptual", "user_config"],
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],
