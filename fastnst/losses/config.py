@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -68,8 +69,11 @@ class ObjectiveConfig:
         check_choice("statistic", self.statistic, tuple(STATISTICS))
         if self.normalization in ("gatys", "chw") and self.statistic != "gram":
             raise ConfigError(f"normalization '{self.normalization}' is defined for the Gram statistic only.")
-        for name, weight in self.weights.items():
-            check_weight(weight_key(name), weight)
+        for name in map(weight_key, TERMS):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):  # of a recipe: null
+                raise ConfigError(f"{name} must be a number, not {value!r}.")
+            check_weight(name, value)
         for kind in ("content", "style"):
             _check_layers(kind, getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_layer_weights"))
         weights = self.weights
@@ -98,6 +102,9 @@ def check_weight(name: str, value: float) -> None:
 
 
 def _check_layers(kind: str, layers: list[str], weights: list[float] | None) -> None:
+    odd = next((layer for layer in layers if not re.fullmatch(r"\w{1,60}", layer)), None)
+    if odd is not None:
+        raise ConfigError(f"no network has a {kind} layer '{odd[:60]}': layers are called conv3_1, relu4_1 and so on.")
     if len(set(layers)) != len(layers):
         raise ConfigError(f"{kind}_layers names a layer twice: {', '.join(layers)}.")
     if weights is None:

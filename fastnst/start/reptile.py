@@ -263,9 +263,9 @@ class StartTraining:
                 state = json.loads(file.metadata()["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             self.start.load_state_dict(tensors)
+            self.done, self.seconds = int(state["done"]), float(state["seconds"])
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self.state_file} is not the state of such a start, or it is damaged.") from error
-        self.done, self.seconds = int(state["done"]), float(state["seconds"])
 
     def metadata(self) -> StyleMetadata:
         """What the network's file says of itself."""

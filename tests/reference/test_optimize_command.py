@@ -134,6 +134,7 @@ BAD = {
     "unknown layer": (["--style-layers", "relu9"], "alexnet has no layer 'relu9'"),
     "zero steps": (["--steps", "0"], "steps must be between 1 and 1,000,000, not 0"),
     "endless steps": (["--steps", "9" * 30], "steps must be between 1 and 1,000,000, not 999"),
+    "layers that lead out": (["--style-layers", "../../x"], "no network has a style layer"),
     "no seed": (["--seed", "9" * 30], "seed must be at least 0 and below"),
     "endless size": (["--size", "9" * 30], "size must be between 16 and 100,000 pixels"),
     "zero weights": (["--style-weight", "0", "--content-weight", "0"], "nothing to optimize"),
