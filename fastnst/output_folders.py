@@ -53,7 +53,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _publish(staging: Path, folder: Path, *, overwrite: bool) -> None:
-    files = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if path.is_file()]
+    files = [path.relative_to(staging) for path in sorted(staging.rglob("*")) if os.path.isfile(path)]
     for file in files:  # all or none
         check_output(folder / file, overwrite=overwrite)
     for file in files:

@@ -124,7 +124,7 @@ def test_an_interrupted_training_goes_on(
 def test_what_cannot_be_made_is_reported_and_the_rest_goes_on(
     zoo: Any, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo, "run_command", lambda arguments: 2)
+    monkeypatch.setattr(importlib.import_module("zoo_commands"), "run_command", lambda arguments: 2)
     (tmp_path / "paintings" / "a.jpg").unlink()
     assert zoo.main(given) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -94,7 +94,7 @@ def open_art_inception(weights_file: str) -> ArtInception:
 
 def _downloaded() -> Path:
     kept = cache_folder() / WEIGHTS.name
-    if kept.is_file():
+    if os.path.isfile(kept):
         return kept
     advice = (
         f"get {WEIGHTS.name} ({WEIGHTS.size / 1e6:.0f} MB) from another machine and pass it with --fid-weights FILE."
