@@ -26,7 +26,7 @@ from fastnst.checkpoints import load_network, network_name, save_network
 from fastnst.errors import ConfigError, ModelError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.input_files import expanded
-from fastnst.losses.config import ObjectiveConfig
+from fastnst.losses.config import ObjectiveConfig, check_choice
 from fastnst.losses.objective import Objective
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
@@ -108,6 +108,7 @@ class StartConfig:
         for name in ("tasks", "together", "inner_steps", "batch_size", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        check_choice("cache", self.cache, ("none", "memory", "device"))
         if self.tasks % self.together:
             raise ConfigError(f"tasks must be a multiple of together, {self.together}, not {self.tasks}.")
         if not 0 < self.outer_rate <= 1:

@@ -18,6 +18,8 @@ from fastnst.losses.objective import TOTAL, LossTerms, Objective
 from fastnst.perceptual import sharing_perceptual_networks
 from fastnst.recipes import find_recipe, merged, read_recipe
 from fastnst.trainer.optimizers import build_joint_optimizer, rate_factor
+from fastnst.trainer.run_files import check_run_name
+from fastnst.trainer.training_parser import check_training_recipe
 from fastnst.training.module import StyleTraining
 from fastnst.training.recorded_step import RecordedStep
 from fastnst.training.side_by_side import check_alike, measure_together
@@ -230,14 +232,19 @@ def build_style(recipe: str, paintings: Path, extra: dict[str, Any]) -> StyleTra
     Raises `ConfigError` for a recipe that a style cannot be trained by, and a missing painting.
     """
     name = recipe if os.path.isfile(recipe) or os.path.sep in recipe else f"styles/{recipe}"
-    content = merged(read_recipe(find_recipe(name)), extra)
-    files = content.get("painting") or []
-    found = [str(paintings / file) for file in ([files] if isinstance(files, str) else files)]
+    content = read_recipe(find_recipe(name))
+    check_training_recipe(content, Path(recipe))
+    content = merged(content, extra)
+    title = content.get("name") or Path(recipe).stem
+    if not isinstance(title, str):
+        raise ConfigError(f"the recipe {recipe} must have a text as its name, not {str(title)[:80]!r}.")
+    check_run_name(title)  # files are named after it
+    found = [str(paintings / file) for file in content.get("painting") or []]
     model = merged(
         {"perceptual": {"name": content.get("perceptual", "vgg19"), "weights_file": content.get("perceptual_weights")}},
         content.get("model") or {},
     )
-    model |= {"paintings": found, "name": content.get("name") or Path(recipe).stem, "init": content.get("init")}
+    model |= {"paintings": found, "name": title, "init": content.get("init")}
     unknown = set(content) - _NOT_THE_MODELS - {"base", "painting", "name", "init", "perceptual", "perceptual_weights"}
     if unknown - {"model"}:
         raise ConfigError(f"the recipe {recipe} has a key {sorted(unknown - {'model'})[0]} that no training knows.")

@@ -151,6 +151,10 @@ def test_styles_that_do_not_go_together_are_refused(
         (Path(second).read_text().replace("broad", "fine"), "two recipes are of a style fine"),
         (Path(second).read_text().replace("painting.jpg", "none.jpg"), "none.jpg"),
         (Path(second).read_text() + "  nonsense: 1\n", "nonsense"),
+        (Path(second).read_text().replace("name: broad", "name: ../broad"), "cannot be a folder's"),
+        (Path(second).read_text().replace("name: broad", "name: [broad]"), "must have a text as its name"),
+        (Path(second).read_text().replace("[painting.jpg]", "7"), "must name files as its painting"),
+        ("name: broad\nmodel: 3\n", "under 'model'"),
     ):
         Path(second).write_text(text)
         assert train(materials, tmp_path / "runs", [first, second], 2) == 2
