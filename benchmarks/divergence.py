@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from command_line import run_command
 from fastnst.commands.optimize import RecipeOptions
-from fastnst.errors import FastNSTError
 from fastnst.hardware import describe_hardware
 from fastnst.images.folders import find_images
 from fastnst.output_files import write_atomically
@@ -149,8 +148,4 @@ def _table(found: list[Descended]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        print_message(str(error))
-        sys.exit(2)
+    run_command(main)

@@ -13,9 +13,7 @@ ordinary call; `pageable` is the graph without page-locked memory.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +22,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from command_line import build_parser, run_command, write_json
 from fastnst.commands.bench import parse_size, test_picture
-from fastnst.errors import FastNSTError, ModelError
-from fastnst.output_files import check_output, write_atomically
+from fastnst.errors import ModelError
+from fastnst.output_files import check_output
 from fastnst.runtime.engine.io_binding import BoundSession
 from fastnst.runtime.engine.machine import gpu_name
 from fastnst.runtime.engine.page_locked import PageLockedMemory, page_locked_memory
@@ -125,8 +124,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> int:
-    """0, or 2 for what a user can get wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """0; raises `FastNSTError` for what a user can get wrong."""
+    parser = build_parser(__doc__)
     parser.add_argument("style", type=Path, help="a float32 .onnx file")
     parser.add_argument("half", type=Path, nargs="?", help="its half-precision copy")
     parser.add_argument("--size", nargs="+", default=["720p", "1080p", "4K"])
@@ -134,20 +133,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     options = parser.parse_args()
-    try:
-        if options.json:
-            check_output(options.json, overwrite=options.overwrite)
-        found = measure(options)
-        text = json.dumps(found, indent=2) + "\n"
-        sys.stdout.write(text)
-        if options.json:
-            with write_atomically(options.json, overwrite=options.overwrite) as partial:
-                partial.write_text(text)
-    except FastNSTError as error:
-        sys.stderr.write(f"nvidia: {error}\n")
-        return 2
+    if options.json:
+        check_output(options.json, overwrite=options.overwrite)
+    write_json(measure(options), options.json)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

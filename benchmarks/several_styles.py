@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastnst.errors import ConfigError, FastNSTError
+from command_line import build_parser, run_command
+from fastnst.errors import ConfigError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
@@ -93,8 +94,8 @@ def measure(options: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    """0, or 2 for what a user can get wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """0; raises `FastNSTError` for what a user can get wrong."""
+    parser = build_parser(__doc__)
     parser.add_argument("--styles", type=int, nargs="+", default=[1, 8], metavar="COUNT")
     parser.add_argument("--batch", type=int, default=4, help="photos a step")
     parser.add_argument("--size", type=int, default=256, help="their side in pixels")
@@ -102,13 +103,9 @@ def main() -> int:
     parser.add_argument("--perceptual", default="slim", help="vgg19 is what styles that ship are trained with")
     parser.add_argument("--perceptual-weights", metavar="FILE")
     parser.add_argument("--rounds", type=int, default=5)
-    try:
-        sys.stdout.write(measure(parser.parse_args()))
-    except FastNSTError as error:
-        sys.stderr.write(f"several_styles: {error}\n")
-        return 2
+    sys.stdout.write(measure(parser.parse_args()))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastnst.errors import ConfigError, DownloadError, FastNSTError
+from command_line import run_command
+from fastnst.errors import ConfigError, DownloadError
 from fastnst.hardware import default_device, describe_hardware, float32_products
 from fastnst.metrics.feature_distances import lpips
 from fastnst.metrics.frechet import MIN_PICTURES, art_fid, frechet_distance
@@ -35,7 +35,7 @@ from fastnst.reference.compare import photo_list
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.refine import as_tensor
 from fastnst.runtime import Stylizer
-from fastnst.standard_streams import print_message, print_result
+from fastnst.standard_streams import print_result
 from peer_objective import named_files
 
 
@@ -139,8 +139,4 @@ def _alexnet(weights_file: str | None) -> Any:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FastNSTError as error:
-        print_message(str(error))
-        sys.exit(2)
+    run_command(main)

@@ -5,39 +5,24 @@ from __future__ import annotations
 import logging
 import sys
 
-import jsonargparse
-
-from fastnst.commands.train_start import StartParser
+from fastnst.commands.options.settings import SettingsParser, read_settings, settings_parser
 from fastnst.output_files import check_output
-from fastnst.recipes import with_bases
 from fastnst.start.predictor_config import PredictorConfig
 from fastnst.start.predictor_training import PredictorTraining
 
 log = logging.getLogger(__name__)
 
 
-def build_parser(prog: str) -> jsonargparse.ArgumentParser:
+def build_parser(prog: str) -> SettingsParser:
     """The command's options: those of `PredictorConfig`."""
-    parser = StartParser(
-        prog=prog,
-        description="Learn to guess, from what slim sees of a painting, the affines that give the start its style.",
-    )
-    parser.add_argument("--config", action="config", help="a YAML file with these options")
-    parser.add_argument("--base", type=str | None, default=None, help="in a YAML file: the file that it changes")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_class_arguments(PredictorConfig)
-    return parser
+    description = "Learn to guess, from what slim sees of a painting, the affines that give the start its style."
+    return settings_parser(prog, description, PredictorConfig, "overwrite", "replace an existing file")
 
 
 def main(argv: list[str], prog: str = "fastnst train-predictor") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parser = build_parser(prog)
-    chosen = parser.parse_args(with_bases(argv))
-    overwrite = chosen.pop("overwrite")
-    chosen.pop("base")
-    chosen.pop("config")
-    config = PredictorConfig(**vars(parser.instantiate(chosen)))
+    config, overwrite = read_settings(build_parser(prog), argv, PredictorConfig, "overwrite")
     check_output(config.output, overwrite=overwrite)
     training = PredictorTraining(config)
     log.info(

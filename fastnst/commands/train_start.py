@@ -8,44 +8,24 @@ import os
 import sys
 from pathlib import Path
 
-import jsonargparse
-
-from fastnst.errors import ConfigError, OutputError
-from fastnst.recipes import with_bases
+from fastnst.commands.options.settings import SettingsParser, read_settings, settings_parser
+from fastnst.errors import OutputError
 from fastnst.start.reptile import StartConfig, StartTraining
 
 log = logging.getLogger(__name__)
 
 
-class StartParser(jsonargparse.ArgumentParser):
-    """Ends with one sentence instead of a page of usage."""
-
-    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
-        raise ConfigError(" ".join(message.split()).rstrip(".") + ".")
-
-
-def build_parser(prog: str) -> jsonargparse.ArgumentParser:
+def build_parser(prog: str) -> SettingsParser:
     """The command's options: those of `StartConfig`."""
-    parser = StartParser(
-        prog=prog,
-        description="Learn a network that belongs to no painting, from which every painting is few steps away.",
-    )
-    parser.add_argument("--config", action="config", help="a YAML file with these options")
-    parser.add_argument("--base", type=str | None, default=None, help="in a YAML file: the file that it changes")
-    parser.add_argument("--resume", action="store_true", help="go on from the state in --output, exactly")
-    parser.add_class_arguments(StartConfig)
-    return parser
+    description = "Learn a network that belongs to no painting, from which every painting is few steps away."
+    about = "go on from the state in --output, exactly"
+    return settings_parser(prog, description, StartConfig, "resume", about)
 
 
 def main(argv: list[str], prog: str = "fastnst train-start") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parser = build_parser(prog)
-    chosen = parser.parse_args(with_bases(argv))
-    resumes = chosen.pop("resume")
-    chosen.pop("base")
-    chosen.pop("config")
-    config = StartConfig(**vars(parser.instantiate(chosen)))
+    config, resumes = read_settings(build_parser(prog), argv, StartConfig, "resume")
     training = StartTraining(config)
     if resumes:
         training.resume()
