@@ -181,8 +181,9 @@ def cpu_session(path: Path) -> Session:
     """A model just written, opened by onnxruntime on the CPU, which keeps its warnings to itself."""
     with quiet():
         ort = import_onnxruntime()
+        # Its bytes, since onnxruntime opens no file whose name is not UTF-8.
         session: Session = ort.InferenceSession(
-            str(path), session_options(ort, usable_cores()), providers=["CPUExecutionProvider"]
+            path.read_bytes(), session_options(ort, usable_cores()), providers=["CPUExecutionProvider"]
         )
     return session
 

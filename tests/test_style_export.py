@@ -17,6 +17,7 @@ from fastnst.errors import ModelError
 from fastnst.networks import build_network
 from fastnst.runtime import StyleMetadata, StyleModel
 from fastnst.runtime.models.onnx_metadata import read_description
+from fastnst.start.shipped import find_init
 from fastnst.style_export import shaded_picture
 from tests.test_card import REPORT
 
@@ -169,3 +170,11 @@ def test_the_public_name_stays_a_function() -> None:
     taken = [name for name in fastnst.__all__ if importlib.util.find_spec(f"fastnst.{name}")]
     assert taken == []
     assert callable(fastnst.export)
+
+
+def test_names_of_bytes_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = str(find_init("start"))
+    assert cli.main(["export", start, "-o", str(tmp_path / "a.onnx"), "--name", "caf\udce9"]) == 2
+    assert capsys.readouterr().err == "fastnst: the name caf\\udce9 is no text: write it in UTF-8.\n"
+    assert cli.main(["export", start, "-o", str(tmp_path / "caf\udce9.onnx")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["caf\udce9.onnx"]

@@ -116,6 +116,8 @@ def export(
         report: the report.json of `fastnst compare`, whose N_eq from noise a style's file will hold.
     """
     check_output(output, overwrite=overwrite)
+    if name is not None and any("\ud800" <= mark <= "\udfff" for mark in name):  # bytes of another encoding
+        raise ConfigError(f"the name {printable(name)} is no text: write it in UTF-8.")
     if not _is_matting(checkpoint):
         return _export_style(checkpoint, output, precision, name, size, weights_licence, report, overwrite)
     if size is not None:
