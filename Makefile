@@ -68,6 +68,13 @@ zoo: .venv/ready
 	.venv-gpu/bin/pip install --quiet --editable . onnxruntime-gpu nvidia-cuda-runtime onnx pytest
 	touch $@
 
+# The Gradio Space's own environment.
+.venv-space/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-space
+	.venv-space/bin/pip install --quiet --upgrade pip
+	.venv-space/bin/pip install --quiet --editable ".[cpu]" gradio
+	touch $@
+
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade pip
@@ -75,4 +82,4 @@ zoo: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-gpu demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-gpu .venv-space demo build dist .pytest_cache .mypy_cache .ruff_cache
