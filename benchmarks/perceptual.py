@@ -34,7 +34,7 @@ from fastnst.images.folders import find_images
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, PerceptualNetwork, build_perceptual
-from fastnst.perceptual.network import TORCHVISION, ConvSpec, vgg_layers
+from fastnst.perceptual.architectures import TORCHVISION, ConvSpec, vgg_layers
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, optimize
 

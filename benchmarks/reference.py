@@ -20,7 +20,8 @@ from command_line import build_parser, run_command, write_json
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
+from fastnst.perceptual.architectures import ConvSpec
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.reference.config import Settings, prepare
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import OptimizeConfig, optimize

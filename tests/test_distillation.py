@@ -33,7 +33,8 @@ from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.statistics import gram_matrix
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork, vgg_layers
+from fastnst.perceptual.architectures import ARCHITECTURES, TORCHVISION, vgg_layers
+from fastnst.perceptual.network import PerceptualNetwork
 
 
 @pytest.fixture

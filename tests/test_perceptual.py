@@ -16,8 +16,9 @@ from torch import Tensor
 from fastnst import perceptual
 from fastnst.errors import ConfigError, DownloadError
 from fastnst.perceptual import PerceptualConfig, build_perceptual
+from fastnst.perceptual.architectures import ARCHITECTURES, CAFFE, ConvSpec
 from fastnst.perceptual.cached import read_weights
-from fastnst.perceptual.network import ARCHITECTURES, CAFFE, ConvSpec, Padding, PerceptualNetwork, replicate
+from fastnst.perceptual.network import Padding, PerceptualNetwork, replicate
 
 
 def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:

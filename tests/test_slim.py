@@ -16,7 +16,7 @@ from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.statistics import gram_matrix
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.perceptual.network import SLIM_TAPS
+from fastnst.perceptual.architectures import SLIM_TAPS
 from fastnst.perceptual.slim import SLIM_FILE, load_slim, save_slim, slim_recipe
 from fastnst.reference.optimize import OptimizeConfig, optimize
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastnst.distillation.student import Student
-from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
+from fastnst.perceptual.architectures import ConvSpec
+from fastnst.perceptual.network import PerceptualNetwork
 
 _SAMPLED_POSITIONS = 512  # sampled of each picture and layer
 _RIDGE = 1e-2  # of the mean of the normal equations' diagonal

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, SLIM_TAPS, TORCHVISION
+from fastnst.perceptual.network import PerceptualNetwork
 
 _RIDGE = 1e-5  # of the mean eigenvalue: keeps the Cholesky factor finite if a channel dies
 

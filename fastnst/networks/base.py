@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fastnst.kernels import kernels_work
+from fastnst.kernels.norm import normalized, reflected
 from fastnst.networks.light import keep_light
 
 
@@ -53,6 +55,8 @@ class InstanceNorm(nn.GroupNorm):
             joined = x.reshape(1, -1, *x.shape[2:])
             groups = joined.shape[1]
             return F.group_norm(joined, groups, self.weight.flatten(), self.bias.flatten(), self.eps).view(x.shape)
+        if kernels_work(x.device):
+            return normalized(x, self.weight, self.bias, self.eps, relu=False)
         return super().forward(x)
 
 
@@ -81,6 +85,22 @@ class ConvBlock(nn.Sequential):
         if relu:
             layers.append(nn.ReLU())
         super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, C, H, W]` to the maps of its convolution."""
+        convolution, *others = self
+        assert isinstance(convolution, nn.Conv2d)
+        norm = others[0] if others and isinstance(others[0], InstanceNorm) else None
+        shared = norm is None or norm.weight.ndim == 1  # and not each sample's own
+        if torch.compiler.is_exporting() or not shared or not kernels_work(x.device):
+            y: Tensor = super().forward(x)
+            return y
+        x = reflected(x, int(convolution.padding[0]))
+        x = F.conv2d(x, convolution.weight, convolution.bias, convolution.stride)
+        relu = isinstance(others[-1], nn.ReLU) if others else False
+        if norm is not None:
+            return normalized(x, norm.weight, norm.bias, norm.eps, relu=relu)
+        return torch.relu(x) if relu else x
 
 
 class ResidualBlock(nn.Module):

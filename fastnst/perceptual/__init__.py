@@ -15,8 +15,9 @@ from fastnst.cache import cache_folder
 from fastnst.download import download
 from fastnst.errors import ConfigError, suggest
 from fastnst.input_files import expanded
+from fastnst.perceptual.architectures import ARCHITECTURES, ConvSpec
 from fastnst.perceptual.cached import read_weights, save_weights
-from fastnst.perceptual.network import ARCHITECTURES, ConvSpec, Padding, PerceptualNetwork
+from fastnst.perceptual.network import Padding, PerceptualNetwork
 from fastnst.perceptual.random_filters import RANDOM, random_filters
 from fastnst.perceptual.slim import load_slim
 from fastnst.perceptual.weight_formats import read_convolutions

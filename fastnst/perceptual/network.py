@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,87 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastnst.errors import ConfigError, suggest
-
-
-@dataclass(frozen=True)
-class ConvSpec:
-    """One convolution: output channels, kernel, stride, padding, and its index in torchvision's `features`."""
-
-    channels: int
-    kernel: int
-    stride: int
-    padding: int
-    index: int
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Conversion of RGB in [0, 1] to a network's input: `(x · scale − mean) / std`, channels reversed for BGR."""
-
-    scale: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    bgr: bool
-
-
-# The original Caffe networks take BGR in 0-255 minus the mean of ImageNet (Simonyan & Zisserman 2014).
-CAFFE = Preprocessing(255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0), bgr=True)
-TORCHVISION = Preprocessing(1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), bgr=False)
-
-# A block lists the widths of its convolutions; a 2×2 pooling ends each block but the last.
-_VGG_BLOCKS = {
-    "vgg19": ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
-    "vgg16": ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
-}
-_POOL_2 = (2, 2)  # kernel, stride
-_POOL_3 = (3, 2)  # AlexNet's overlapping pooling
+from fastnst.kernels import kernels_work
+from fastnst.kernels.vgg import activated, pooled
+from fastnst.perceptual.architectures import ConvSpec, Layer, Preprocessing
 
 Padding = Literal["zeros", "replicate"]
-Layer = tuple[str, ConvSpec | tuple[int, int] | None]
-
-
-def vgg_layers(blocks: tuple[tuple[int, ...], ...]) -> tuple[Layer, ...]:
-    """The layers of a VGG in order: `conv1_1`, `relu1_1`, …, `pool1`, `conv2_1`, … through the last ReLU."""
-    layers: list[Layer] = []
-    index = 0
-    for number, widths in enumerate(blocks, start=1):
-        for position, width in enumerate(widths, start=1):
-            layers.append((f"conv{number}_{position}", ConvSpec(width, 3, 1, 1, index)))
-            layers.append((f"relu{number}_{position}", None))
-            index += 2
-        if number < len(blocks):
-            layers.append((f"pool{number}", _POOL_2))
-            index += 1
-    return tuple(layers)
-
-
-_ALEXNET: tuple[Layer, ...] = (
-    ("conv1", ConvSpec(64, 11, 4, 2, 0)),
-    ("relu1", None),
-    ("pool1", _POOL_3),
-    ("conv2", ConvSpec(192, 5, 1, 2, 3)),
-    ("relu2", None),
-    ("pool2", _POOL_3),
-    ("conv3", ConvSpec(384, 3, 1, 1, 6)),
-    ("relu3", None),
-    ("conv4", ConvSpec(256, 3, 1, 1, 8)),
-    ("relu4", None),
-    ("conv5", ConvSpec(256, 3, 1, 1, 10)),
-    ("relu5", None),
-)
-
-# VGG-19 through conv5_1 at three eighths of its width, a half and more where maps are small: errors add up with depth,
-# and at an eighth and a sixteenth of the resolution width costs little.
-_SLIM_BLOCKS = ((24,) * 2, (48,) * 2, (96,) * 4, (192, 192, 256, 256), (384,))
-# Where `slim` was matched with its teacher: the layers that style transfer reads.
-SLIM_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "conv4_2", "relu4_2", "relu5_1")
-
-ARCHITECTURES: dict[str, tuple[Layer, ...]] = {
-    "slim": vgg_layers(_SLIM_BLOCKS),
-    "vgg19": vgg_layers(_VGG_BLOCKS["vgg19"]),
-    "vgg16": vgg_layers(_VGG_BLOCKS["vgg16"]),
-    "alexnet": _ALEXNET,
-}
 
 
 class PerceptualNetwork(nn.Module):
@@ -191,6 +114,13 @@ class PerceptualNetwork(nn.Module):
                 return size
         raise AssertionError("unreachable: no network here needs 1024 pixels")
 
+    @property
+    def _is_vgg(self) -> bool:
+        """Whether its layers are 3×3 convolutions that keep the size, ReLUs and 2×2 max pooling."""
+        specs = [spec for _, spec in self.layers if spec is not None]
+        shapes = {(spec.kernel, spec.stride, spec.padding) if isinstance(spec, ConvSpec) else spec for spec in specs}
+        return self.pooling == "max" and shapes <= {(3, 1, 1), (2, 2)}
+
     def _deepest(self, names: Iterable[str]) -> int:
         return max(self.layer_names.index(name) for name in names)
 
@@ -222,6 +152,9 @@ class PerceptualNetwork(nn.Module):
         rgb_or_bgr = images.flip(1) if self.preprocessing.bgr else images
         x = rgb_or_bgr * self._gain - self._shift
         x = x.to(dtype=weight.dtype, memory_format=torch.channels_last)
+        if self._is_vgg and not weight.requires_grad and kernels_work(x.device):
+            maps = self._fused_features(x, wanted)
+            return {name: one if name in raw else self.read_out_features(name, one) for name, one in maps.items()}
         found: dict[str, Tensor] = {}
         for name, spec in self.layers[: self._deepest(wanted) + 1]:
             if isinstance(spec, ConvSpec):
@@ -248,6 +181,41 @@ class PerceptualNetwork(nn.Module):
         assert isinstance(weight, Tensor)
         matrix = weight[:, :, 0, 0].float()
         return matrix @ second_moments @ matrix.T
+
+    def _fused_features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+        """What `features` finds, read-outs left out: a VGG on a GPU, its layers joined (see `kernels.vgg`)."""
+        names = self.layers[: self._deepest(wanted) + 1]
+        found: dict[str, Tensor] = {}
+        rest, pad = iter(names), int(self.padding == "replicate")
+        x = replicate(x, pad) if pad else x
+        upcoming = next(rest, None)
+        while upcoming is not None:
+            name, _ = upcoming
+            convolution = self.convolutions[name]
+            weight, bias = convolution.weight, convolution.bias
+            assert isinstance(weight, Tensor)
+            assert isinstance(bias, Tensor)
+            x = F.conv2d(x, weight, None, 1, 1 - pad)
+            if name in wanted:
+                x = found[name] = x + bias.view(1, -1, 1, 1)
+                bias = torch.zeros_like(bias)
+            relu, upcoming = next(rest, None), next(rest, None)
+            if relu is None:
+                break
+            last = relu[0]
+            is_pool = upcoming is not None and not isinstance(upcoming[1], ConvSpec)
+            if is_pool and last in wanted:  # both maps are read: one step after the other
+                x, _ = activated(x, bias, 0, whole=False)
+                found[last], bias = x, torch.zeros_like(bias)
+            if is_pool:
+                assert upcoming is not None
+                last, upcoming = upcoming[0], next(rest, None)
+            join = pooled if is_pool else activated
+            goes_on = upcoming is not None
+            x, whole = join(x, bias, pad if goes_on else 0, whole=goes_on and bool(pad) and last in wanted)
+            if last in wanted:
+                found[last] = x if whole is None else whole
+        return found
 
     def _convolved(self, name: str, spec: ConvSpec, x: Tensor) -> Tensor:
         convolution = self.convolutions[name]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, Padding, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, TORCHVISION
+from fastnst.perceptual.network import Padding, PerceptualNetwork
 
 RANDOM = "random"
 _SEED = 19

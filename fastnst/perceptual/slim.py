@@ -14,7 +14,8 @@ from torch import Tensor
 
 from fastnst.errors import ConfigError
 from fastnst.output_files import write_atomically
-from fastnst.perceptual.network import ARCHITECTURES, SLIM_TAPS, TORCHVISION, Padding, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, SLIM_TAPS, TORCHVISION
+from fastnst.perceptual.network import Padding, PerceptualNetwork
 
 SLIM_FILE = Path(__file__).with_name("slim.safetensors")
 _METADATA_KEY = "fastnst.slim"

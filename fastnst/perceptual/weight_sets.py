@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastnst.download import RemoteFile
-from fastnst.perceptual.network import CAFFE, TORCHVISION, Preprocessing
+from fastnst.perceptual.architectures import CAFFE, TORCHVISION, Preprocessing
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 _PYTORCH = "https://download.pytorch.org/models"

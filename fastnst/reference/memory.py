@@ -8,7 +8,8 @@ import torch
 
 from fastnst.errors import ConfigError
 from fastnst.hardware import available_bytes
-from fastnst.perceptual.network import ConvSpec, PerceptualNetwork
+from fastnst.perceptual.architectures import ConvSpec
+from fastnst.perceptual.network import PerceptualNetwork
 
 # Kept maps, their gradients and the workspace of the convolutions; measured peaks lie between 2.2 and 2.9.
 _OVERHEAD = 3.0

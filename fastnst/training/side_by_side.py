@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,8 @@ from fastnst.errors import ConfigError
 from fastnst.losses.objective import LossTerms, Objective
 from fastnst.losses.term import NetworkPass
 from fastnst.networks import StyleNetwork
+
+_STREAMS = 8
 
 
 def check_alike(objectives: Sequence[Objective]) -> None:
@@ -42,7 +45,7 @@ def measure_together(
     target = first.content_target(photos)
     # Half-precision copies of the weights are not kept: a recorded CUDA graph would go on with those of its recording.
     with torch.autocast(device, torch.bfloat16, enabled=reduced, cache_enabled=False):
-        pictures = [network(photos) for network in networks]
+        pictures = _painted(networks, photos)
     measured: list[LossTerms] = []
     with torch.autocast(device, enabled=False):
         images = torch.cat([picture.float() for picture in pictures])
@@ -55,3 +58,28 @@ def measure_together(
             objective.with_network(terms, picture, NetworkPass(network, photos, network.stride, seed))
             for objective, terms, picture, network in zip(objectives, measured, pictures, networks, strict=True)
         ]
+
+
+def _painted(networks: Sequence[StyleNetwork], photos: Tensor) -> list[Tensor]:
+    """What each network makes of the photos.
+
+    On a GPU each has a stream of its own, on which its backward pass runs as well: a network alone is too small for it.
+    """
+    if not photos.is_cuda:
+        return [network(photos) for network in networks]
+    current = torch.cuda.current_stream(photos.device)
+    streams = _streams(photos.device)
+    pictures = []
+    for index, network in enumerate(networks):
+        stream = streams[index % len(streams)]
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            pictures.append(network(photos))
+    for stream in streams[: len(networks)]:
+        current.wait_stream(stream)
+    return pictures
+
+
+@functools.cache
+def _streams(device: torch.device) -> list[torch.cuda.Stream]:
+    return [torch.cuda.Stream(device) for _ in range(_STREAMS)]

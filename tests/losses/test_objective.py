@@ -13,7 +13,8 @@ from fastnst.errors import ConfigError
 from fastnst.losses.config import NORMALIZATIONS, ObjectiveConfig, objective_config
 from fastnst.losses.objective import LossTerms, Objective
 from fastnst.losses.style import StyleTerm
-from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
+from fastnst.perceptual.architectures import TORCHVISION, ConvSpec
+from fastnst.perceptual.network import PerceptualNetwork
 
 LAYERS = (
     ("conv1_1", ConvSpec(6, 3, 1, 1, 0)),
@@ -238,7 +239,8 @@ import torch
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
-from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, TORCHVISION
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.reference.recipes import setting_options
 network = PerceptualNetwork(ARCHITECTURES["alexnet"], TORCHVISION)
 config = ObjectiveConfig(content_layers=["relu1"], style_layers=["relu1"], brightness_weight=3.0)

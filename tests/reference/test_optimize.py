@@ -16,7 +16,8 @@ from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import LossTerms, Objective
 from fastnst.metrics.artifacts import blob_share, border_energy, grid_energy, saturated_share
 from fastnst.metrics.equivalent_iterations import equivalent_iterations
-from fastnst.perceptual.network import TORCHVISION, ConvSpec, PerceptualNetwork
+from fastnst.perceptual.architectures import TORCHVISION, ConvSpec
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.reference.curves import best_so_far
 from fastnst.reference.descent import FIRST_STEP
 from fastnst.reference.memory import needed_bytes

@@ -9,7 +9,8 @@ import pytest
 
 from fastnst.commands.optimize import RecipeOptions
 from fastnst.errors import ConfigError
-from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, TORCHVISION
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.reference.recipes import NoExtras, read_variants
 from tests.reference.commands import run
 

@@ -15,7 +15,8 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import Objective
 from fastnst.losses.regions import MatteWeights, matte_terms
-from fastnst.perceptual.network import ARCHITECTURES, TORCHVISION, PerceptualNetwork
+from fastnst.perceptual.architectures import ARCHITECTURES, TORCHVISION
+from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.training.data import PhotoData
 from fastnst.training.portraits import PortraitSource

@@ -1,0 +1,84 @@
+"""The joined layers of a VGG, by Triton's interpreter, which needs no GPU, and on one where there is one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fastnst import kernels
+from fastnst.perceptual import network
+from fastnst.perceptual.architectures import TORCHVISION, vgg_layers
+from fastnst.perceptual.network import PerceptualNetwork
+
+_LAYERS = vgg_layers(((4, 4), (8, 8, 8), (8,)))
+_TAPS = (
+    ["relu1_1", "relu2_1", "relu3_1"],
+    ["relu1_2", "conv2_2", "relu2_2", "pool2"],  # maps before and after a pooling, and before a ReLU
+    ["conv2_3"],
+)
+_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+
+def _maps_and_gradient(taps: list[str], padding: str, size: tuple[int, int], device: str) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    judge = PerceptualNetwork(_LAYERS, TORCHVISION, padding=padding).to(device)  # type: ignore[arg-type]
+    pictures = torch.rand(2, 3, *size, device=device, requires_grad=True)
+    maps = judge.features(pictures, taps)
+    sum(map_.square().sum() + map_.sin().sum() for map_ in maps.values()).backward()  # type: ignore[union-attr]
+    assert pictures.grad is not None
+    return {name: map_.detach() for name, map_ in maps.items()} | {"gradient": pictures.grad}
+
+
+def _check(monkeypatch: pytest.MonkeyPatch, taps: list[str], padding: str, size: tuple[int, int], device: str) -> None:
+    assert kernels.kernels_work(torch.device(device))
+    joined = _maps_and_gradient(taps, padding, size, device)
+    with monkeypatch.context() as without:
+        without.setattr(network, "kernels_work", lambda _device: False)
+        plain = _maps_and_gradient(taps, padding, size, device)
+    assert joined.keys() == plain.keys()
+    for name, expected in plain.items():
+        torch.testing.assert_close(joined[name], expected, rtol=1e-4, atol=1e-5, msg=f"{name} of {taps}")
+
+
+@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.parametrize("taps", _TAPS)
+@pytest.mark.parametrize(("padding", "size"), [("replicate", (9, 14)), ("zeros", (9, 14)), ("replicate", (8, 8))])
+def test_interpreted(monkeypatch: pytest.MonkeyPatch, taps: list[str], padding: str, size: tuple[int, int]) -> None:
+    _check(monkeypatch, taps, padding, size, "cpu")
+
+
+@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+def test_weights_that_are_trained_take_the_plain_way() -> None:
+    judge = PerceptualNetwork(_LAYERS, TORCHVISION).requires_grad_(True)
+    judge.features(torch.rand(1, 3, 8, 8), ["relu2_1"])["relu2_1"].sum().backward()  # type: ignore[no-untyped-call]
+    assert judge.convolutions["conv1_1"].bias.grad is not None  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(_INTERPRETED, reason="this is the inner run")
+def test_joined_layers_are_the_plain_ones() -> None:
+    arguments = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", str(Path(__file__))]
+    done = subprocess.run(
+        arguments, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "11 passed" in done.stdout
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() or _INTERPRETED, reason="no GPU")
+@pytest.mark.parametrize("taps", _TAPS)
+@pytest.mark.parametrize(("padding", "size"), [("replicate", (9, 14)), ("zeros", (64, 48))])
+def test_on_a_gpu(monkeypatch: pytest.MonkeyPatch, taps: list[str], padding: str, size: tuple[int, int]) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    _check(monkeypatch, taps, padding, size, "cuda")
+
+
+def test_without_a_gpu_the_plain_way_is_taken() -> None:
+    assert kernels.kernels_work(torch.device("cpu")) is _INTERPRETED
