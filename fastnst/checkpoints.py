@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork, build_network
+from fastnst.networks.base import unfolded
 from fastnst.output_files import write_atomically
 from fastnst.perceptual.weight_formats import UNREADABLE, unpickled
 from fastnst.runtime.models.description import read_json
@@ -114,7 +115,7 @@ def _read_style_model(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadat
         for initializer in load_graph(path).graph.initializer
         if initializer.name.startswith(prefix)
     }
-    return state, metadata
+    return unfolded(state), metadata
 
 
 def load_graph(path: Path) -> Any:

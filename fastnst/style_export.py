@@ -20,6 +20,7 @@ import fastnst
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork
+from fastnst.networks.base import folded
 from fastnst.onnx_graph import OPSET, name_dimensions, save_graph, strip_traces
 from fastnst.output_files import write_atomically
 from fastnst.runtime.engine.providers import import_onnxruntime, usable_cores
@@ -92,7 +93,7 @@ def export_style_model(
     reference = StyleModelGraph(network.float().eval(), torch.float32)
     described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
     with write_atomically(path, overwrite=overwrite) as partial:
-        graph = StyleModelGraph(copy.deepcopy(network).to(dtype).eval(), dtype)
+        graph = StyleModelGraph(folded(copy.deepcopy(network)).to(dtype).eval(), dtype)
         model = trace_graph(graph, "stylized", channels=3, size=size)
         properties = described.to_properties() | ({"fastnst.kind": "fixed-size style"} if size else {})
         save_graph(model, properties, partial, doc=_documentation(described, size))

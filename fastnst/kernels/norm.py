@@ -1,4 +1,4 @@
-"""Instance normalization with its ReLU, and reflection padding, as GPU kernels that keep the channels_last layout.
+"""Instance normalization with its ReLU, and padding, as GPU kernels that keep the channels_last layout.
 
 A style network is small: on a GPU its training is as long as the number of its kernels. PyTorch's normalization wants
 float32 and the other layout, so that each convolution is wrapped in copies; with these, which read and write what
@@ -83,26 +83,26 @@ class _Normalized(torch.autograd.Function):
         return out, of_weight, of_bias, None, None
 
 
-class _Reflected(torch.autograd.Function):
+class _Padded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, pad: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, pad: int, edge: bool) -> Tensor:
         x = in_rows(x)
         count, channels, height, width = x.shape
         padded = empty_map(x, height + 2 * pad, width + 2 * pad)
         grid = block_grid(count * (height + 2 * pad), (width + 2 * pad) * channels, _BLOCK)
-        kernels("norm_triton").reflect_rows[grid](x, padded, height, width, channels, pad, _BLOCK)
-        ctx.size = (height, width, channels, pad)
+        kernels("norm_triton").pad_rows[grid](x, padded, height, width, channels, pad, edge, _BLOCK)
+        ctx.size = (height, width, channels, pad, edge)
         return padded
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         gradient = in_rows(gradients[0])
-        height, width, channels, pad = ctx.size
+        height, width, channels, pad, edge = ctx.size
         out = empty_map(gradient, height, width)
         grid = block_grid(len(gradient) * height, width * channels, _BLOCK)
-        kernels("norm_triton").reflect_back[grid](gradient, out, height, width, channels, pad, _BLOCK)
-        return out, None
+        kernels("norm_triton").pad_back[grid](gradient, out, height, width, channels, pad, edge, _BLOCK)
+        return out, None, None
 
 
 def normalized(x: Tensor, weight: Tensor, bias: Tensor, eps: float, *, relu: bool) -> Tensor:
@@ -115,4 +115,9 @@ def normalized(x: Tensor, weight: Tensor, bias: Tensor, eps: float, *, relu: boo
 
 def reflected(x: Tensor, pad: int) -> Tensor:
     """`F.pad(x, [pad] * 4, "reflect")` of `[N, C, H, W]`, in the channels_last layout. `pad` is less than H and W."""
-    return _Reflected.apply(x, pad)  # type: ignore[no-any-return]
+    return _Padded.apply(x, pad, False)  # type: ignore[no-any-return]
+
+
+def continued(x: Tensor) -> Tensor:
+    """`F.pad(x, [1] * 4, "replicate")` of `[N, C, H, W]`, in the channels_last layout."""
+    return _Padded.apply(x, 1, True)  # type: ignore[no-any-return]

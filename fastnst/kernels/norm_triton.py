@@ -136,39 +136,50 @@ def normalize_back(
 
 
 @triton.jit
-def reflect_rows(x, padded, H, W, C: tl.constexpr, PAD: tl.constexpr, BLOCK: tl.constexpr):
-    """A block of a row of the padded map."""
+def pad_rows(x, padded, H, W, C: tl.constexpr, PAD: tl.constexpr, EDGE: tl.constexpr, BLOCK: tl.constexpr):
+    """A block of a row of the padded map: reflected, or continued by its outermost values."""
     row, at = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    image, h = row // (H + 2 * PAD), tl.abs(row % (H + 2 * PAD) - PAD)
-    w, c = tl.abs(at // C - PAD), at % C
-    h, w = H - 1 - tl.abs(H - 1 - h), W - 1 - tl.abs(W - 1 - w)
+    image, h = row // (H + 2 * PAD), row % (H + 2 * PAD) - PAD
+    w, c = at // C - PAD, at % C
+    if EDGE:
+        h, w = tl.minimum(tl.maximum(h, 0), H - 1), tl.minimum(tl.maximum(w, 0), W - 1)
+    else:
+        h, w = H - 1 - tl.abs(H - 1 - tl.abs(h)), W - 1 - tl.abs(W - 1 - tl.abs(w))
     inside = at < (W + 2 * PAD) * C
     value = tl.load(x + ((image * H + h).to(tl.int64) * W + w) * C + c, mask=inside)
     tl.store(padded + row.to(tl.int64) * (W + 2 * PAD) * C + at, value, mask=inside)
 
 
 @triton.jit
-def reflect_back(gradient, out, H, W, C: tl.constexpr, PAD: tl.constexpr, BLOCK: tl.constexpr):
-    """A block of a row of the map: the sum over its copies, at most three in each direction."""
+def _copy_of(at, SIZE, PAD: tl.constexpr, EDGE: tl.constexpr, WHICH: tl.constexpr):
+    """Where a position of a map is found in the padded one: itself, and up to two copies. The place, and if it is."""
+    if WHICH == 0:
+        place, found = at + PAD, at >= 0
+    elif WHICH == 1:
+        if EDGE:
+            place, found = at, at == 0
+        else:
+            place, found = PAD - at, (at >= 1) & (at <= PAD)
+    else:
+        if EDGE:
+            place, found = at + 2 * PAD, at == SIZE - 1
+        else:
+            place, found = 2 * (SIZE - 1) - at + PAD, (at >= SIZE - 1 - PAD) & (at <= SIZE - 2)
+    return place, found
+
+
+@triton.jit
+def pad_back(gradient, out, H, W, C: tl.constexpr, PAD: tl.constexpr, EDGE: tl.constexpr, BLOCK: tl.constexpr):
+    """A block of a row of the map: the sum over its copies, at most three in each direction. PAD is 1 for EDGE."""
     row, at = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     image, h = row // H, row % H
     w, c = at // C, at % C
     inside = at < W * C
     total = tl.zeros((BLOCK,), tl.float32)
     for i in tl.static_range(3):
-        if i == 0:
-            from_h, has_h = h + PAD, h >= 0
-        elif i == 1:
-            from_h, has_h = PAD - h, (h >= 1) & (h <= PAD)
-        else:
-            from_h, has_h = 2 * (H - 1) - h + PAD, (h >= H - 1 - PAD) & (h <= H - 2)
+        from_h, has_h = _copy_of(h, H, PAD, EDGE, i)
         start = (image * (H + 2 * PAD) + from_h).to(tl.int64) * (W + 2 * PAD)
         for j in tl.static_range(3):
-            if j == 0:
-                from_w, has_w = w + PAD, w >= 0
-            elif j == 1:
-                from_w, has_w = PAD - w, (w >= 1) & (w <= PAD)
-            else:
-                from_w, has_w = 2 * (W - 1) - w + PAD, (w >= W - 1 - PAD) & (w <= W - 2)
+            from_w, has_w = _copy_of(w, W, PAD, EDGE, j)
             total += tl.load(gradient + (start + from_w) * C + c, mask=inside & has_h & has_w, other=0.0).to(tl.float32)
     tl.store(out + row.to(tl.int64) * W * C + at, total, mask=inside)

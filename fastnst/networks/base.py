@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastnst.kernels import kernels_work
-from fastnst.kernels.norm import normalized, reflected
+from fastnst.kernels.norm import continued, normalized, reflected
+from fastnst.networks.enlarging import enlarging_filters, enlarging_mixture, interleaved, unmixed
 from fastnst.networks.light import keep_light
 
 
@@ -55,9 +56,13 @@ class InstanceNorm(nn.GroupNorm):
             joined = x.reshape(1, -1, *x.shape[2:])
             groups = joined.shape[1]
             return F.group_norm(joined, groups, self.weight.flatten(), self.bias.flatten(), self.eps).view(x.shape)
-        if kernels_work(x.device):
+        if self.runs_as_kernel(x):
             return normalized(x, self.weight, self.bias, self.eps, relu=False)
         return super().forward(x)
+
+    def runs_as_kernel(self, x: Tensor) -> bool:
+        """Whether `kernels.norm` can do it: the same weights for all samples, on a GPU, and no export."""
+        return self.weight.ndim == 1 and not torch.compiler.is_exporting() and kernels_work(x.device)
 
 
 class ConvBlock(nn.Sequential):
@@ -88,19 +93,27 @@ class ConvBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to the maps of its convolution."""
-        convolution, *others = self
+        convolution = self[0]
         assert isinstance(convolution, nn.Conv2d)
-        norm = others[0] if others and isinstance(others[0], InstanceNorm) else None
-        shared = norm is None or norm.weight.ndim == 1  # and not each sample's own
-        if torch.compiler.is_exporting() or not shared or not kernels_work(x.device):
-            y: Tensor = super().forward(x)
-            return y
+        if torch.compiler.is_exporting() or not kernels_work(x.device):
+            return self.finish(convolution(x))
         x = reflected(x, int(convolution.padding[0]))
-        x = F.conv2d(x, convolution.weight, convolution.bias, convolution.stride)
-        relu = isinstance(others[-1], nn.ReLU) if others else False
-        if norm is not None:
+        return self.finish(F.conv2d(x, convolution.weight, convolution.bias, convolution.stride))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What comes after the convolution: InstanceNorm and ReLU, if it has them."""
+        norm, relu = self._norm, isinstance(self[-1], nn.ReLU)
+        if norm is None:
+            return torch.relu(x) if relu else x
+        if norm.runs_as_kernel(x):
             return normalized(x, norm.weight, norm.bias, norm.eps, relu=relu)
+        x = norm(x)
         return torch.relu(x) if relu else x
+
+    @property
+    def _norm(self) -> InstanceNorm | None:
+        found = [layer for layer in self if isinstance(layer, InstanceNorm)]
+        return found[0] if found else None
 
 
 class ResidualBlock(nn.Module):
@@ -121,18 +134,64 @@ class UpsampleBlock(nn.Module):
 
     Nearest-neighbour upsampling is what they propose. `bilinear` leaves no block edges either, which a network with
     few layers at full resolution cannot smooth: with `nearest`, the energy of `swift` at a quarter of the sampling
-    frequency stayed about four times that of a photo.
+    frequency stayed about four times that of a photo. It runs as one convolution (see `networks.enlarging`); at the
+    picture's outermost pixels the small map is continued, not the large one.
     """
+
+    _mixture: Tensor
+    filters: nn.Parameter | None
+    biases: nn.Parameter | None
 
     def __init__(self, channels_in: int, channels_out: int, *, mode: str = "nearest", norm: bool = True) -> None:
         super().__init__()
         self.mode = mode
         self.conv = ConvBlock(channels_in, channels_out, norm=norm)
+        self.register_buffer("_mixture", enlarging_mixture(), persistent=False)
+        self.register_parameter("filters", None)
+        self.register_parameter("biases", None)
+
+    def fold(self) -> None:
+        """Keep the filters of the small map in place of the convolution's, for an export: nothing is trained then."""
+        filters, bias = self._on_the_small_map()
+        self.filters = nn.Parameter(filters.detach(), requires_grad=False)
+        self.biases = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+
+    def _on_the_small_map(self) -> tuple[Tensor, Tensor | None]:
+        """Filters and biases of the convolution of the small map."""
+        convolution = self.conv[0]
+        assert isinstance(convolution, nn.Conv2d)
+        bias = None if convolution.bias is None else convolution.bias.repeat_interleave(4)
+        return enlarging_filters(convolution.weight, self._mixture), bias
 
     def forward(self, x: Tensor) -> Tensor:
-        align = False if self.mode == "bilinear" else None
-        y: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode=self.mode, align_corners=align))
-        return y
+        if self.mode != "bilinear":
+            enlarged: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode=self.mode))
+            return enlarged
+        filters, bias = self._on_the_small_map() if self.filters is None else (self.filters, self.biases)
+        works = not torch.compiler.is_exporting() and kernels_work(x.device)
+        x = continued(x) if works else F.pad(x, (1, 1, 1, 1), mode="replicate")
+        return self.conv.finish(interleaved(F.conv2d(x, filters, bias)))
+
+
+def folded(network: StyleNetwork) -> StyleNetwork:
+    """The network with all that its exported graph need not compute; it can no longer be trained."""
+    for module in network.modules():
+        if isinstance(module, UpsampleBlock) and module.mode == "bilinear":
+            module.fold()
+    return network
+
+
+def unfolded(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a network by their names in training, of those that `folded` leaves."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.endswith(".filters"):
+            found[name.removesuffix("filters") + "conv.0.weight"] = unmixed(tensor)
+        elif name.endswith(".biases"):
+            found[name.removesuffix("biases") + "conv.0.bias"] = tensor[::4].clone()
+        else:
+            found[name] = tensor
+    return found
 
 
 def residual_autoencoder(width: int, blocks: int, kernel: int) -> nn.Sequential:

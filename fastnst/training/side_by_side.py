@@ -12,6 +12,7 @@ from fastnst.errors import ConfigError
 from fastnst.losses.objective import LossTerms, Objective
 from fastnst.losses.term import NetworkPass
 from fastnst.networks import StyleNetwork
+from fastnst.networks.light import keep_light
 
 _STREAMS = 8
 
@@ -61,21 +62,25 @@ def measure_together(
 
 
 def _painted(networks: Sequence[StyleNetwork], photos: Tensor) -> list[Tensor]:
-    """What each network makes of the photos.
+    """What each network makes of the photos. The light of all pictures is kept in one go."""
+    painted = torch.cat([picture.float() for picture in _on_streams(networks, photos)])
+    pictures = keep_light(photos.repeat(len(networks), 1, 1, 1), painted)
+    return list(pictures.split(len(photos)))
 
-    On a GPU each has a stream of its own, on which its backward pass runs as well: a network alone is too small for it.
-    """
+
+def _on_streams(networks: Sequence[StyleNetwork], photos: Tensor) -> list[Tensor]:
+    """What each network paints. One alone is too small for a GPU: there they run on streams, forwards and back."""
     if not photos.is_cuda:
-        return [network(photos) for network in networks]
+        return [network.paint(photos) for network in networks]
     current = torch.cuda.current_stream(photos.device)
-    streams = _streams(photos.device)
+    streams = _streams(photos.device)[: len(networks)]
     pictures = []
     for index, network in enumerate(networks):
         stream = streams[index % len(streams)]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
-            pictures.append(network(photos))
-    for stream in streams[: len(networks)]:
+            pictures.append(network.paint(photos))
+    for stream in streams:
         current.wait_stream(stream)
     return pictures
 

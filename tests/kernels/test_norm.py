@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastnst.kernels import kernels_work
-from fastnst.kernels.norm import normalized, reflected
+from fastnst.kernels.norm import continued, normalized, reflected
 from fastnst.networks import base, build_network
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -50,12 +50,12 @@ def test_normalization(device: str, shape: tuple[int, ...], relu: bool) -> None:
 
 
 @pytest.mark.parametrize("device", _DEVICES)
-@pytest.mark.parametrize("pad", [1, 3])
+@pytest.mark.parametrize(("pad", "mode"), [(1, "reflect"), (3, "reflect"), (1, "replicate")])
 @pytest.mark.parametrize("shape", _SHAPES)
-def test_reflection(device: str, shape: tuple[int, ...], pad: int) -> None:
+def test_padding(device: str, shape: tuple[int, ...], pad: int, mode: str) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape, device=device, requires_grad=True)
-    expected, found = F.pad(x, [pad] * 4, "reflect"), reflected(x, pad)
+    expected, found = F.pad(x, [pad] * 4, mode), reflected(x, pad) if mode == "reflect" else continued(x)
     assert torch.equal(found, expected)
     gradient = torch.randn(expected.shape, device=device)
     (one,), (other,) = _gradients(found, (x,), gradient), _gradients(expected, (x,), gradient)
@@ -98,4 +98,4 @@ def test_the_kernels_interpreted() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "14 passed" in done.stdout
+    assert "17 passed" in done.stdout
