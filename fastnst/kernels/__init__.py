@@ -32,6 +32,7 @@ def kernels_work(device: torch.device) -> bool:
         return False
 
 
+@torch.inference_mode(False)
 @torch.enable_grad()
 def _run_all(device: torch.device) -> bool:
     from fastnst.kernels import norm, vgg
