@@ -39,6 +39,7 @@ class RecordedStep:
         self._function, self._parameters = function, list(parameters)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch, self._found = example, example
+        self._gradients: list[Tensor | None] = []
         if records and example.is_cuda:
             try:
                 self._record(example)
@@ -58,6 +59,9 @@ class RecordedStep:
             return self._function(batch)
         self._batch.copy_(batch)
         self._graph.replay()
+        # The graph writes where they were at its recording. A trainer forgets them before it validates.
+        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            parameter.grad = gradient
         return self._found
 
     def _record(self, example: Tensor) -> None:
@@ -73,6 +77,7 @@ class RecordedStep:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._found = self._function(self._batch)
+        self._gradients = [parameter.grad for parameter in self._parameters]
         self._graph = graph
 
     def _forget_gradients(self) -> None:
