@@ -103,6 +103,10 @@ class PredictorTraining:
                 self.save()
                 saved = time.perf_counter()
                 pause = max(self.config.save_every, _LEAST_WORK * (saved - now))
+        if not self.done:
+            raise ConfigError(
+                f"{self.config.seconds:g} seconds are too few: the preparation alone took {self.elapsed():.0f}."
+            )
         if counted:
             yield self._record(float(sums) / counted)
         self.test()

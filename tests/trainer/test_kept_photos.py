@@ -74,6 +74,7 @@ def test_overshoot_at_edges_is_clamped() -> None:
     assert as_bytes(torch.tensor([-3.2, 0.4, 99.6, 261.0])).tolist() == [0, 0, 100, 255]
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_crops_on_a_gpu(folder: Path) -> None:
     """Photos on the GPU and in main memory give the same crops there, those of the CPU but for rounding."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from fastnst import cli
 from fastnst.checkpoints import load_network
@@ -18,6 +20,7 @@ from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.trainer.optimizers import build_joint_optimizer, build_optimizer
+from fastnst.training.recorded_step import RecordedStep
 from fastnst.training.side_by_side import check_alike, measure_together
 
 _RECIPE = """\
@@ -164,3 +167,54 @@ def test_styles_that_do_not_go_together_are_refused(
     slim = PerceptualConfig("slim")
     with pytest.raises(ConfigError, match="the same perceptual network"):
         check_alike([Objective(build_perceptual(slim)), Objective(build_perceptual(slim))])
+
+
+class _GraphStandIn:
+    """Replays a step as a CUDA graph does: gradients come to where they were at the recording, whatever `grad` says."""
+
+    def __init__(self, step: RecordedStep) -> None:
+        self.step = step
+
+    def replay(self) -> None:
+        held = [parameter.grad for parameter in self.step._parameters]
+        for parameter in self.step._parameters:
+            parameter.grad = None
+        self.step._found.copy_(self.step._function(self.step._batch))
+        for parameter, place, before in zip(self.step._parameters, self.step._gradients, held, strict=True):
+            assert place is not None
+            assert parameter.grad is not None
+            place.copy_(parameter.grad)
+            parameter.grad = before
+
+
+class _RecordedHere(RecordedStep):
+    """Recorded on a CPU too."""
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        parameters: Sequence[nn.Parameter],
+        example: Tensor,
+        *,
+        records: bool = True,
+    ) -> None:
+        super().__init__(function, parameters, example, records=False)
+        if records:
+            self._batch = example.clone()
+            self._forget_gradients()
+            self._found = function(self._batch)
+            self._gradients = [parameter.grad for parameter in self._parameters]
+            self._graph = _GraphStandIn(self)  # type: ignore[assignment]
+
+
+def test_recorded_steps_train_after_a_validation_too(
+    materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(materials, tmp_path / "plain", recipes(tmp_path), 5) == 0  # Lightning forgets gradients after step 2
+    monkeypatch.setattr("fastnst.training.several_styles.RecordedStep", _RecordedHere)
+    assert train(materials, tmp_path / "recorded", recipes(tmp_path), 5) == 0
+    for name in ("fine", "broad"):
+        plain, recorded = (
+            tmp_path / run / "styles" / "version_0" / f"{name}.safetensors" for run in ("plain", "recorded")
+        )
+        assert np.array_equal(weights(plain), weights(recorded))
