@@ -17,6 +17,7 @@ from torch import Tensor
 
 import fastnst
 from fastnst.checkpoints import load_network, network_name, save_network
+from fastnst.errors import ConfigError
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image

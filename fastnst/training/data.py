@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from fastnst.errors import ConfigError, ImageError
+from fastnst.errors import ConfigError, ImageError, check_minima
 from fastnst.images.resize import resize_short_side
 from fastnst.input_files import expanded
 from fastnst.sample import SAMPLE_PHOTOS, sample_photos
@@ -119,15 +119,14 @@ class PhotoData(pl.LightningDataModule):
         super().__init__()
         if image_size < 64 or image_size % 4:
             raise ConfigError(f"image_size must be a multiple of 4 and at least 64, not {image_size}.")
-        counts = {
-            "batch_size": (batch_size, 1),
-            "workers": (workers, 0),
-            "val_limit": (val_limit, 1),
-            "seed": (seed, 0),
-        }
-        for name, (value, least) in counts.items():
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}.")
+        check_minima(
+            {
+                "batch_size": (batch_size, 1),
+                "workers": (workers, 0),
+                "val_limit": (val_limit, 1),
+                "seed": (seed, 0),
+            }
+        )
         if (mattes is None) != (val_mattes is None) and val_photos is not None:
             raise ConfigError("held-out portraits need both data.val_photos and data.val_mattes.")
         if mattes is not None and streaming:
