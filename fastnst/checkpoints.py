@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork, build_network
-from fastnst.networks.base import unfolded
+from fastnst.networks.folding import unfolded
 from fastnst.output_files import write_atomically
 from fastnst.perceptual.weight_formats import UNREADABLE, unpickled
 from fastnst.runtime.models.description import read_json

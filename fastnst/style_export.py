@@ -20,7 +20,7 @@ import fastnst
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork
-from fastnst.networks.base import folded
+from fastnst.networks.folding import folded
 from fastnst.onnx_graph import OPSET, name_dimensions, save_graph, strip_traces
 from fastnst.output_files import write_atomically
 from fastnst.runtime.engine.providers import import_onnxruntime, usable_cores

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fastnst.kernels import kernels_work
 from fastnst.kernels.norm import continued, normalized, reflected
-from fastnst.networks.enlarging import enlarging_filters, enlarging_mixture, interleaved, unmixed
+from fastnst.networks.enlarging import enlarging_filters, enlarging_mixture, interleaved
 from fastnst.networks.light import keep_light
 
 
@@ -139,25 +139,15 @@ class UpsampleBlock(nn.Module):
     """
 
     _mixture: Tensor
-    filters: nn.Parameter | None
-    biases: nn.Parameter | None
 
     def __init__(self, channels_in: int, channels_out: int, *, mode: str = "nearest", norm: bool = True) -> None:
         super().__init__()
         self.mode = mode
         self.conv = ConvBlock(channels_in, channels_out, norm=norm)
         self.register_buffer("_mixture", enlarging_mixture(), persistent=False)
-        self.register_parameter("filters", None)
-        self.register_parameter("biases", None)
 
-    def fold(self) -> None:
-        """Keep the filters of the small map in place of the convolution's, for an export: nothing is trained then."""
-        filters, bias = self._on_the_small_map()
-        self.filters = nn.Parameter(filters.detach(), requires_grad=False)
-        self.biases = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
-
-    def _on_the_small_map(self) -> tuple[Tensor, Tensor | None]:
-        """Filters and biases of the convolution of the small map."""
+    def on_the_small_map(self) -> tuple[Tensor, Tensor | None]:
+        """Filters and biases of the convolution of the small map, for `bilinear`."""
         convolution = self.conv[0]
         assert isinstance(convolution, nn.Conv2d)
         bias = None if convolution.bias is None else convolution.bias.repeat_interleave(4)
@@ -167,31 +157,10 @@ class UpsampleBlock(nn.Module):
         if self.mode != "bilinear":
             enlarged: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode=self.mode))
             return enlarged
-        filters, bias = self._on_the_small_map() if self.filters is None else (self.filters, self.biases)
+        filters, bias = self.on_the_small_map()
         works = not torch.compiler.is_exporting() and kernels_work(x.device)
         x = continued(x) if works else F.pad(x, (1, 1, 1, 1), mode="replicate")
         return self.conv.finish(interleaved(F.conv2d(x, filters, bias)))
-
-
-def folded(network: StyleNetwork) -> StyleNetwork:
-    """The network with all that its exported graph need not compute; it can no longer be trained."""
-    for module in network.modules():
-        if isinstance(module, UpsampleBlock) and module.mode == "bilinear":
-            module.fold()
-    return network
-
-
-def unfolded(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a network by their names in training, of those that `folded` leaves."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if name.endswith(".filters"):
-            found[name.removesuffix("filters") + "conv.0.weight"] = unmixed(tensor)
-        elif name.endswith(".biases"):
-            found[name.removesuffix("biases") + "conv.0.bias"] = tensor[::4].clone()
-        else:
-            found[name] = tensor
-    return found
 
 
 def residual_autoencoder(width: int, blocks: int, kernel: int) -> nn.Sequential:

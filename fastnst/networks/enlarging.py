@@ -9,6 +9,8 @@ no grid can come from it.)
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,6 +42,31 @@ def unmixed(filters: Tensor) -> Tensor:
     mixed = filters.double().view(out, 4, into, 9).transpose(1, 2).reshape(out * into, 36)
     found: Tensor = mixed @ torch.linalg.pinv(enlarging_mixture().double())
     return found.view(out, into, 3, 3).to(filters.dtype)
+
+
+def gathering_filters(weight: Tensor) -> Tensor:
+    """A 3×3 convolution's filters `[O, I, 3, 3]` as those of one on the map whose pixels lie interleaved in channels.
+
+    `[4 O, 4 I, 3, 3]`: `interleaved` of what it makes of x is the convolution of `interleaved(x)`.
+    """
+    out, into = weight.shape[:2]
+    filters = weight.new_zeros((out, 2, 2, into, 2, 2, 3, 3))
+    for p, q, k, n in product(range(2), range(2), range(3), range(3)):
+        row, of_row = divmod(p + k - 1, 2)  # the small pixel that the tap meets, and which of its four
+        column, of_column = divmod(q + n - 1, 2)
+        filters[:, p, q, :, of_row, of_column, 1 + row, 1 + column] = weight[:, :, k, n]
+    return filters.reshape(4 * out, 4 * into, 3, 3)
+
+
+def ungathered(filters: Tensor) -> Tensor:
+    """The convolution's filters `[O, I, 3, 3]`: what `gathering_filters` was given."""
+    parts = filters.view(filters.shape[0] // 4, 2, 2, filters.shape[1] // 4, 2, 2, 3, 3)[:, 0, 0]
+    found = filters.new_empty((parts.shape[0], parts.shape[1], 3, 3))
+    for k, n in product(range(3), range(3)):
+        row, of_row = divmod(k - 1, 2)
+        column, of_column = divmod(n - 1, 2)
+        found[:, :, k, n] = parts[:, :, of_row, of_column, 1 + row, 1 + column]
+    return found
 
 
 def interleaved(x: Tensor) -> Tensor:
