@@ -71,7 +71,7 @@ class Swift(StyleNetwork):
 
 
 class SwiftS(Swift):
-    """`swift` for weak machines and browsers: half the width, a model file below 500 kB.
+    """`swift` for weak machines and browsers: half the width, a model file of half a megabyte.
 
     Its channels are halved before the last upsampling: at this width the full resolution costs more than the rest.
     """
