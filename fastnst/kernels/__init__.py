@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 @functools.cache
 def kernels_work(device: torch.device) -> bool:
     """Whether the kernels can be used on this device: found out by running them once."""
-    if device.type != "cuda" and not os.environ.get("TRITON_INTERPRET"):  # which runs them anywhere, slowly
+    if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":  # which runs them anywhere, slowly
         return False
     if importlib.util.find_spec("triton") is None:
         log.info("Triton is not installed: training runs on PyTorch's own operators, which take longer.")
@@ -37,10 +37,13 @@ def kernels_work(device: torch.device) -> bool:
 def _run_all(device: torch.device) -> bool:
     from fastnst.kernels import norm, vgg
 
-    x = torch.ones(1, 4, 4, 4, device=device, requires_grad=True)
-    ones = torch.ones(4, device=device)
-    for run in (vgg.activated, vgg.pooled):
-        padded, _ = run(x, ones, 1, whole=False)
-        padded.sum().backward()
-    norm.normalized(norm.reflected(x, 1), ones, ones, 1e-5, relu=True).sum().backward()
-    return x.grad is not None and bool(torch.isfinite(x.grad).all())
+    for dtype in (torch.float32, torch.bfloat16):  # cards before Ampere may lack the latter
+        x = torch.ones(1, 4, 4, 4, device=device, dtype=dtype, requires_grad=True)
+        ones = torch.ones(4, device=device)
+        for run in (vgg.activated, vgg.pooled):
+            padded, _ = run(x, ones.to(dtype), 1, whole=False)
+            padded.sum().backward()
+        norm.normalized(norm.reflected(x, 1), ones, ones, 1e-5, relu=True).sum().backward()
+        if x.grad is None or not bool(torch.isfinite(x.grad).all()):
+            return False
+    return True

@@ -1,17 +1,29 @@
-"""What all kernels share: their modules, grids, and the layout of maps."""
+"""What all kernels share: their launch, grids, and the layout of maps."""
 
 from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+def kernel(module: str, name: str, grid: tuple[int, int]) -> Callable[..., None]:
+    """A kernel, ready for its arguments. It runs on the first one's device: Triton's launch takes the current one."""
+    run = getattr(_kernels(module), name)[grid]
+
+    def launch(*arguments: Any) -> None:
+        with torch.cuda.device_of(arguments[0]):
+            run(*arguments)
+
+    return launch
+
+
 @functools.cache
-def kernels(module: str) -> Any:
+def _kernels(module: str) -> Any:
     """A module of Triton kernels. Triton is imported where it is used: it takes long, and is not everywhere."""
     return importlib.import_module(f"fastnst.kernels.{module}")
 

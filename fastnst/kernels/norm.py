@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fastnst.kernels.launch import block_grid, empty_map, in_rows, kernels
+from fastnst.kernels.launch import block_grid, empty_map, in_rows, kernel
 
 _BLOCK = 1024  # elements of a row that a program writes
 _TILE_ELEMENTS = 2048  # that a program holds at a time
@@ -49,9 +49,8 @@ class _Normalized(torch.autograd.Function):
         statistics = x.new_empty((count, 2, channels), dtype=torch.float32)
         y = torch.empty_like(x)
         grid, shared = (count, runs.count), (channels, runs.channels)
-        code = kernels("norm_triton")
-        code.sum_rows[grid](x, partial, positions, runs.count, *shared, runs.tile, runs.tiles)
-        code.normalize[grid](
+        kernel("norm_triton", "sum_rows", grid)(x, partial, positions, runs.count, *shared, runs.tile, runs.tiles)
+        kernel("norm_triton", "normalize", grid)(
             x, partial, weight, bias, y, statistics, positions, runs.count, eps,
             *shared, _MOST_RUNS, relu, runs.tile, runs.tiles,
         )  # fmt: skip
@@ -71,11 +70,10 @@ class _Normalized(torch.autograd.Function):
         sums = torch.empty_like(statistics)
         out = torch.empty_like(x)
         grid, shared, tiles = (count, runs.count), (channels, runs.channels), (runs.tile, runs.tiles)
-        code = kernels("norm_triton")
-        code.sum_gradients[grid](
+        kernel("norm_triton", "sum_gradients", grid)(
             gradient, x, weight, bias, statistics, partial, positions, runs.count, *shared, ctx.relu, *tiles
         )
-        code.normalize_back[grid](
+        kernel("norm_triton", "normalize_back", grid)(
             gradient, x, weight, bias, statistics, partial, out, sums, positions, runs.count,
             *shared, _MOST_RUNS, ctx.relu, *tiles,
         )  # fmt: skip
@@ -90,7 +88,7 @@ class _Padded(torch.autograd.Function):
         count, channels, height, width = x.shape
         padded = empty_map(x, height + 2 * pad, width + 2 * pad)
         grid = block_grid(count * (height + 2 * pad), (width + 2 * pad) * channels, _BLOCK)
-        kernels("norm_triton").pad_rows[grid](x, padded, height, width, channels, pad, edge, _BLOCK)
+        kernel("norm_triton", "pad_rows", grid)(x, padded, height, width, channels, pad, edge, _BLOCK)
         ctx.size = (height, width, channels, pad, edge)
         return padded
 
@@ -101,7 +99,7 @@ class _Padded(torch.autograd.Function):
         height, width, channels, pad, edge = ctx.size
         out = empty_map(gradient, height, width)
         grid = block_grid(len(gradient) * height, width * channels, _BLOCK)
-        kernels("norm_triton").pad_back[grid](gradient, out, height, width, channels, pad, edge, _BLOCK)
+        kernel("norm_triton", "pad_back", grid)(gradient, out, height, width, channels, pad, edge, _BLOCK)
         return out, None, None
 
 
@@ -114,7 +112,12 @@ def normalized(x: Tensor, weight: Tensor, bias: Tensor, eps: float, *, relu: boo
 
 
 def reflected(x: Tensor, pad: int) -> Tensor:
-    """`F.pad(x, [pad] * 4, "reflect")` of `[N, C, H, W]`, in the channels_last layout. `pad` is less than H and W."""
+    """`F.pad(x, [pad] * 4, "reflect")` of `[N, C, H, W]`, in the channels_last layout.
+
+    Raises `ValueError` for a `pad` that is not less than H and W.
+    """
+    if pad >= min(x.shape[-2:]):
+        raise ValueError(f"maps of {x.shape[-1]}×{x.shape[-2]} cannot be reflected by {pad}")
     return _Padded.apply(x, pad, False)  # type: ignore[no-any-return]
 
 

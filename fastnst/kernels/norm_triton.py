@@ -1,7 +1,8 @@
 """The Triton kernels of `kernels.norm`, on maps `[N, H, W, C]`; a program takes a run of positions with all channels.
 
 M is the number of positions of a map. A program of the first pass sums `TILES` tiles of `TILE` positions; each program
-of the second adds the first one's sums up for itself: that is less work than a pass of its own.
+of the second adds the first one's sums up for itself: that is less work than a pass of its own. What is not a number
+stays so, as in PyTorch, by comparisons: `tl.maximum` would make a zero of it.
 """
 
 # mypy: ignore-errors
@@ -55,7 +56,8 @@ def normalize(
     total, square = _added_up(partial, image, c, real, RUNS, RUNS_TILE, C)
     origin = tl.load(x + start * C + c, mask=real, other=0.0).to(tl.float32)
     offset = total / M
-    scale = 1.0 / tl.sqrt(tl.maximum(square / M - offset * offset, 0.0) + eps)
+    variance = square / M - offset * offset
+    scale = 1.0 / tl.sqrt(tl.where(variance < 0, 0.0, variance) + eps)
     mean = origin + offset
     tl.store(statistics + image * 2 * C + c, mean, mask=real & (run == 0))
     tl.store(statistics + image * 2 * C + C + c, scale, mask=real & (run == 0))
@@ -68,7 +70,7 @@ def normalize(
         value = tl.load(x + at, mask=here, other=0.0).to(tl.float32)
         value = (value - mean[None, :]) * gain[None, :] + shift[None, :]
         if RELU:
-            value = tl.maximum(value, 0.0)
+            value = tl.where(value < 0, 0.0, value)
         tl.store(y + at, value, mask=here)
 
 
@@ -78,7 +80,7 @@ def _gradient(gradient, x, at, here, mean, scale, gain, shift, RELU: tl.constexp
     value = (tl.load(x + at, mask=here, other=0.0).to(tl.float32) - mean[None, :]) * scale[None, :]
     slope = tl.load(gradient + at, mask=here, other=0.0).to(tl.float32)
     if RELU:
-        slope = tl.where(value * gain[None, :] + shift[None, :] > 0, slope, 0.0)
+        slope = tl.where(value * gain[None, :] + shift[None, :] <= 0, 0.0, slope)
     return slope, value
 
 

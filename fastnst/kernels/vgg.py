@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fastnst.kernels.launch import block_grid, empty_map, in_rows, kernels
+from fastnst.kernels.launch import block_grid, empty_map, in_rows, kernel
 
 _BLOCK = 1024  # elements of a row that a program writes
 
@@ -27,7 +27,9 @@ class _Activated(torch.autograd.Function):
         maps = empty_map(x, height, width) if whole else None
         grid = block_grid(count * (height + 2 * pad), (width + 2 * pad) * channels, _BLOCK)
         target = padded if maps is None else maps
-        kernels("vgg_triton").activate_rows[grid](x, bias, padded, target, height, width, channels, pad, whole, _BLOCK)
+        kernel("vgg_triton", "activate_rows", grid)(
+            x, bias, padded, target, height, width, channels, pad, whole, _BLOCK
+        )
         ctx.save_for_backward(padded)
         ctx.size = (height, width, channels, pad)
         return padded, maps
@@ -41,7 +43,7 @@ class _Activated(torch.autograd.Function):
         out = empty_map(padded, height, width)
         grid = block_grid(len(padded) * height, width * channels, _BLOCK)
         other = of_padded if of_whole is None else of_whole
-        kernels("vgg_triton").activate_back[grid](
+        kernel("vgg_triton", "activate_back", grid)(
             of_padded, other, padded, out, height, width, channels, pad, of_whole is not None, _BLOCK
         )
         return out, None, None, None
@@ -57,7 +59,7 @@ class _Pooled(torch.autograd.Function):
         chosen = empty_map(x, height // 2, width // 2, torch.int8)
         grid = block_grid(count * (height // 2 + 2 * pad), (width // 2 + 2 * pad) * channels, _BLOCK)
         target = padded if maps is None else maps
-        kernels("vgg_triton").pool_rows[grid](
+        kernel("vgg_triton", "pool_rows", grid)(
             x, bias, padded, target, chosen, height, width, channels, pad, whole, _BLOCK
         )
         ctx.save_for_backward(chosen)
@@ -73,7 +75,7 @@ class _Pooled(torch.autograd.Function):
         out = empty_map(of_padded, height, width)
         grid = block_grid(len(chosen) * height, width * channels, _BLOCK)
         other = of_padded if of_whole is None else of_whole
-        kernels("vgg_triton").pool_back[grid](
+        kernel("vgg_triton", "pool_back", grid)(
             of_padded, other, chosen, out, height, width, channels, pad, of_whole is not None, _BLOCK
         )
         return out, None, None, None

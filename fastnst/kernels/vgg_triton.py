@@ -1,4 +1,7 @@
-"""The Triton kernels of `kernels.vgg`: a program writes a block of one row of a map `[N, H, W, C]`."""
+"""The Triton kernels of `kernels.vgg`: a program writes a block of one row of a map `[N, H, W, C]`.
+
+What is not a number stays so, as in PyTorch, by comparisons: `tl.maximum` would make a zero of it.
+"""
 
 # mypy: ignore-errors
 # ruff: noqa: N803
@@ -18,7 +21,7 @@ def activate_rows(
     near_h, near_w = tl.minimum(tl.maximum(h, 0), H - 1), tl.minimum(tl.maximum(w, 0), W - 1)
     source = ((image * H + near_h).to(tl.int64) * W + near_w) * C + c
     value = tl.load(x + source, mask=inside).to(tl.float32) + tl.load(bias + c, mask=inside).to(tl.float32)
-    value = tl.maximum(value, 0.0)
+    value = tl.where(value < 0, 0.0, value)
     tl.store(padded + row.to(tl.int64) * (W + 2 * PAD) * C + at, value, mask=inside)
     if WHOLE:
         tl.store(whole + source, value, mask=inside & (h == near_h) & (w == near_w))
@@ -58,7 +61,7 @@ def activate_back(
         total += tl.load(of_whole + here, mask=inside, other=0.0).to(tl.float32)
     copy = ((image * (H + 2 * PAD) + h + PAD).to(tl.int64) * (W + 2 * PAD) + w + PAD) * C + c
     shown = tl.load(padded + copy, mask=inside, other=0.0)
-    tl.store(out + here, tl.where(shown > 0, total, 0.0), mask=inside)
+    tl.store(out + here, tl.where(shown <= 0, 0.0, total), mask=inside)
 
 
 @triton.jit
@@ -76,11 +79,12 @@ def pool_rows(
     index = tl.zeros_like(at)
     for corner in tl.static_range(1, 4):
         one = tl.load(x + source + ((corner // 2) * W + corner % 2) * C, mask=inside).to(tl.float32)
-        index = tl.where(one > best, corner, index)
-        best = tl.maximum(best, one)
+        more = (one > best) | (one != one)
+        index = tl.where(more, corner, index)
+        best = tl.where(more, one, best)
     best += tl.load(bias + c, mask=inside).to(tl.float32)
-    index = tl.where(best > 0, index, 4)  # none: the ReLU lets no gradient through
-    best = tl.maximum(best, 0.0)
+    index = tl.where(best <= 0, 4, index)  # none: the ReLU lets no gradient through
+    best = tl.where(best < 0, 0.0, best)
     tl.store(padded + row.to(tl.int64) * (half_w + 2 * PAD) * C + at, best, mask=inside)
     own = inside & (h == near_h) & (w == near_w)
     target = ((image * half_h + near_h).to(tl.int64) * half_w + near_w) * C + c

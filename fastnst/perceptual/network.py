@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -116,10 +117,11 @@ class PerceptualNetwork(nn.Module):
 
     @property
     def _is_vgg(self) -> bool:
-        """Whether its layers are 3×3 convolutions that keep the size, ReLUs and 2×2 max pooling."""
-        specs = [spec for _, spec in self.layers if spec is not None]
-        shapes = {(spec.kernel, spec.stride, spec.padding) if isinstance(spec, ConvSpec) else spec for spec in specs}
-        return self.pooling == "max" and shapes <= {(3, 1, 1), (2, 2)}
+        """Whether it is 3×3 convolutions that keep the size, a ReLU after each, and 2×2 max pooling after some."""
+        specs = [spec for _, spec in self.layers]
+        shapes = [(spec.kernel, spec.stride, spec.padding) if isinstance(spec, ConvSpec) else spec for spec in specs]
+        letters = "".join({(3, 1, 1): "c", None: "r", (2, 2): "p"}.get(shape, "?") for shape in shapes)
+        return self.pooling == "max" and re.fullmatch("(crp?)+", letters) is not None
 
     def _deepest(self, names: Iterable[str]) -> int:
         return max(self.layer_names.index(name) for name in names)
@@ -148,11 +150,12 @@ class PerceptualNetwork(nn.Module):
         if not wanted:
             return {}
         self.check_layers(wanted)
-        weight = next(self.convolutions.parameters())
+        weights = list(self.convolutions.parameters())
         rgb_or_bgr = images.flip(1) if self.preprocessing.bgr else images
         x = rgb_or_bgr * self._gain - self._shift
-        x = x.to(dtype=weight.dtype, memory_format=torch.channels_last)
-        if self._is_vgg and not weight.requires_grad and kernels_work(x.device):
+        x = x.to(dtype=weights[0].dtype, memory_format=torch.channels_last)
+        is_frozen = not any(weight.requires_grad for weight in weights)
+        if is_frozen and self._is_vgg and kernels_work(x.device):
             maps = self._fused_features(x, wanted)
             return {name: one if name in raw else self.read_out_features(name, one) for name, one in maps.items()}
         found: dict[str, Tensor] = {}
@@ -184,7 +187,7 @@ class PerceptualNetwork(nn.Module):
 
     def _fused_features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
         """What `features` finds, read-outs left out: a VGG on a GPU, its layers joined (see `kernels.vgg`)."""
-        names = self.layers[: self._deepest(wanted) + 1]
+        names, images_size = self.layers[: self._deepest(wanted) + 1], tuple(x.shape[-2:])
         found: dict[str, Tensor] = {}
         rest, pad = iter(names), int(self.padding == "replicate")
         x = replicate(x, pad) if pad else x
@@ -209,6 +212,7 @@ class PerceptualNetwork(nn.Module):
                 found[last], bias = x, torch.zeros_like(bias)
             if is_pool:
                 assert upcoming is not None
+                self._check_size(x, 2, images_size)
                 last, upcoming = upcoming[0], next(rest, None)
             join = pooled if is_pool else activated
             goes_on = upcoming is not None
@@ -227,12 +231,17 @@ class PerceptualNetwork(nn.Module):
         return F.conv2d(continued, convolution.weight, convolution.bias, spec.stride)  # type: ignore[arg-type]
 
     def _pool(self, x: Tensor, spec: tuple[int, int], images: Tensor) -> Tensor:
-        if min(x.shape[-2:]) < spec[0]:
+        self._check_size(x, spec[0], images.shape[-2:])
+        return F.max_pool2d(x, *spec) if self.pooling == "max" else F.avg_pool2d(x, *spec)
+
+    def _check_size(self, x: Tensor, kernel: int, images_size: tuple[int, ...]) -> None:
+        """Raise `ConfigError` for maps that pooling would leave nothing of."""
+        if min(x.shape[-2:]) < kernel:
+            height, width = images_size
             raise ConfigError(
-                f"an image of {images.shape[-1]}×{images.shape[-2]} pixels is too small for these layers of"
+                f"an image of {width}×{height} pixels is too small for these layers of"
                 f" {self.name}: use larger pictures or shallower layers."
             )
-        return F.max_pool2d(x, *spec) if self.pooling == "max" else F.avg_pool2d(x, *spec)
 
 
 def replicate(x: Tensor, padding: int) -> Tensor:

@@ -62,6 +62,23 @@ def test_padding(device: str, shape: tuple[int, ...], pad: int, mode: str) -> No
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # of numpy, which interprets
+@pytest.mark.parametrize("device", _DEVICES)
+def test_what_is_not_a_number_stays_so(device: str) -> None:
+    x = torch.randn(1, 2, 4, 4, device=device)
+    ones = torch.ones(2, device=device)
+    for value in (float("nan"), float("inf")):
+        x[0, 1, 2, 2] = value
+        found = normalized(x, ones, ones, 1e-5, relu=True)
+        assert found.isnan().all((0, 2, 3)).tolist() == [False, True]  # as F.group_norm's
+
+
+@pytest.mark.parametrize("device", _DEVICES)
+def test_maps_too_small_to_be_reflected(device: str) -> None:
+    with pytest.raises(ValueError, match="maps of 9×3 cannot be reflected by 3"):
+        reflected(torch.rand(1, 2, 3, 9, device=device), 3)
+
+
 @pytest.mark.parametrize("device", _DEVICES)
 @pytest.mark.parametrize("name", ["swift", "johnson"])
 def test_networks_paint_the_same(monkeypatch: pytest.MonkeyPatch, device: str, name: str) -> None:
@@ -98,4 +115,4 @@ def test_the_kernels_interpreted() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "17 passed" in done.stdout
+    assert "19 passed" in done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 
 from fastnst import kernels
+from fastnst.errors import ConfigError
+from fastnst.kernels.vgg import activated, pooled
 from fastnst.perceptual import network
-from fastnst.perceptual.architectures import TORCHVISION, vgg_layers
+from fastnst.perceptual.architectures import TORCHVISION, ConvSpec, vgg_layers
 from fastnst.perceptual.network import PerceptualNetwork
 
 _LAYERS = vgg_layers(((4, 4), (8, 8, 8), (8,)))
@@ -62,6 +65,36 @@ def test_weights_that_are_trained_take_the_plain_way() -> None:
     assert judge.convolutions["conv1_1"].bias.grad is not None  # type: ignore[union-attr]
 
 
+@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+def test_pictures_too_small_are_refused() -> None:
+    judge = PerceptualNetwork(_LAYERS, TORCHVISION, padding="replicate")
+    with pytest.raises(ConfigError, match="an image of 9×3 pixels is too small"):
+        judge.features(torch.rand(1, 3, 3, 9), ["relu3_1"])  # its maps are one high before the second pooling
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # of numpy, which interprets
+@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.parametrize("join", [activated, pooled])
+def test_what_is_not_a_number_stays_so(join: Callable[..., tuple[Tensor, Tensor | None]]) -> None:
+    x = torch.randn(1, 2, 4, 4)
+    x[0, 1, 2, 3] = float("nan")
+    x.requires_grad_()
+    padded, _ = join(x, torch.ones(2), 1, whole=False)
+    assert padded.isnan().any((0, 2, 3)).tolist() == [False, True]
+    padded[:, 0].sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+
+
+@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+def test_other_orders_of_layers_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = (("conv1", ConvSpec(4, 3, 1, 1, 0)), ("conv2", ConvSpec(4, 3, 1, 1, 1)), ("pool2", (2, 2)))
+    judge, pictures = PerceptualNetwork(layers, TORCHVISION), torch.rand(1, 3, 8, 8)
+    found = judge.features(pictures, ["pool2"])["pool2"]
+    monkeypatch.setattr(network, "kernels_work", lambda _device: False)
+    torch.testing.assert_close(found, judge.features(pictures, ["pool2"])["pool2"])
+
+
 @pytest.mark.skipif(_INTERPRETED, reason="this is the inner run")
 def test_joined_layers_are_the_plain_ones() -> None:
     arguments = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", str(Path(__file__))]
@@ -69,7 +102,7 @@ def test_joined_layers_are_the_plain_ones() -> None:
         arguments, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "11 passed" in done.stdout
+    assert "15 passed" in done.stdout
 
 
 @pytest.mark.skipif(not torch.cuda.is_available() or _INTERPRETED, reason="no GPU")
