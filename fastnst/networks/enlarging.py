@@ -24,8 +24,14 @@ _SHARES = (
 
 def enlarging_mixture() -> Tensor:
     """`[9, 36]`: from the taps of a 3×3 filter to those of its four filters on the small map."""
-    shares = torch.tensor(_SHARES)  # [pixel, tap, small pixel]
-    return torch.einsum("pka,qlb->klpqab", shares, shares).reshape(9, 36)
+    two, three = range(2), range(3)
+    return torch.tensor(  # of numbers: for an `einsum` on the device "meta" torch would load its compiler, seconds
+        [
+            [_SHARES[p][k][a] * _SHARES[q][m][b] for p in two for q in two for a in three for b in three]
+            for k in three
+            for m in three
+        ]
+    )
 
 
 def enlarging_filters(weight: Tensor, mixture: Tensor) -> Tensor:
