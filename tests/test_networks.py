@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -89,3 +92,14 @@ def test_instance_norm_is_the_formula() -> None:
 def test_unknown_networks_and_options_are_refused(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_network(name, **options)
+
+
+@pytest.mark.slow
+def test_reading_a_network_loads_no_compiler() -> None:
+    """What a file holds is compared with a network on the device "meta": torch's compiler would take six seconds."""
+    code = (
+        "import sys, torch; from fastnst.networks import NETWORKS, build_network; torch.set_default_device('meta');"
+        " [build_network(name) for name in NETWORKS]; print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "False"

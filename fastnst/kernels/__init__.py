@@ -1,4 +1,4 @@
-"""GPU kernels for training, written in Triton, which PyTorch brings along on Linux.
+"""GPU kernels for training, written in Triton, which PyTorch for CUDA brings along on Linux.
 
 PyTorch's own operators do the same wherever `kernels_work` says no; tests compare the two. Triton is imported when it
 is used.

@@ -134,8 +134,8 @@ class UpsampleBlock(nn.Module):
 
     Nearest-neighbour upsampling is what they propose. `bilinear` leaves no block edges either, which a network with
     few layers at full resolution cannot smooth: with `nearest`, the energy of `swift` at a quarter of the sampling
-    frequency stayed about four times that of a photo. It runs as one convolution (see `networks.enlarging`); at the
-    picture's outermost pixels the small map is continued, not the large one.
+    frequency stayed about four times that of a photo. It runs as one convolution (see `networks.enlarging`); beyond
+    the borders the small map is continued by its outermost values, and the large one is not reflected.
     """
 
     _mixture: Tensor
