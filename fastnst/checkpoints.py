@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork, build_network
@@ -23,7 +25,6 @@ from fastnst.runtime.models.onnx_metadata import read_properties
 
 CHECKPOINT_KEY = "fastnst"
 _METADATA_KEY = "fastnst"
-_MAX_NETWORK_OPTION = 2048  # of a network in a file: channels, blocks
 
 
 def network_name(network: StyleNetwork) -> str:
@@ -72,29 +73,47 @@ def load_network(path: Path) -> tuple[StyleNetwork, StyleMetadata]:
 
 def _empty_network(path: Path, metadata: StyleMetadata, state: dict[str, Any]) -> StyleNetwork:
     """The network that a file names, built only if it is as large as the weights that the file holds."""
-    for option, value in metadata.network_options.items():
-        if isinstance(value, int) and value > _MAX_NETWORK_OPTION:
-            raise ModelError(f"{path} names a network that cannot be built: its option '{option}' is {value}.")
     with torch.device("meta"):
         try:
             network = build_network(metadata.network, **metadata.network_options)
         except (ConfigError, RuntimeError, TypeError, ValueError) as error:
             reason = error if isinstance(error, ConfigError) else "its options mean nothing."
             raise ModelError(f"{path} names a network that cannot be built: {reason}") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
-    if wanted != found:
+    if not have_shapes(state, network):
         raise ModelError(f"{path} does not hold the weights of the network '{metadata.network}' it names.")
+    if not are_finite(state):
+        raise ModelError(
+            f"{path} holds weights that are not finite numbers: its training broke down, or it is damaged."
+        )
     return build_network(metadata.network, **metadata.network_options)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
+def have_shapes(state: Mapping[str, Any], module: nn.Module) -> bool:
+    """Whether these are plain tensors of real numbers with the names and shapes of the module's.
+
+    The module may be one on the `meta` device, which takes no memory whatever a file asks for.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    for tensor in state.values():
+        if not isinstance(tensor, Tensor) or tensor.is_nested or tensor.layout != torch.strided:
+            return False
+        if tensor.is_complex() or tensor.is_quantized or tensor.is_meta:
+            return False
+    return wanted == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def are_finite(state: Mapping[str, Tensor]) -> bool:
+    """Whether all numbers of these tensors are finite."""
+    return all(bool(tensor.float().isfinite().all()) for tensor in state.values())  # not every type can be asked
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], StyleMetadata]:
     with safe_open(path, framework="pt") as file:
         metadata = StyleMetadata.from_mapping(read_json((file.metadata() or {})[_METADATA_KEY]))
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], StyleMetadata]:
     checkpoint = unpickled(path)
     prefix = "network."
     state = {
@@ -105,17 +124,24 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata
     return state, StyleMetadata.from_mapping(checkpoint[CHECKPOINT_KEY])
 
 
-def _read_style_model(path: Path) -> tuple[dict[str, torch.Tensor], StyleMetadata]:
+def _read_style_model(path: Path) -> tuple[dict[str, Tensor], StyleMetadata]:
     from onnx.numpy_helper import to_array
 
     metadata = StyleMetadata.from_properties(read_properties(path))
     prefix = "network."
     state = {
-        initializer.name.removeprefix(prefix): torch.from_numpy(to_array(initializer).copy()).float()
+        initializer.name.removeprefix(prefix): _real(torch.from_numpy(to_array(initializer).copy()))
         for initializer in load_graph(path).graph.initializer
         if initializer.name.startswith(prefix)
     }
     return unfolded(state), metadata
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """The same in float32. Raises `ValueError` for complex numbers."""
+    if tensor.is_complex():
+        raise ValueError("complex weights")
+    return tensor.float()
 
 
 def load_graph(path: Path) -> Any:

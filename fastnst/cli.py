@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from fastnst import __version__
 from fastnst.command_table import COMMANDS, REPORTING
-from fastnst.errors import FastNSTError, suggest
+from fastnst.errors import FastNSTError, suggest, unencodable
 from fastnst.interrupts import end_at_once_on_interrupt, note_interrupts, was_interrupted
 from fastnst.printable import harmless_record, printable
 from fastnst.standard_streams import discard, prepare_streams, print_message, print_result
@@ -87,6 +87,8 @@ def _sentence(error: Exception) -> str | None:
         return f'this command needs {error.name}: pip install "fastnst[train]".'
     if isinstance(error, MemoryError):
         return "the memory of this machine does not suffice: take smaller pictures or batches."
+    if isinstance(error, UnicodeEncodeError):
+        return unencodable(error)
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)} cannot be read or written ({error.strerror})."
     if isinstance(error, OSError) and error.strerror:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
+
+_SHOWN = 100  # characters of a text that is at fault
 
 
 class FastNSTError(Exception):
@@ -56,10 +59,40 @@ class MissingDependencyError(FastNSTError):
     """A package that an optional feature needs is not installed."""
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: object, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` with the known name nearest to `name`, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1)
+    nearest = difflib.get_close_matches(str(name), list(known), n=1)
     return f" Did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def unencodable(error: UnicodeEncodeError) -> str:
+    """The sentence for a name or a text that this system, in its locale, has no bytes for, or that came as other bytes.
+
+    >>> try:
+    ...     "caf\\u00e9".encode("ascii")
+    ... except UnicodeEncodeError as error:
+    ...     print(unencodable(error))
+    'caf\u00e9' cannot be written in the encoding of this locale (ascii): set PYTHONUTF8=1.
+    """
+    text = error.object if len(error.object) <= _SHOWN else f"…{error.object[max(0, error.start - 40) :][:_SHOWN]}…"
+    if any("\udc80" <= character <= "\udcff" for character in error.object):  # how Python keeps bytes of a name
+        return f"'{text}' is not text in UTF-8: give it another name{'' if _reads_utf8() else ', or set PYTHONUTF8=1'}."
+    return f"'{text}' cannot be written in the encoding of this locale ({error.encoding}): set PYTHONUTF8=1."
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file cannot be opened or written, for the middle of a sentence.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory"))
+    'No such file or directory'
+    """
+    if isinstance(error, UnicodeEncodeError):
+        return unencodable(error).removesuffix(".")
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _reads_utf8() -> bool:
+    return sys.getfilesystemencoding() == "utf-8"
 
 
 def check_minima(values: Mapping[str, tuple[float, float]]) -> None:
@@ -72,3 +105,15 @@ def check_minima(values: Mapping[str, tuple[float, float]]) -> None:
     for name, (value, minimum) in values.items():
         if value < minimum:
             raise ConfigError(f"{name} must be at least {minimum}, not {value}.")
+
+
+def check_ranges(values: Mapping[str, tuple[float, float, float]]) -> None:
+    """Raise `ConfigError` for the first option outside of its range: `{name: (value, least, most)}`.
+
+    >>> check_ranges({"steps": (10, 1, 100), "share": (float("nan"), 0, 1)})
+    Traceback (most recent call last):
+    fastnst.errors.ConfigError: share must be from 0 to 1, not nan.
+    """
+    for name, (value, least, most) in values.items():
+        if not least <= value <= most:
+            raise ConfigError(f"{name} must be from {least:,} to {most:,}, not {value}.")

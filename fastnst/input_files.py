@@ -8,10 +8,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from fastnst.errors import ConfigError, FastNSTError
+from fastnst.errors import ConfigError, FastNSTError, reason_of
 
 MAX_DOCUMENT_BYTES = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
 _MAX_DEPTH = 64  # levels of such a document
+_MAX_BITS = 1000  # of a whole number; a float holds less than 2¹⁰²⁴
 
 
 def expanded(path: str | Path) -> Path:
@@ -34,8 +35,7 @@ def check_file(path: str | Path, what: str, error: type[FastNSTError] = ConfigEr
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as failure:
-        reason = failure.strerror if isinstance(failure, OSError) else failure
-        raise error(f"the {what} {path} cannot be opened ({reason}).") from failure
+        raise error(f"the {what} {path} cannot be opened ({reason_of(failure)}).") from failure
     if stat.S_ISDIR(mode):
         raise error(f"{path} is a folder where a {what} is expected.")
     if not stat.S_ISREG(mode):
@@ -85,7 +85,9 @@ def read_yaml(path: str | Path, what: str, *, most_values: int = 20_000) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_extent(yaml.parse(text, Loader=loader), f"the {what} {path}", most_values)
-        return yaml.load(text, Loader=loader)
+        content = yaml.load(text, Loader=loader)
+        _check_numbers(content, f"the {what} {path}")
+        return content
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-45
         raise ConfigError(f"the {what} {path} cannot be read ({_first_line(error)}).") from error
 
@@ -117,6 +119,15 @@ def _check_extent(events: Any, label: str, most_values: int) -> None:
             raise ConfigError(f"{label} stands for more than {most_values} values: that is not what is meant.")
         if len(around) > _MAX_DEPTH:
             raise ConfigError(f"{label} is nested deeper than {_MAX_DEPTH} levels: that is not what is meant.")
+
+
+def _check_numbers(value: Any, label: str) -> None:
+    """Refuse whole numbers that no float can hold: they come from hexadecimal digits, which YAML reads without end."""
+    if isinstance(value, dict | list):
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_numbers(one, label)
+    elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise ConfigError(f"{label} holds a whole number of {value.bit_length():,} bits, which is not what is meant.")
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fastnst.errors import OutputError
+from fastnst.errors import OutputError, reason_of
 
 # What a place can have against being written to. Any other error inside `write_atomically` is of something else.
 _PLACE_ERRNOS = {
@@ -72,8 +72,7 @@ def check_output(path: str | Path, *, overwrite: bool = False, inputs: Iterable[
             raise OutputError(f"{path} is a link that leads nowhere: remove it, or name another file.") from None
         return
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OutputError(f"{path} cannot be written ({reason}).") from error
+        raise OutputError(f"{path} cannot be written ({reason_of(error)}).") from error
     if stat.S_ISDIR(found.st_mode):
         raise OutputError(f"{path} is a folder: name a file.")
     if not stat.S_ISREG(found.st_mode):

@@ -133,7 +133,8 @@ def _check_keys(content: dict[Any, Any], path: Path) -> None:
 def _written(content: dict[str, Any]) -> str:
     import yaml
 
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    # In ASCII: the parser asks whether it is a file's name, which other letters cannot be in every locale.
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 def _exists(path: Path) -> bool:
@@ -146,7 +147,7 @@ def _exists(path: Path) -> bool:
 def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null byte
         return False
 
 

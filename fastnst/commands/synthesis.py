@@ -22,7 +22,7 @@ from fastnst.reference.config import Settings, check_size, device_of, prepare
 from fastnst.reference.gallery import Entry, write_sheet, write_terms
 from fastnst.reference.inputs import open_tensor
 from fastnst.reference.optimize import Step, optimize, terms_in_words
-from fastnst.reference.recipes import NoExtras, read_variants
+from fastnst.reference.recipes import NoExtras, check_picture_count, read_variants
 from fastnst.standard_streams import print_result
 
 _MAX_SEEDS = 1000
@@ -52,6 +52,7 @@ def _synthesize(argv: list[str], prog: str, term: str, default_layers: list[str]
     options = parser.parse_args(argv)
     if not 1 <= options.seeds <= _MAX_SEEDS:
         raise ConfigError(f"--seeds must be between 1 and {_MAX_SEEDS:,}, not {options.seeds}.")
+    check_picture_count([options.seeds, len(options.layers)])
     variants, _ = read_variants(options.config, settings_of_arguments(options), NoExtras())
     if len(variants) != 1:
         raise ConfigError(f"{prog} varies layers and seeds only: give every other option one value.")

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 from fastnst.commands.options.settings import SettingsParser, read_settings, settings_parser
-from fastnst.errors import OutputError
+from fastnst.errors import ConfigError, OutputError
+from fastnst.input_files import expanded
+from fastnst.output_files import check_output
 from fastnst.start.reptile import StartConfig, StartTraining
 
+_LOG = "log.jsonl"
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +29,9 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     config, resumes = read_settings(build_parser(prog), argv, StartConfig, "resume")
+    if not config.output:
+        raise ConfigError("--output is empty: name a folder.")
+    check_output(expanded(config.output) / _LOG, overwrite=True)  # a pipe would be waited for
     training = StartTraining(config)
     if resumes:
         training.resume()
@@ -35,7 +41,7 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
         )
     log.info("%d paintings; painting %d of %d is next.", len(training.paintings.paths), training.done + 1, config.tasks)
     training.folder.mkdir(parents=True, exist_ok=True)
-    _follow(training, training.folder / "log.jsonl")
+    _follow(training, training.folder / _LOG)
     log.info("Saved %s; begin a training with --init %s", *(training.folder / "start.safetensors",) * 2)
     return 0
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from fastnst.errors import FastNSTError, ImageError
+from fastnst.errors import FastNSTError, ImageError, reason_of
 from fastnst.images import raw
 from fastnst.images._pillow import opened
 from fastnst.images.animation import frame_count, page_numbers
@@ -96,8 +96,7 @@ def _check_file(path: Path) -> None:
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{path} cannot be opened ({reason}).") from error
+        raise ImageError(f"{path} cannot be opened ({reason_of(error)}).") from error
     if stat.S_ISDIR(found.st_mode):
         raise ImageError(f"{path} is a folder where a picture is expected.")
     if not stat.S_ISREG(found.st_mode):

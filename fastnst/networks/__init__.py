@@ -18,6 +18,8 @@ NETWORKS: dict[str, type[StyleNetwork]] = {
     "swift-s": SwiftS,
 }
 
+_MAX_OPTION = 256  # channels, blocks: four times and more what anyone trains
+
 
 def build_network(name: str, **options: Any) -> StyleNetwork:
     """A fresh style network by name; `options` left out, or None, keep the network's own default.
@@ -38,6 +40,8 @@ def build_network(name: str, **options: Any) -> StyleNetwork:
         kind = type(known[option].default)
         if kind is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ConfigError(f"network option '{option}' must be a whole number of at least 1, not {value}.")
+        if kind is int and value > _MAX_OPTION:
+            raise ConfigError(f"network option '{option}' must be at most {_MAX_OPTION}, not {value}.")
         if kind in (bool, float, str) and not isinstance(value, (int, float) if kind is float else kind):
             raise ConfigError(f"network option '{option}' must be a {kind.__name__}, not {value}.")
     return network(**chosen)

@@ -43,7 +43,12 @@ def enlarging_filters(weight: Tensor, mixture: Tensor) -> Tensor:
 
 
 def unmixed(filters: Tensor) -> Tensor:
-    """The convolution's filters `[O, I, 3, 3]` of those on the small map: what `enlarging_filters` was given."""
+    """The convolution's filters `[O, I, 3, 3]` of those on the small map: what `enlarging_filters` was given.
+
+    Raises `ValueError` for what it does not give: another shape than `[4 O, I, 3, 3]`.
+    """
+    if filters.ndim != 4 or filters.shape[0] % 4 or filters.shape[2:] != (3, 3):
+        raise ValueError(f"filters of the shape {list(filters.shape)}")
     out, into = filters.shape[0] // 4, filters.shape[1]
     mixed = filters.double().view(out, 4, into, 9).transpose(1, 2).reshape(out * into, 36)
     found: Tensor = mixed @ torch.linalg.pinv(enlarging_mixture().double())
@@ -65,7 +70,12 @@ def gathering_filters(weight: Tensor) -> Tensor:
 
 
 def ungathered(filters: Tensor) -> Tensor:
-    """The convolution's filters `[O, I, 3, 3]`: what `gathering_filters` was given."""
+    """The convolution's filters `[O, I, 3, 3]`: what `gathering_filters` was given.
+
+    Raises `ValueError` for another shape than `[4 O, 4 I, 3, 3]`.
+    """
+    if filters.ndim != 4 or filters.shape[0] % 4 or filters.shape[1] % 4 or filters.shape[2:] != (3, 3):
+        raise ValueError(f"filters of the shape {list(filters.shape)}")
     parts = filters.view(filters.shape[0] // 4, 2, 2, filters.shape[1] // 4, 2, 2, 3, 3)[:, 0, 0]
     found = filters.new_empty((parts.shape[0], parts.shape[1], 3, 3))
     for k, n in product(range(3), range(3)):

@@ -79,18 +79,28 @@ def _plain_convolution(block: nn.Module) -> nn.Conv2d | None:
 
 
 def unfolded(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a network by their names in training, of those that `folded` leaves."""
+    """The weights of a network by their names in training, of those that `folded` leaves.
+
+    Raises `ValueError` for some of another shape than it gives them.
+    """
     found: dict[str, Tensor] = {}
     for name, tensor in state.items():
         prefix, _, last = name.rpartition(".")
         if last == "filters":
             found[f"{prefix}.conv.0.weight"] = unmixed(tensor)
         elif last == "biases":
-            found[f"{prefix}.conv.0.bias"] = tensor[::4].clone()
+            found[f"{prefix}.conv.0.bias"] = _one_of_four(tensor)
         elif last == "gathering":
             found[f"{prefix}.0.weight"] = ungathered(tensor)
         elif last == "gathered":
-            found[f"{prefix}.0.bias"] = tensor[::4].clone()
+            found[f"{prefix}.0.bias"] = _one_of_four(tensor)
         else:
             found[name] = tensor
     return found
+
+
+def _one_of_four(biases: Tensor) -> Tensor:
+    """`[O]` of `[4 O]`."""
+    if biases.ndim != 1 or len(biases) % 4:
+        raise ValueError(f"biases of the shape {list(biases.shape)}")
+    return biases[::4].clone()

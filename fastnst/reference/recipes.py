@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import re
 import types
 import typing
@@ -32,6 +33,7 @@ _PUBLIC_NAMES = {
     ("perceptual", "weights_file"): "perceptual_weights",
 }
 _DESCRIPTION, _SWEEP = "description", "sweep"
+_MAX_PICTURES = 999  # of a sweep: their files are numbered with three digits, and all of them are kept for a sheet
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,14 @@ def read_variants(
         extras: a frozen dataclass of the command's further options that a recipe may set. A field that is not None
             was given on the command line, and wins.
 
-    Raises `ConfigError` for an unknown key (with the nearest), or a value of the wrong type.
+    Raises `ConfigError` for an unknown key (with the nearest), a value of the wrong type, or too many combinations.
     """
     options = setting_options()
     own = {option.name: option for option in _options(type(extras), "")}
     values: dict[str, list[Any]] = {}
-    for key, value in (read_recipe(recipe) if recipe else {}).items():
+    content = read_recipe(recipe) if recipe else {}
+    check_picture_count(map(len, {**_lists(content.get(_SWEEP)), **arguments}.values()))
+    for key, value in content.items():
         if key == _SWEEP:
             values |= _sweep(recipe, value)
         elif key in options:
@@ -127,6 +131,20 @@ def read_config(config: type[Config], values: Any, where: str) -> Config:
         if key not in options:
             raise ConfigError(f"{where} has an unknown key '{key}'.{suggest(key, options)}")
     return config(**{key: _typed(options[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def check_picture_count(counts: Iterable[int]) -> None:
+    """Raise `ConfigError` if that many values of each setting combine to more pictures than anyone waits for."""
+    pictures = math.prod(counts)
+    if pictures > _MAX_PICTURES:
+        raise ConfigError(
+            f"these values combine to {_count(pictures)} pictures, but {_MAX_PICTURES} is the most that are made at"
+            " once: give fewer values."
+        )
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else "more than a trillion"
 
 
 def shown(value: object) -> str:
@@ -164,6 +182,12 @@ def _options(config: type[Any], part: str) -> list[Option]:
         name = _PUBLIC_NAMES.get((part, entry.name), entry.name)
         found.append(Option(name, part, entry.name, hints[entry.name], default, about.get(entry.name, "")))
     return found
+
+
+def _lists(sweep: Any) -> dict[str, list[Any]]:
+    """What varies, before anything is read: whatever is none is refused later."""
+    named = sweep.items() if isinstance(sweep, dict) else ()
+    return {name: several for name, several in named if isinstance(several, list) and several}
 
 
 def _sweep(recipe: Path | None, sweep: Any) -> dict[str, list[Any]]:

@@ -18,12 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from fastnst.checkpoints import are_finite, have_shapes
 from fastnst.errors import ModelError
 from fastnst.networks.affines import affines, fingerprint, set_affines
 from fastnst.networks.base import StyleNetwork
 from fastnst.output_files import write_atomically
 from fastnst.perceptual.network import PerceptualNetwork
 from fastnst.perceptual.slim import load_slim
+from fastnst.runtime.models.description import read_json
 from fastnst.start.shipped import predictor_files
 
 # Where a painting is looked at: the layers whose Gram matrices are its style.
@@ -111,6 +113,11 @@ def guess_style(
     with torch.no_grad():
         seen = [channel_moments(perceptual, painting) for painting in paintings]
         moments = torch.stack([share * one for share, one in zip(shares, seen, strict=True)]).sum(0) / sum(shares)
+        if moments.shape[1] != len(predictor.centre):
+            raise ModelError(
+                f"the predictor {path or 'that ships'} describes a painting by {len(predictor.centre)} numbers instead"
+                f" of {moments.shape[1]}: learn a new one with fastnst train-predictor."
+            )
         set_affines(network, predictor(moments)[0])
 
 
@@ -142,10 +149,15 @@ def load_predictor(network: StyleNetwork, path: Path | None = None) -> AffinePre
         )
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-        predictor = AffinePredictor(len(state["centre"]), affines(network), len(state["layers.0.bias"]))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        sizes = len(state["centre"]), len(state["layers.0.bias"])
+        with torch.device("meta"):  # its matrices may be as large as anyone writes into a file
+            fits = all(sizes) and have_shapes(state, AffinePredictor(sizes[0], affines(network).to("meta"), sizes[1]))
+        if not fits or not are_finite(state):
+            raise ValueError("other tensors than a predictor has")
+        predictor = AffinePredictor(sizes[0], affines(network), sizes[1])
         predictor.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a predictor of affines, or it is damaged.") from error
     return predictor.eval()
 
@@ -164,7 +176,9 @@ def predictor_description(path: Path) -> dict[str, Any]:
     """What a predictor's file says of itself. Raises `ModelError` for a damaged or foreign one."""
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {})[_METADATA_KEY])
+            description = read_json((file.metadata() or {})[_METADATA_KEY])
+        if not isinstance(description, dict):
+            raise ValueError("no object")
         if description["format"] != _FORMAT:
             raise ModelError(f"{path} is a predictor of a newer fastnst.")
         return {**description, "network": str(description["network"])}

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_ranges
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.perceptual import PerceptualConfig
 from fastnst.training.settings import NetworkConfig
+
+# Two draws at least, so that styles have a spread; sizes are what the perceptual network and the memory can do with.
+_RANGES: dict[str, tuple[float, float]] = {
+    "draws": (2, 10**6), "photo_count": (1, 10**6), "steps": (1, 10**9), "batch_size": (1, 4096),
+    "hidden": (1, 2**14), "photo_size": (16, 8192), "image_size": (16, 8192), "style_size": (16, 8192),
+    "recoloured": (0, 1), "photographs": (0, 1), "blended": (0, 1), "learning_rate": (0, 1e3),
+    "weight_decay": (0, 1e3), "network_rate": (0, 1e3), "save_every": (0, 1e9), "seed": (0, 2**32 - 1),
+}  # fmt: skip
 
 
 @dataclass
@@ -73,18 +81,11 @@ class PredictorConfig:
 
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        for name in ("draws", "photo_count", "steps", "batch_size", "hidden"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if self.draws < 2:
-            raise ConfigError("draws must be at least 2, so that styles have a spread.")
-        for name in ("blended", "recoloured", "photographs"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be from 0 to 1, not {getattr(self, name)}.")
+        if not self.output:
+            raise ConfigError("output is empty: name the predictor's file.")
+        check_ranges({name: (getattr(self, name), *limits) for name, limits in _RANGES.items()})
         if self.seconds is not None and not self.seconds > 0:
             raise ConfigError(f"seconds must be above 0, not {self.seconds}.")
-        if not self.network_rate >= 0:
-            raise ConfigError(f"network_rate must be at least 0, not {self.network_rate}.")
         if self.init is None and self.network_rate == 0:
             raise ConfigError("without init the network is random: give network_rate, about 0.01, so that it learns.")
         if self.photo_size < self.image_size:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import fastnst
-from fastnst.checkpoints import load_network, network_name, save_network
-from fastnst.errors import ConfigError, ModelError
+from fastnst.checkpoints import are_finite, have_shapes, load_network, network_name, save_network
+from fastnst.errors import ConfigError, ModelError, check_ranges
 from fastnst.hardware import bf16_is_fast, default_device, describe_hardware
 from fastnst.input_files import expanded
 from fastnst.losses.config import ObjectiveConfig, check_choice
@@ -32,6 +34,7 @@ from fastnst.networks import StyleNetwork, build_network
 from fastnst.output_files import write_atomically
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.runtime.engine.providers import usable_cores
+from fastnst.runtime.models.description import read_json
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.paintings import Paintings
 from fastnst.start.shipped import find_init
@@ -48,6 +51,11 @@ Drawn = tuple[list[Tensor], list[float], str]
 
 _EDGE = 5  # steps whose mean is told as the beginning and the end of a painting's training
 _GRADIENT_CLIP = 10.0  # as in every training here
+_RANGES: dict[str, tuple[float, float]] = {
+    "tasks": (1, 10**9), "together": (1, 256), "inner_steps": (1, 10**6), "batch_size": (1, 4096),
+    "save_every": (1, 10**9), "style_size": (16, 8192), "image_size": (16, 8192), "learning_rate": (0, 1e3),
+    "warmup": (0, 1), "final_rate": (0, 1), "seed": (0, 2**32 - 1),
+}  # fmt: skip
 
 
 @dataclass
@@ -105,9 +113,7 @@ class StartConfig:
 
     def validate(self) -> None:
         """Raise `ConfigError`, in one sentence, for a value that means nothing."""
-        for name in ("tasks", "together", "inner_steps", "batch_size", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        check_ranges({name: (getattr(self, name), *limits) for name, limits in _RANGES.items()})
         check_choice("cache", self.cache, ("none", "memory", "device"))
         if self.tasks % self.together:
             raise ConfigError(f"tasks must be a multiple of together, {self.together}, not {self.tasks}.")
@@ -261,12 +267,16 @@ class StartTraining:
             raise ModelError(f"{self.folder} holds no state to go on from ({self.state_file.name}).")
         try:
             with safe_open(self.state_file, framework="pt") as file:
-                state = json.loads(file.metadata()["state"])
+                state: Any = read_json(file.metadata()["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            done, seconds = int(state["done"]), float(state["seconds"])
+            whole = have_shapes(tensors, self.start) and are_finite(tensors)
+            if not whole or done < 0 or done % self.config.together or not 0 <= seconds < math.inf:
+                raise ValueError("another state than such a training has")
             self.start.load_state_dict(tensors)
-            self.done, self.seconds = int(state["done"]), float(state["seconds"])
-        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"{self.state_file} is not the state of such a start, or it is damaged.") from error
+        self.done, self.seconds = done, seconds
 
     def metadata(self) -> StyleMetadata:
         """What the network's file says of itself."""

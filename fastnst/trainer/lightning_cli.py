@@ -23,6 +23,7 @@ from fastnst.command_table import COMMANDS
 from fastnst.errors import ConfigError, FastNSTError, OutputError
 from fastnst.hardware import bf16_is_fast, default_device, keep_freed_memory
 from fastnst.recipes import with_bases
+from fastnst.trainer.option_groups import check_groups
 from fastnst.trainer.run_files import (
     LatestCheckpoints,
     WholeCheckpoints,
@@ -109,6 +110,7 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Give every run its own folder and logger, named after what is trained."""
         config = self.config
+        check_groups(self.parser, config)
         check_run_name(config.name)
         for name in ("steps", "checkpoint_every"):
             if not 1 <= config[name] <= _MAX_STEPS:

@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from fastnst.errors import ConfigError, OutputError
+from fastnst.errors import ConfigError, OutputError, unencodable
 from fastnst.output_files import write_atomically
 
 _FULL_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -27,15 +27,26 @@ _DESCRIPTIONS, _EVENTS = ("config.yaml", "hparams.yaml"), "events.out.tfevents" 
 
 
 def check_run_name(name: str) -> None:
-    """Raise `ConfigError` for a name that is not one folder's: runs lie in `runs/<name>/version_<number>`."""
+    """Raise `FastNSTError` for a name that is not one folder's: runs lie in `runs/<name>/version_<number>`."""
     if not name or name in (".", "..") or any(mark in name for mark in "/\\\0") or not name.isprintable():
         raise ConfigError(f"the name {name!r} cannot be a folder's: take letters, digits, - and _.")
     if len(name) > _MAX_NAME_CHARACTERS:
         raise ConfigError(f"the name {name[:20]}… has {len(name)} letters: {_MAX_NAME_CHARACTERS} is the most.")
+    _check_text(name)
+
+
+def _check_text(name: str) -> None:
+    """Raise `OutputError` for a folder that cannot stand in a run's `config.yaml`, or be made in this locale."""
+    try:
+        name.encode("utf-8")
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise OutputError(f"runs cannot be kept there: {unencodable(error)}") from error
 
 
 def check_writable(root: Path) -> None:
     """Raise `OutputError` if a run's folder cannot be made below `root`; nothing is left behind."""
+    _check_text(str(root))
     nearest = root
     while not os.path.exists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import fastnst
 from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, check_ranges
 from fastnst.hardware import describe_hardware
 from fastnst.losses.config import ObjectiveConfig
 from fastnst.losses.objective import TOTAL, LossTerms, Objective
@@ -32,6 +32,7 @@ from fastnst.training.settings import NetworkConfig, StyleCredits, WarmupPercept
 log = logging.getLogger(__name__)
 
 _PROGRESS_KEY = "fastnst_progress"  # in a checkpoint
+_MAX_STYLE_SIZE = 16384  # pixels; the memory for such a painting is a gigabyte
 
 
 class StyleTraining(pl.LightningModule):
@@ -83,6 +84,7 @@ class StyleTraining(pl.LightningModule):
         if not paintings:
             raise ConfigError("no painting was given: name its file with --painting FILE.")
         check_at_least({"learning_rate": learning_rate, "style_size": style_size}, 0, above=True)
+        check_ranges({"style_size": (style_size, 1, _MAX_STYLE_SIZE)})
         check_shares({"warmup": warmup, "final_rate": final_rate, "warmup_perceptual.share": warmup_perceptual.share})
         mattes.validate()
         self.mattes = mattes

@@ -18,6 +18,7 @@ from fastnst.losses.objective import TOTAL, LossTerms, Objective
 from fastnst.perceptual import sharing_perceptual_networks
 from fastnst.recipes import find_recipe, merged, read_recipe
 from fastnst.trainer.optimizers import build_joint_optimizer, rate_factor
+from fastnst.trainer.option_groups import check_groups
 from fastnst.trainer.run_files import check_run_name
 from fastnst.trainer.training_parser import check_training_recipe
 from fastnst.training.module import StyleTraining
@@ -252,9 +253,12 @@ def build_style(recipe: str, paintings: Path, extra: dict[str, Any]) -> StyleTra
     parser.add_class_arguments(StyleTraining, "model")
     try:
         settings = parser.parse_object({"model": model})
+        check_groups(parser, settings)
+    except ConfigError as error:
+        raise ConfigError(f"the recipe {recipe}: {error}") from error
     except Exception as error:  # jsonargparse's own types
         raise ConfigError(f"the recipe {recipe}: {' '.join(str(error).split())[:300]}") from error
-    training = parser.instantiate_classes(settings).model
+    training = parser.instantiate(settings).model
     assert isinstance(training, StyleTraining)
     return training
 

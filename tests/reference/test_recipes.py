@@ -78,3 +78,30 @@ def test_shipped_recipes_are_valid(inputs: Path) -> None:
             asked = variant.settings
             layers = [*asked.objective.content_layers, *asked.objective.style_layers]
             PerceptualNetwork(ARCHITECTURES[asked.perceptual.name], TORCHVISION).check_layers(layers)
+
+
+@pytest.mark.parametrize("where", ["recipe", "command line", "both"])
+def test_a_sweep_of_more_pictures_than_anyone_waits_for(inputs: Path, where: str) -> None:
+    """It is refused before any of its values is read."""
+    numbers = [*map(str, range(1, 33))]
+    recipe = inputs / "sweep.yaml"
+    swept = {"recipe": ("steps", "seed"), "command line": (), "both": ("steps",)}[where]
+    recipe.write_text("sweep:\n" + "".join(f"  {name}: [{', '.join(numbers)}]\n" for name in swept) if swept else "")
+    arguments = {name: numbers for name in ("steps", "seed") if name not in swept}
+    message = "these values combine to 1,024 pictures, but 999 is the most that are made at once: give fewer values."
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_variants(recipe, arguments, NoExtras())
+    with pytest.raises(ConfigError, match="more than a trillion pictures"):
+        read_variants(None, {str(option): ["1"] * 1000 for option in range(50)}, NoExtras())
+
+
+def test_a_sweep_of_many_pictures_is_one() -> None:
+    found, _ = read_variants(None, {"steps": ["5", "6"], "seed": ["1", "2", "3"]}, NoExtras())
+    assert len(found) == 6
+
+
+def test_layers_times_seeds_have_an_end(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = run(capsys, inputs, "texture", inputs / "painting.jpg", "-o", inputs / "out", "--seeds", "1000")
+    assert code == 2
+    assert "combine to 4,000 pictures" in said
+    assert not (inputs / "out").exists()

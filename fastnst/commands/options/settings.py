@@ -9,6 +9,7 @@ import jsonargparse
 
 from fastnst.errors import ConfigError
 from fastnst.recipes import with_bases
+from fastnst.trainer.option_groups import check_groups
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ def settings_parser(prog: str, description: str, settings: type[Any], flag: str,
 def read_settings(parser: SettingsParser, argv: Sequence[str], settings: type[T], flag: str) -> tuple[T, bool]:
     """The dataclass that a command line asks for, and whether its flag is there. Raises `ConfigError`."""
     chosen = parser.parse_args(with_bases(argv))
+    check_groups(parser, chosen)
     is_set = bool(chosen.pop(flag))
     chosen.pop("base")
     chosen.pop("config")
