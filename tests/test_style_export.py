@@ -149,7 +149,7 @@ def test_bad_input_is_one_sentence(
     ("changes", "message"),
     [
         ({"network": "resnet"}, "names a network that cannot be built: unknown network 'resnet'"),
-        ({"network_options": {"width": 32, "blocks": 10**9}}, "its option 'blocks' is 1000000000"),
+        ({"network_options": {"width": 32, "blocks": 10**9}}, "'blocks' must be at most 256, not 1000000000"),
         ({"network_options": {"width": 64, "blocks": 1}}, "does not hold the weights"),
         ({"network_options": {"width": "32"}}, "must be a whole number"),
     ],
