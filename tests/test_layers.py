@@ -25,7 +25,7 @@ FLOORS = [
         "onnx_graph",
         "protobuf",
     ],
-    ["progress", "standard_streams", "cache", "input_files", "output_files"],
+    ["progress", "standard_streams", "cache", "input_files", "output_files", "kernels"],
     ["output_folders", "download", "networks"],
     ["hub", "recipes", "images", "perceptual", "user_config"],
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
