@@ -49,5 +49,5 @@ def test_recipes_and_styles_travel_and_what_is_imported_is_declared() -> None:
     assert unknown <= KNOWN_THROUGH_OTHERS, unknown
 
 
-# OpenVINO as onnxruntime's plug-in: taken where somebody has installed it.
-KNOWN_THROUGH_OTHERS = {"onnxruntime_ep_openvino"}
+# OpenVINO as onnxruntime's plug-in, taken where somebody has installed it; Triton, which comes with PyTorch for CUDA.
+KNOWN_THROUGH_OTHERS = {"onnxruntime_ep_openvino", "triton"}

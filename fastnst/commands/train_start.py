@@ -12,7 +12,8 @@ from fastnst.commands.options.settings import SettingsParser, read_settings, set
 from fastnst.errors import ConfigError, OutputError
 from fastnst.input_files import expanded
 from fastnst.output_files import check_output
-from fastnst.start.reptile import StartConfig, StartTraining
+from fastnst.start.reptile import StartTraining
+from fastnst.start.start_config import StartConfig
 
 _LOG = "log.jsonl"
 log = logging.getLogger(__name__)

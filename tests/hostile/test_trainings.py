@@ -31,7 +31,7 @@ from fastnst.recipes import read_recipe, with_bases
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.predictor import AffinePredictor, guess_style
 from fastnst.start.predictor_config import PredictorConfig
-from fastnst.start.reptile import StartConfig
+from fastnst.start.start_config import StartConfig
 from fastnst.trainer.run_files import check_run_name, check_writable
 from fastnst.training.several_styles import build_style
 
