@@ -69,9 +69,11 @@ def with_bases(
     """A command line in which each `--config RECIPE` is the content of what RECIPE builds on, and then its own.
 
     The contents take the place of the files' names, so that what was read and checked here is what the parser gets.
-    `check` sees each content with its file, and may refuse or mend it.
+    They stand before all other options, which so win over them wherever they were written; a later recipe wins over an
+    earlier one. `check` sees each content with its file, and may refuse or mend it.
     """
     found: list[str] = []
+    recipes: list[str] = []
     expects_file = False
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -80,13 +82,14 @@ def with_bases(
             for path, content in files:
                 check(content, path)
             contents = [content for _, content in files]
-            found += [f"{_FLAG}={_written(content)}" for content in contents if content]
+            recipes += [f"{_FLAG}={_written(content)}" for content in contents if content]
         elif argument not in (_FLAG, _SHORT):
             found.append(argument)
         expects_file = not expects_file and argument in (_FLAG, _SHORT)
     if expects_file:
         raise ConfigError(f"{_FLAG} needs a recipe: a .yaml file, or a name such as quickstart.")
-    return found
+    first = next((index for index, argument in enumerate(found) if argument.startswith("-")), len(found))
+    return found[:first] + recipes + found[first:]
 
 
 def _files_and_contents(recipe: str | Path) -> list[tuple[Path, dict[str, Any]]]:
