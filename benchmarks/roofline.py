@@ -33,6 +33,7 @@ from fastnst.checkpoints import load_network
 from fastnst.commands.bench import parse_size, test_picture
 from fastnst.errors import ConfigError, FastNSTError
 from fastnst.networks import StyleNetwork
+from fastnst.networks.base import UpsampleBlock
 from fastnst.output_files import check_output, write_atomically
 from fastnst.runtime import StyleModel, resolve_style
 from fastnst.runtime.engine.providers import usable_cores
@@ -69,7 +70,10 @@ class Result:
 
 
 def count_work(network: StyleNetwork, height: int, width: int) -> Work:
-    """The work of one picture of this size, by hooks on every convolution at a small size, which scales exactly."""
+    """The work of one picture of this size, by hooks on every convolution at a small size, which scales exactly.
+
+    An enlargement and its convolution are one convolution of the small map, with as many multiplications.
+    """
     side = 16 * network.stride
     macs = elements = weights = 0.0
 
@@ -79,7 +83,12 @@ def count_work(network: StyleNetwork, height: int, width: int) -> Work:
         elements += inputs[0].numel() + output.numel()
         weights += layer.weight.numel()
 
+    def add_enlarging(block: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        add(block.conv[0], inputs, output)
+
+    enlarging = [one for one in network.modules() if isinstance(one, UpsampleBlock) and one.mode == "bilinear"]
     hooks = [layer.register_forward_hook(add) for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    hooks += [block.register_forward_hook(add_enlarging) for block in enlarging]
     with torch.no_grad():
         network(torch.zeros(1, 3, side, side))
     for hook in hooks:

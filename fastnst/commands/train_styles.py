@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pytorch_lightning.cli import LightningArgumentParser
 
 from fastnst.commands.train import StyleCLI, watchers
+from fastnst.recipes import merged
 from fastnst.trainer.lightning_cli import TrainingCLI, TrainingCommand
 from fastnst.training.data import PhotoData
 from fastnst.training.divergence_guard import Guards
@@ -18,6 +19,7 @@ SUMMARY = (
     " on a GPU all networks move together. The run's folder, runs/NAME/version_0, holds one checkpoint of all to go on"
     " from with --ckpt_path, and each style's previews and trained .safetensors."
 )
+_OF_THE_RUN = {"recipes", "paintings", "settings", "perceptual_weights", "init"}  # of `model`, no style's own
 _USAGE = "fastnst train --styles RECIPE [RECIPE ...] --paintings DIR --photos DIR [--config gpu] [options]"
 
 
@@ -57,8 +59,19 @@ class StylesCLI(StyleCLI):
         TrainingCLI.before_instantiate_classes(self)
 
 
+def settings_of_all(content: dict[str, Any]) -> None:
+    """What a recipe of a single style says of its model, as settings of all styles."""
+    model = content.get("model")
+    if not isinstance(model, dict):
+        return
+    others = {key: model.pop(key) for key in list(model) if key not in _OF_THE_RUN}
+    settings = model.get("settings") or {}
+    if others and isinstance(settings, dict):
+        model["settings"] = merged(others, settings)
+
+
 def command() -> TrainingCommand:
     """This command among the trainings."""
     # The module clips each style's gradients itself.
     defaults: dict[str, Any] = {"callbacks": watchers(), "gradient_clip_val": None}
-    return TrainingCommand(StylesCLI, StylesTraining, PhotoData, SUMMARY, _USAGE, defaults)
+    return TrainingCommand(StylesCLI, StylesTraining, PhotoData, SUMMARY, _USAGE, defaults, settings_of_all)

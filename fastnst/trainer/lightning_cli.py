@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -161,6 +161,7 @@ class TrainingCommand:
         summary: what the command does, for its help.
         usage: its arguments, for its help.
         trainer_defaults: what its trainer has beside what all have.
+        mend: brings a recipe's content into its form, in place.
     """
 
     cli: type[TrainingCLI]
@@ -169,6 +170,7 @@ class TrainingCommand:
     summary: str
     usage: str
     trainer_defaults: dict[str, Any]
+    mend: Callable[[dict[str, Any]], None] = lambda _content: None
 
 
 def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> TrainingCLI:
@@ -179,7 +181,12 @@ def run_training(command: TrainingCommand, argv: Sequence[str], prog: str) -> Tr
     arguments = [argument for argument in argv if argument not in (TRUST_FLAG, ALL_HELP_FLAG)]
     if ALL_HELP_FLAG in argv:
         arguments.append("--help")
-    expanded = [*_user_defaults(prog), *with_bases(arguments, check_training_recipe)]
+
+    def check(content: dict[str, Any], path: Path) -> None:
+        check_training_recipe(content, path)
+        command.mend(content)
+
+    expanded = [*_user_defaults(prog), *with_bases(arguments, check)]
     parser = AllHelpParser if ALL_HELP_FLAG in argv else Parser
     return _run(command, expanded, prog, parser, expanded if TRUST_FLAG in argv else ())
 

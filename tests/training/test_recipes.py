@@ -80,8 +80,6 @@ def test_a_training_follows_its_recipe_and_keeps_it_whole(materials: Path, tmp_p
     assert (kept["model"]["learning_rate"], kept["model"]["credits"]["title"]) == (0.0015, "A Title")
 
 
-
-
 def test_the_styles_that_ship_share_one_recipe() -> None:
     files = [path for path in sorted(STYLES.glob("*.yaml")) if not path.stem.endswith("-s")]
     assert len(files) >= 12

@@ -218,3 +218,18 @@ def test_recorded_steps_train_after_a_validation_too(
             tmp_path / run / "styles" / "version_0" / f"{name}.safetensors" for run in ("plain", "recorded")
         )
         assert np.array_equal(weights(plain), weights(recorded))
+
+
+def test_a_recipe_of_one_style_is_one_of_several() -> None:
+    from fastnst.commands.train_styles import settings_of_all
+
+    content = {
+        "steps": 3,
+        "model": {"style_size": 64, "paintings": "here", "settings": {"style_size": 96}, "warmup_perceptual": {}},
+    }
+    settings_of_all(content)
+    assert content == {
+        "steps": 3,
+        "model": {"paintings": "here", "settings": {"style_size": 96, "warmup_perceptual": {}}},
+    }
+    settings_of_all({"model": 3})  # refused later, in a sentence
