@@ -32,7 +32,8 @@ test-all: .venv/ready .venv-space/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	FASTNST_SPACE_PYTHON=.venv-space/bin/python .venv/bin/python -m pytest
+	FASTNST_SPACE_PYTHON=.venv-space/bin/python .venv/bin/python -m pytest --ignore tests/trainer/test_streams.py
+	.venv/bin/python -m pytest tests/trainer/test_streams.py  # the threads of `datasets` end a process that has run all else
 	$(MAKE) wheel-test
 
 wheel-test: .venv/ready
