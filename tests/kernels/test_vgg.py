@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -51,21 +48,21 @@ def _check(monkeypatch: pytest.MonkeyPatch, taps: list[str], padding: str, size:
         torch.testing.assert_close(joined[name], expected, rtol=1e-4, atol=1e-5, msg=f"{name} of {taps}")
 
 
-@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.skipif(not _INTERPRETED, reason="run by test_interpreted.py")
 @pytest.mark.parametrize("taps", _TAPS)
 @pytest.mark.parametrize(("padding", "size"), [("replicate", (9, 14)), ("zeros", (9, 14)), ("replicate", (8, 8))])
 def test_interpreted(monkeypatch: pytest.MonkeyPatch, taps: list[str], padding: str, size: tuple[int, int]) -> None:
     _check(monkeypatch, taps, padding, size, "cpu")
 
 
-@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.skipif(not _INTERPRETED, reason="run by test_interpreted.py")
 def test_weights_that_are_trained_take_the_plain_way() -> None:
     judge = PerceptualNetwork(_LAYERS, TORCHVISION).requires_grad_(True)
     judge.features(torch.rand(1, 3, 8, 8), ["relu2_1"])["relu2_1"].sum().backward()  # type: ignore[no-untyped-call]
     assert judge.convolutions["conv1_1"].bias.grad is not None  # type: ignore[union-attr]
 
 
-@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.skipif(not _INTERPRETED, reason="run by test_interpreted.py")
 def test_pictures_too_small_are_refused() -> None:
     judge = PerceptualNetwork(_LAYERS, TORCHVISION, padding="replicate")
     with pytest.raises(ConfigError, match="an image of 9×3 pixels is too small"):
@@ -73,7 +70,7 @@ def test_pictures_too_small_are_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")  # of numpy, which interprets
-@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.skipif(not _INTERPRETED, reason="run by test_interpreted.py")
 @pytest.mark.parametrize("join", [activated, pooled])
 def test_what_is_not_a_number_stays_so(join: Callable[..., tuple[Tensor, Tensor | None]]) -> None:
     x = torch.randn(1, 2, 4, 4)
@@ -86,23 +83,13 @@ def test_what_is_not_a_number_stays_so(join: Callable[..., tuple[Tensor, Tensor 
     assert bool(x.grad.isfinite().all())
 
 
-@pytest.mark.skipif(not _INTERPRETED, reason="run by the test below")
+@pytest.mark.skipif(not _INTERPRETED, reason="run by test_interpreted.py")
 def test_other_orders_of_layers_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = (("conv1", ConvSpec(4, 3, 1, 1, 0)), ("conv2", ConvSpec(4, 3, 1, 1, 1)), ("pool2", (2, 2)))
     judge, pictures = PerceptualNetwork(layers, TORCHVISION), torch.rand(1, 3, 8, 8)
     found = judge.features(pictures, ["pool2"])["pool2"]
     monkeypatch.setattr(network, "kernels_work", lambda _device: False)
     torch.testing.assert_close(found, judge.features(pictures, ["pool2"])["pool2"])
-
-
-@pytest.mark.skipif(_INTERPRETED, reason="this is the inner run")
-def test_joined_layers_are_the_plain_ones() -> None:
-    arguments = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", str(Path(__file__))]
-    done = subprocess.run(
-        arguments, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "15 passed" in done.stdout
 
 
 @pytest.mark.skipif(not torch.cuda.is_available() or _INTERPRETED, reason="no GPU")
