@@ -37,16 +37,7 @@ class _Activated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, None, None, None]:
-        (padded,) = ctx.saved_tensors
-        height, width, channels, pad = ctx.size
-        of_padded, of_whole = _both(gradients)
-        out = empty_map(padded, height, width)
-        grid = block_grid(len(padded) * height, width * channels, _BLOCK)
-        other = of_padded if of_whole is None else of_whole
-        kernel("vgg_triton", "activate_back", grid)(
-            of_padded, other, padded, out, height, width, channels, pad, of_whole is not None, _BLOCK
-        )
-        return out, None, None, None
+        return _back("activate_back", ctx, gradients), None, None, None
 
 
 class _Pooled(torch.autograd.Function):
@@ -69,16 +60,21 @@ class _Pooled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, None, None, None]:
-        (chosen,) = ctx.saved_tensors
-        height, width, channels, pad = ctx.size
-        of_padded, of_whole = _both(gradients)
-        out = empty_map(of_padded, height, width)
-        grid = block_grid(len(chosen) * height, width * channels, _BLOCK)
-        other = of_padded if of_whole is None else of_whole
-        kernel("vgg_triton", "pool_back", grid)(
-            of_padded, other, chosen, out, height, width, channels, pad, of_whole is not None, _BLOCK
-        )
-        return out, None, None, None
+        return _back("pool_back", ctx, gradients), None, None, None
+
+
+def _back(name: str, ctx: Any, gradients: tuple[Tensor | None, ...]) -> Tensor:
+    """The gradient `[N, C, H, W]` of a convolution's output, by a kernel that reads what the forward pass kept."""
+    (kept,) = ctx.saved_tensors
+    height, width, channels, pad = ctx.size
+    of_padded, of_whole = _both(gradients)
+    out = empty_map(of_padded, height, width)
+    grid = block_grid(len(kept) * height, width * channels, _BLOCK)
+    other = of_padded if of_whole is None else of_whole
+    kernel("vgg_triton", name, grid)(
+        of_padded, other, kept, out, height, width, channels, pad, of_whole is not None, _BLOCK
+    )
+    return out
 
 
 def _both(gradients: tuple[Tensor | None, ...]) -> tuple[Tensor, Tensor | None]:
