@@ -24,8 +24,7 @@ from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.networks.light import keep_light
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.reference.compare import photo_list
-from fastnst.reference.inputs import open_tensor
+from fastnst.reference.inputs import open_tensor, photo_list
 from fastnst.runtime.models.style_model import StyleModel
 
 _LUMA = np.array([0.299, 0.587, 0.114])

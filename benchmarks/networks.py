@@ -34,9 +34,8 @@ from fastnst.losses.objective import Objective
 from fastnst.metrics.artifacts import border_energy, grid_energy
 from fastnst.perceptual import build_perceptual
 from fastnst.recipes import read_recipe
-from fastnst.reference.compare import photo_list
 from fastnst.reference.config import perceptual_config
-from fastnst.reference.inputs import open_tensor
+from fastnst.reference.inputs import open_tensor, photo_list
 
 
 def trained(network: str, painting: Path, options: argparse.Namespace) -> Path:

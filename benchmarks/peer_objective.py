@@ -18,8 +18,9 @@ from fastnst.hardware import default_device
 from fastnst.images.arrays import to_unit_floats
 from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
-from fastnst.reference.compare import measure_picture, photo_list
+from fastnst.reference.compare import measure_picture
 from fastnst.reference.config import Settings, perceptual_config, prepare
+from fastnst.reference.inputs import photo_list
 from fastnst.reference.second import Judges, SecondNetwork, open_second
 
 Key = tuple[str, str]  # what it is, and its style

@@ -43,8 +43,7 @@ from fastnst.networks import StyleNetwork
 from fastnst.networks.affines import fingerprint
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.recipes import read_recipe
-from fastnst.reference.compare import photo_list
-from fastnst.reference.inputs import open_tensor
+from fastnst.reference.inputs import open_tensor, photo_list
 from fastnst.start.predictor import guess_style, has_predictor, predictor_description
 from fastnst.start.shipped import find_init
 

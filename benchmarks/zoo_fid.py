@@ -31,8 +31,7 @@ from fastnst.metrics.inception import ART_WEIGHTS, open_art_inception, open_ince
 from fastnst.output_files import check_output, write_atomically
 from fastnst.perceptual import PerceptualConfig, build_perceptual
 from fastnst.progress import track
-from fastnst.reference.compare import photo_list
-from fastnst.reference.inputs import open_tensor
+from fastnst.reference.inputs import open_tensor, photo_list
 from fastnst.reference.refine import as_tensor
 from fastnst.runtime import Stylizer
 from fastnst.standard_streams import print_result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import tempfile
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 import fastnst
 from fastnst.array_types import UInt8Image
+from fastnst.borrowed_graph import borrowed_graph
 from fastnst.errors import ConfigError, ModelError
 from fastnst.networks import StyleNetwork
 from fastnst.networks.folding import folded
@@ -65,6 +67,7 @@ def export_style_model(
     precision: str = "fp32",
     size: tuple[int, int] | None = None,
     overwrite: bool = False,
+    trace: bool = False,
 ) -> float:
     """Write the style model file (.onnx) and return the share of values in which torch and onnxruntime agree.
 
@@ -79,6 +82,7 @@ def export_style_model(
         size: `(height, width)` of the only pictures that the file takes, for runtimes that cannot work with free
             sizes (OpenCV's dnn, Unity, old engines). fastnst itself does not open such files.
         overwrite: replace an existing file.
+        trace: let torch trace the network, even if a style that ships has the graph of such a network.
 
     Raises `ConfigError` for an unknown precision, suffix or size, `ModelError` if the two disagree, `OutputError` if
     `path` exists or cannot be written.
@@ -92,12 +96,21 @@ def export_style_model(
     dtype = torch.float16 if precision == "fp16" else torch.float32
     reference = StyleModelGraph(network.float().eval(), torch.float32)
     described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
+    flat = folded(copy.deepcopy(network))
+    properties = described.to_properties() | ({"fastnst.kind": "fixed-size style"} if size else {})
+    sizes = [(1, *size)] if size else CHECKED_SIZES
     with write_atomically(path, overwrite=overwrite) as partial:
-        graph = StyleModelGraph(folded(copy.deepcopy(network)).to(dtype).eval(), dtype)
-        model = trace_graph(graph, "stylized", channels=3, size=size)
-        properties = described.to_properties() | ({"fastnst.kind": "fixed-size style"} if size else {})
-        save_graph(model, properties, partial, doc=_documentation(described, size))
-        return _check_parity(reference, partial, [(1, *size)] if size else CHECKED_SIZES)
+
+        def written(model: Any) -> float:
+            save_graph(model, properties, partial, doc=_documentation(described, size))
+            return _check_parity(reference, partial, sizes)
+
+        if not trace and size is None and precision == "fp32":
+            borrowed = borrowed_graph(flat.state_dict(), described)
+            with contextlib.suppress(ModelError):  # of a network whose code has changed since
+                if borrowed is not None:
+                    return written(borrowed)
+        return written(trace_graph(StyleModelGraph(flat.to(dtype).eval(), dtype), "stylized", channels=3, size=size))
 
 
 def _documentation(metadata: StyleMetadata, size: tuple[int, int] | None) -> str:

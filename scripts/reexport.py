@@ -55,7 +55,7 @@ def reexport(source: Path, target: Path, licence: str) -> None:
         weights_licence=metadata.weights_licence or licence,
         lbfgs_equivalent=metadata.lbfgs_equivalent or equivalent_on_card(source.with_suffix(".md")),
     )
-    export_style_model(style_network, metadata, target, precision=metadata.precision)
+    export_style_model(style_network, metadata, target, precision=metadata.precision, trace=True)
 
 
 def equivalent_on_card(card: Path) -> float | None:

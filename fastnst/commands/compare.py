@@ -22,8 +22,9 @@ from fastnst.metrics.equivalent_iterations import equivalents_in_words, strong_w
 from fastnst.metrics.image_quality import ImageQuality, open_image_quality
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
-from fastnst.reference.compare import Compared, Ways, compare_photo, photo_list, summarize
+from fastnst.reference.compare import Compared, Ways, compare_photo, summarize
 from fastnst.reference.config import device_of, prepare_trained
+from fastnst.reference.inputs import photo_list
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.report import write_html
 from fastnst.reference.second import Judges, open_second

@@ -16,9 +16,9 @@ from fastnst.images.resize import resize_long_side
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
 from fastnst.reference.blind import BlindPhoto, blind_page
-from fastnst.reference.compare import photo_list
 from fastnst.reference.config import device_of, prepare_trained
 from fastnst.reference.curves import descend
+from fastnst.reference.inputs import photo_list
 from fastnst.reference.optimize import OptimizeConfig, Step, terms_in_words
 from fastnst.runtime.stylizer import Stylizer
 from fastnst.standard_streams import print_result

@@ -21,9 +21,8 @@ from fastnst.images.encode import save_image
 from fastnst.losses.objective import Objective
 from fastnst.output_files import check_output, write_atomically
 from fastnst.progress import progress
-from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, device_of, prepare
-from fastnst.reference.inputs import named_colour
+from fastnst.reference.inputs import named_colour, photo_list
 from fastnst.reference.optimize import Step, Watcher, optimize, terms_in_words
 from fastnst.reference.recipes import read_variants
 from fastnst.runtime.portrait.matte_files import MatteFolder, fit_matte

@@ -22,9 +22,8 @@ from fastnst.output_files import check_output
 from fastnst.perceptual import PerceptualConfig
 from fastnst.progress import progress
 from fastnst.recipes import read_recipe
-from fastnst.reference.compare import photo_list
 from fastnst.reference.config import Settings, device_of, prepare
-from fastnst.reference.inputs import open_tensor
+from fastnst.reference.inputs import open_tensor, photo_list
 from fastnst.reference.optimize import OptimizeConfig, Step, optimize, terms_in_words
 from fastnst.reference.recipes import read_config
 from fastnst.sample import sample_photo

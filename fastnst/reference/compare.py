@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,25 +204,3 @@ def measure_picture(picture: Image.Image, photo: Image.Image, judges: Judges, de
 
 def _tensor(image: Image.Image, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(to_unit_floats(image))[None].to(device)
-
-
-def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Image]]:
-    """The first `count` readable photos below a folder, spread evenly over it, at `size` pixels long side."""
-    from fastnst.errors import ConfigError, ImageError
-    from fastnst.images.decode import open_image
-    from fastnst.images.folders import find_images
-    from fastnst.images.resize import resize_long_side
-
-    paths = find_images([folder])
-    chosen: list[tuple[str, Image.Image]] = []
-    for index in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
-        try:
-            photo = open_image(paths[index])
-        except ImageError:
-            continue
-        photo = resize_long_side(photo, size) if max(photo.size) > size else photo
-        if min(photo.size) >= 64:
-            chosen.append((paths[index].name, photo))
-    if not chosen:
-        raise ConfigError(f"no photos found in {folder} whose sides have at least 64 pixels at a size of {size}.")
-    return chosen

@@ -1,18 +1,37 @@
-"""Pictures and mattes as tensors."""
+"""Pictures, photos of a folder, and mattes as tensors."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import ImageColor
+from PIL import Image, ImageColor
 from torch import Tensor
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, ImageError
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
+from fastnst.images.folders import find_images
 from fastnst.images.resize import resize_long_side, trimmed
 from fastnst.runtime.portrait.matte_files import check_size, open_matte
+
+
+def photo_list(folder: Path, count: int, size: int) -> list[tuple[str, Image.Image]]:
+    """The first `count` readable photos below a folder, spread evenly over it, at `size` pixels long side."""
+    paths = find_images([folder])
+    chosen: list[tuple[str, Image.Image]] = []
+    for index in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
+        try:
+            photo = open_image(paths[index])
+        except ImageError:
+            continue
+        photo = resize_long_side(photo, size) if max(photo.size) > size else photo
+        if min(photo.size) >= 64:
+            chosen.append((paths[index].name, photo))
+    if not chosen:
+        raise ConfigError(f"no photos found in {folder} whose sides have at least 64 pixels at a size of {size}.")
+    return chosen
 
 
 def open_tensor(path: Path, size: int, trim: float = 0.0) -> Tensor:

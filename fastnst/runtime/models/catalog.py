@@ -19,11 +19,12 @@ from fastnst.runtime.models.onnx_metadata import read_description
 log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parents[2]
+_SHIPPED = (_PACKAGE / "styles", _PACKAGE.parent / "weights")
 
 
 def style_folders() -> list[Path]:
     """Folders of styles, if there: the user's own, the installed package's, a source checkout's weights/."""
-    folders = (own_style_folder(), _PACKAGE / "styles", _PACKAGE.parent / "weights")
+    folders = (own_style_folder(), *_SHIPPED)
     return [folder for folder in folders if os.path.isdir(folder)]  # unlike Path's, it takes any text
 
 
@@ -35,8 +36,17 @@ def own_style_folder() -> Path:
 
 def available_styles() -> dict[str, Path]:
     """The styles by name, in alphabetical order; a name in an earlier folder hides the same name in a later one."""
+    return _styles_in(style_folders())
+
+
+def shipped_styles() -> dict[str, Path]:
+    """The styles of the package, or of a source checkout, without the user's own."""
+    return _styles_in([folder for folder in _SHIPPED if folder.is_dir()])
+
+
+def _styles_in(folders: list[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in reversed(style_folders()):
+    for folder in reversed(folders):
         found.update({path.stem: path for path in folder.glob("*.onnx") if not path.name.endswith(HALF_SUFFIX)})
     return dict(sorted(found.items()))
 
