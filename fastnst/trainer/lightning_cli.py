@@ -119,6 +119,9 @@ class TrainingCLI(LightningCLI):
         if config.ckpt_path and not os.path.isfile(config.ckpt_path):
             raise ConfigError(f"the checkpoint {config.ckpt_path} to resume from does not exist.")
         check_trainer_options(config.trainer)
+        batches = config.steps * config.trainer.accumulate_grad_batches
+        if isinstance(config.trainer.val_check_interval, int) and config.trainer.val_check_interval > batches:
+            config.trainer.val_check_interval = batches  # or a short training would never be measured
         root = config.trainer.default_root_dir or "runs"
         check_writable(Path(root))
         if config.trainer.logger is None or config.trainer.logger is True:

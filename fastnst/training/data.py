@@ -97,7 +97,8 @@ class PhotoData(pl.LightningDataModule):
         cache: `none` decodes a photo for each crop. `memory` and `device` decode every photo once, before the first
             step, and keep its bytes there, no larger than a crop can need; what has no room is kept in the next slower
             way, and the log says so. Samples show the same windows whatever the cache, so that a run may go on with
-            another one; their pixels come from another filter (see `trainer.kept_photos`). Streams cannot be kept.
+            another one; their pixels come from another filter (see `trainer.kept_photos`). Streams cannot be kept. The
+            sample photos, which are few, are kept in memory all the same.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class PhotoData(pl.LightningDataModule):
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
         self.image_column = image_column
         self.workers, self.seed = workers, seed
-        self.cache = cache
+        self.cache = "memory" if (photos, cache) == (SAMPLE_PHOTOS, "none") else cache
         self._crops: Crops | KeptCrops | StreamedCrops | None = None
         self._table: Any = None
         self._loader: StreamLoader | None = None

@@ -19,7 +19,7 @@ from PIL import Image, ImageChops
 from fastnst.errors import ConfigError, ImageError, ModelError
 from fastnst.images.decode import open_image
 from fastnst.runtime.engine.precision import HALF_SUFFIX
-from fastnst.runtime.models.catalog import available_styles
+from fastnst.runtime.models.catalog import SMALL_SUFFIX, available_styles
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.portrait.matting_model import resolve_matting_model
@@ -29,7 +29,6 @@ from fastnst.web.half_weights import halve_weights
 log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).resolve().parent
-LIGHT_SUFFIX = "-s"  # NAME-s is NAME for weak machines: a smaller network, taken for the live view
 MIME_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -145,11 +144,11 @@ def _entry(name: str, metadata: StyleMetadata) -> dict[str, Any]:
 
 
 def _with_light_ones(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without those named NAME-s beside a NAME: they become its `light` file."""
+    """Without those named NAME-s beside a NAME: they become its `light` file, for the live view."""
     by_name = {entry["name"]: entry for entry in entries}
     kept = []
     for entry in entries:
-        base = by_name.get(entry["name"].removesuffix(LIGHT_SUFFIX))
+        base = by_name.get(entry["name"].removesuffix(SMALL_SUFFIX))
         if base is None or base is entry:
             kept.append(entry)
         else:

@@ -97,7 +97,7 @@ def test_no_logger_a_checkpoint_callback_of_ones_own_and_a_class_that_is_trusted
     recipe.write_text(yaml.safe_dump({"trainer": {"logger": False, "callbacks": callbacks}}))
     run = train(materials, tmp_path, "quiet", 1, "--config", str(recipe), "--trust-config")
     assert run == tmp_path / "quiet" / "version_0"
-    assert {path.name for path in run.iterdir()} == {"checkpoints", "config.yaml", "quiet.safetensors"}
+    assert {path.name for path in run.iterdir()} == {"previews", "checkpoints", "config.yaml", "quiet.safetensors"}
     assert (run / "checkpoints" / "last.ckpt").is_file()
     assert list((tmp_path / "own").glob("*.ckpt"))
     assert (tmp_path / "marked").exists()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastnst.errors import ConfigError
 from fastnst.runtime.finishing import RestyleOptions
-from fastnst.runtime.models.catalog import available_styles
+from fastnst.runtime.models.catalog import available_styles, without_small_ones
 from fastnst.runtime.models.style_spec import StyleChoice, choose, choose_movement
 
 _ALL = "all"
@@ -42,7 +42,7 @@ class StyleRequest:
             styles = available_styles()
             if not styles:
                 raise ConfigError("no style is installed: give --style a style model file (.onnx).")
-            yield from map(choose, styles.values())
+            yield from map(choose, without_small_ones(styles).values())
 
 
 def add_style_options(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,8 @@ def add_style_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         nargs="+",
         metavar="STYLE",
-        help=f"names of styles, .onnx files, mixes such as starry_night:0.7,mine.onnx:0.3, or {_ALL}",
+        help=f"names of styles, .onnx files, mixes such as starry_night:0.7,mine.onnx:0.3, or {_ALL}, without small"
+        " variants (NAME-s)",
     )
     which.add_argument("--movement", metavar="M", help="the style of this movement, or a mix of all that it has")
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves the photo, 1 is the full style")

@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastnst.cache import data_path
@@ -18,6 +19,7 @@ from fastnst.runtime.models.onnx_metadata import read_description
 
 log = logging.getLogger(__name__)
 
+SMALL_SUFFIX = "-s"  # NAME-s is NAME for weak machines and browsers: a smaller network
 _PACKAGE = Path(__file__).resolve().parents[2]
 _SHIPPED = (_PACKAGE / "styles", _PACKAGE.parent / "weights")
 
@@ -42,6 +44,15 @@ def available_styles() -> dict[str, Path]:
 def shipped_styles() -> dict[str, Path]:
     """The styles of the package, or of a source checkout, without the user's own."""
     return _styles_in([folder for folder in _SHIPPED if folder.is_dir()])
+
+
+def without_small_ones(styles: Mapping[str, Path]) -> dict[str, Path]:
+    """The styles but those named NAME-s beside a NAME."""
+    return {
+        name: path
+        for name, path in styles.items()
+        if not name.endswith(SMALL_SUFFIX) or name.removesuffix(SMALL_SUFFIX) not in styles
+    }
 
 
 def _styles_in(folders: list[Path]) -> dict[str, Path]:
