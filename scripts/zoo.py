@@ -80,7 +80,7 @@ class Style:
         if not self.is_trained:
             self._train(self.paintings)
         if not self.model.is_file():
-            run("export", self.name, self.network, "-o", self.model)
+            run("export", self.name, self.network, "-o", self.model, "--weights-licence", "MIT")
         if not self.report.is_file():
             arguments = ["--photos", self.options.held_out, "--painting", *self.paintings, "-o", self.report.parent]
             more = [*self.perceptual, *shlex.split(self.options.compare)]
