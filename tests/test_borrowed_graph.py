@@ -44,7 +44,7 @@ def test_the_graph_of_a_style_that_ships_serves(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("style", ["the_scream"])
+@pytest.mark.parametrize("style", ["the_scream", "the_scream-s"])
 def test_it_is_what_tracing_gives(style: str, tmp_path: Path) -> None:
     network, metadata = changed(style)
     borrowed, traced = tmp_path / "borrowed.onnx", tmp_path / "traced.onnx"

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from fastnst.runtime.models.catalog import SMALL_SUFFIX, shipped_styles
+from fastnst.runtime.models.catalog import SMALL_SUFFIX, shipped_styles, without_small_ones
 from fastnst.runtime.models.onnx_metadata import read_description
 
 STYLES = shipped_styles()
@@ -41,3 +41,11 @@ def test_a_card_and_a_strip_stand_beside_it(name: str) -> None:
     assert path.with_suffix(".jpg").is_file()
     assert described.painting_sha256 in card
     assert f"total {described.objective['total']:.4f}".rstrip("0") in card.replace("0 |", " |")
+
+
+def test_small_variants_are_not_of_all() -> None:
+    small = [name for name in STYLES if name.endswith(SMALL_SUFFIX)]
+    assert len(small) >= 4
+    assert set(without_small_ones(STYLES)) == set(STYLES) - set(small)
+    assert without_small_ones({"mine-s": Path("mine-s.onnx")}) == {"mine-s": Path("mine-s.onnx")}
+    assert len([name for name in STYLES if name.endswith("_portrait")]) >= 3
