@@ -42,6 +42,8 @@ _EQUAL_PSNR = 100.0  # dB: pictures that differ in nothing
 # What each extra brings, by the package whose presence shows it.
 _EXTRAS = {
     "heic": (("pillow-heif",), "photos of phones (HEIC)"),
+    "raw": (("rawpy",), "photos as cameras store them (DNG, NEF, …)"),
+    "tiff": (("tifffile",), "TIFFs of floats and of rare compressions"),
     "video": (("av",), "videos and GIFs"),
     "camera": (("opencv-python", "opencv-python-headless"), "the camera"),
     "virtualcam": (("pyvirtualcam",), "a virtual camera for calls"),

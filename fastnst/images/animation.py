@@ -15,9 +15,10 @@ ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng", ".avif", ".avifs")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PNG, _WEBP_MOVES = b"\x89PNG\r\n\x1a\n", 0x02  # how a PNG begins; a flag in a WebP's header
 _MAX_CHUNKS = 1000  # of a PNG before its pixels; then Pillow has to tell
-_MAX_PAGES = 1000
+MAX_PAGES = 1000
 _SUBFILE_TYPE = 254  # bit 0: a reduced copy of another page; bit 2: a mask for one
-_SUBORDINATE_PAGE = 1 | 4
+SUBORDINATE_PAGE = 1 | 4
+UNKNOWN_PIXEL_MODE = "unknown pixel mode"  # as Pillow calls what it has no mode for
 
 
 def is_animation(path: str | Path) -> bool:
@@ -69,13 +70,14 @@ def page_numbers(image: Any) -> list[int]:
     if image.format != "TIFF":
         return [0]
     numbers: list[int] = []
-    try:
-        for number in range(_MAX_PAGES):
+    for number in range(MAX_PAGES):
+        try:
             image.seek(number)
-            kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
-            if not (isinstance(kind, int) and kind & _SUBORDINATE_PAGE):
-                numbers.append(number)
-    except Exception:  # the last page, or a damaged one: those before it are good
-        pass
+        except Exception as error:  # the last page, or a damaged one: those before it are good
+            if str(error) != UNKNOWN_PIXEL_MODE:
+                break
+        kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
+        if not (isinstance(kind, int) and kind & SUBORDINATE_PAGE):
+            numbers.append(number)
     image.seek(0)
     return numbers or [0]

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from fastnst.errors import FastNSTError, ImageError, reason_of
 from fastnst.images import raw
 from fastnst.images._pillow import opened
-from fastnst.images.animation import frame_count, page_numbers
+from fastnst.images.animation import UNKNOWN_PIXEL_MODE, frame_count, page_numbers
 from fastnst.images.bare import without_descriptions
 from fastnst.images.color import to_srgb
 from fastnst.images.exif import orientation
@@ -21,10 +21,12 @@ from fastnst.images.levels import deep_channels, is_deep, mend_reading, to_eight
 from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
 from fastnst.images.resize import resize_long_side
+from fastnst.images.tiff_arrays import is_tiff, ordinary_tiff
 from fastnst.images.transparency import bleed
 
 _MAX_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
-_UNKNOWN_PIXELS = ("unknown pixel mode", "unknown data organization")  # as Pillow calls them
+_UNKNOWN_PIXELS = (UNKNOWN_PIXEL_MODE, "unknown data organization")
+_LAST_UPRIGHT = 4  # orientation above which width and height change places
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -111,7 +113,13 @@ def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: 
         return _reduced(picture, max_size)
     try:
         return _decoded(source, name, max_size, allow_huge, page)
-    except (ValueError, SyntaxError) as error:
+    except (FastNSTError, MemoryError):
+        raise
+    except Exception as error:
+        if is_tiff(source):
+            return _otherwise_decoded(source, name, max_size, allow_huge, page, error)
+        if not isinstance(error, ValueError | SyntaxError):
+            raise
         repaired = without_descriptions(source)
         if repaired is None:
             raise
@@ -121,10 +129,25 @@ def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: 
             raise error from None
 
 
+def _otherwise_decoded(
+    source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: bool, page: int, first: Exception
+) -> Picture:
+    """A TIFF that Pillow stumbles over; raises `first` if it is damaged for tifffile, too."""
+    try:
+        tiff = ordinary_tiff(source, name, page, None if allow_huge else _MAX_PIXELS)
+    except (FastNSTError, MemoryError):
+        raise
+    except Exception:
+        raise first from None
+    picture = _decoded(tiff.content, name, max_size, allow_huge, 0)
+    notes = (tiff.note,) if tiff.note else ()
+    return replace(picture, metadata=replace(picture.metadata, pages=tiff.pages, notes=notes))
+
+
 def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, allow_huge: bool, page: int) -> Picture:
     with opened(source) as image:
         numbers = page_numbers(image)
-        if page:
+        if numbers[page]:  # the first may be a reduced copy, too
             image.seek(numbers[page])
         if image.width * image.height > _MAX_PIXELS and not allow_huge:
             raise ImageError(
@@ -135,10 +158,14 @@ def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, a
             image.draft("RGB", (max_size * 2, max_size * 2))
         frames, deep = frame_count(image), deep_channels(image)
         mend_reading(image)
+        turn = orientation(image)
         image.load()
         notes = (deep,) if deep and not is_deep(image) else ()
         metadata = replace(read_metadata(image), pages=len(numbers), frames=frames, notes=notes)
-        return _reduced(_upright(_working(image, metadata), orientation(image)), max_size)
+        if metadata.dpi is not None and turn > _LAST_UPRIGHT:
+            metadata = replace(metadata, dpi=metadata.dpi[::-1])
+        left = orientation(image)  # Pillow turns the pixels of TIFFs as it loads them
+        return _reduced(_upright(_working(image, metadata), left), max_size)
 
 
 def _working(image: Image.Image, metadata: Metadata) -> Picture:
@@ -170,10 +197,7 @@ def _upright(picture: Picture, turn: int) -> Picture:
     if method is None:
         return picture
     alpha = picture.alpha.transpose(method) if picture.alpha is not None else None
-    dpi = picture.metadata.dpi
-    if dpi is not None and turn > 4:
-        dpi = (dpi[1], dpi[0])
-    return Picture(picture.rgb.transpose(method), alpha, replace(picture.metadata, dpi=dpi))
+    return Picture(picture.rgb.transpose(method), alpha, picture.metadata)
 
 
 def _reduced(picture: Picture, max_size: int | None) -> Picture:

@@ -11,7 +11,7 @@ from PIL.ExifTags import IFD, Base
 
 ORIENTATION = int(Base.Orientation)
 _RESOLUTION = (int(Base.XResolution), int(Base.YResolution), int(Base.ResolutionUnit))
-_DESCRIPTIVE = frozenset(
+DESCRIPTIVE = frozenset(
     {
         *(Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.HostComputer),
         *(Base.Copyright, Base.Rating, Base.RatingPercent, Base.DocumentName, Base.PageName),
@@ -48,7 +48,7 @@ def read_exif(image: Image.Image) -> bytes | None:
     blocks: dict[int, Block] = {}
     with contextlib.suppress(Exception):  # whatever Pillow makes of damaged blocks
         exif = image.getexif()
-        blocks[0] = _chosen(exif, _DESCRIPTIVE)
+        blocks[0] = _chosen(exif, DESCRIPTIVE)
         for part, dropped in ((IFD.Exif, _OLD_FILE_TAGS), (IFD.GPSInfo, frozenset())):
             with contextlib.suppress(Exception):
                 inner = exif.get_ifd(part)
@@ -63,7 +63,7 @@ def read_tiff_tags(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if exif is not None:
         parsed = parsed_exif(exif)
-        for tag in (_DESCRIPTIVE | {IFD.Exif, IFD.GPSInfo}) & set(parsed):
+        for tag in (DESCRIPTIVE | {IFD.Exif, IFD.GPSInfo}) & set(parsed):
             directory[int(tag)] = parsed[tag]
     return directory
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.array_types import UInt8Image
@@ -14,6 +15,8 @@ from fastnst.array_types import UInt8Image
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 _BANDS = ("R", "G", "B", "A", "X")
 _WITH_SIGN = re.compile(r";(16|32|64)B?([SF])$")  # raw modes of Pillow: signed integers and floats, B for big-endian
+_MAX_UNDERSHOOT = 0.1  # below 0, of floats of which 0 … 1 is meant
+_DARKEST_WHITE, _MAX_EXPOSURE = 1 / 255, 16  # that nearly all of such floats keep to: 0 … 255 has none so dark
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "I;12", "F")
 
 
@@ -57,41 +60,64 @@ def mend_reading(image: Image.Image) -> None:
 
 
 def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str]:
-    """A deep grey picture in mode L, and in words how its values were scaled.
+    """A deep grey picture in mode L, and in words how its values were scaled; see `scaled`."""
+    values = np.asarray(image)
+    if image.mode == "I;12":
+        return Image.fromarray(_levels(values, 0, 4095)), "12 bits a channel"
+    if image.mode == "L":
+        values = values.view(np.int8)
+    elif values.dtype.kind == "i" and image.format != "TIFF":  # 16 bits, as some versions of Pillow open them
+        values = values.clip(0, 65535).astype(np.uint16)
+    elif values.dtype.kind == "i" and values.dtype.itemsize == 4:  # Pillow has no other mode for them
+        values = values.astype(np.int16) if _bits(image) == 16 else values
+        values = values if _is_signed(image) else values.view(f"u{values.dtype.itemsize}")
+    white_is_zero = values.dtype.kind == "u" and values.dtype.itemsize == 2 and _tags(image).get(_PHOTOMETRIC) == 0
+    levels, note = scaled(values)
+    return Image.fromarray(255 - levels if white_is_zero else levels), note
+
+
+def scaled(values: NDArray[Any]) -> tuple[UInt8Image, str]:
+    """Values of any real type and shape as levels 0 … 255, and in words what they were scaled from (if they were).
 
     The range comes from the type, so that dark pictures stay dark: 0 … 65,535 for 16 bits. Signed values are mostly
     pictures that a program stored so by accident, or measurements (heights, radiographs). Of signed integers and of
     floats, whose range no type defines, the least of the ranges that such pictures have is taken: 0 … 1 (floats),
-    0 … 255, and the greatest value of the type. Anything else is stretched from its darkest to its brightest value.
+    0 … 255, and the greatest value of the type. Floats that leave 0 … 1 here and there (lights, what sharpening added)
+    are cut off there; of those of a scene with bright lights the brightest hundredth is. Anything else is stretched
+    from its darkest to its brightest value.
     """
-    values = np.asarray(image)
-    tags = _tags(image)
-    white_is_zero = tags.get(_PHOTOMETRIC) == 0
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        top = 4095 if image.mode == "I;12" else 65535
-        levels = _scaled(values, 0, top)
-        return Image.fromarray(255 - levels if white_is_zero else levels), f"{12 if top == 4095 else 16} bits a channel"
-    bits = _bits(image)
-    if image.mode == "L":
-        values = values.view(np.int8)
-    elif bits == 32 and values.dtype.kind == "i" and not _is_signed(image):
-        values = values.view(np.uint32)  # Pillow has no other mode for them than signed ones
-    kind = "float" if values.dtype.kind == "f" else "integer"
-    usable = values[np.isfinite(values)] if kind == "float" else values
-    low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.0, 0.0)
-    for top in _tops(kind, bits):
+    kind, bits = values.dtype.kind, 8 * values.dtype.itemsize
+    if kind == "b":
+        return values.astype(np.uint8) * 255, ""
+    if kind == "u" and bits <= 16:
+        return _levels(values, 0, 2**bits - 1), f"{bits} bits a channel" if bits > 8 else ""
+    low, high, note = _float_range(values) if kind == "f" else _integer_range(values)
+    return _levels(values, low, high), note
+
+
+def _integer_range(values: NDArray[Any]) -> tuple[float, float, str]:
+    bits = 8 * values.dtype.itemsize
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for top in {8: (127,), 16: (255, 32767)}.get(bits, (255, 65535)):
         if low >= 0 and high <= top:
-            return Image.fromarray(_scaled(values, 0, top)), f"{kind} values of 0 to {top:,}"
+            return 0, top, f"integer values of 0 to {top:,}"
     if bits == 8:  # a picture of which 128 was subtracted
         low, high = -128, 127
-    return Image.fromarray(_scaled(values, low, high)), f"{kind} values from {low:g} to {high:g}"
+    return low, high, f"integer values from {low:,} to {high:,}"
 
 
-def _tops(kind: str, bits: int) -> tuple[int, ...]:
-    """The greatest values of pictures of this type, in the order in which they are tried; `bits` is 0 for no TIFF."""
-    if kind == "float":
-        return 1, 255, 65535
-    return {8: (127,), 16: (255, 32767), 32: (255, 65535)}.get(bits, (65535,))
+def _float_range(values: NDArray[Any]) -> tuple[float, float, str]:
+    usable = values[np.isfinite(values)].astype(np.float64)
+    low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.0, 0.0)
+    if low < 0 or high > 1:
+        darkest, brightest = np.percentile(usable, (1, 99))
+        if darkest >= -_MAX_UNDERSHOOT and _DARKEST_WHITE < brightest <= _MAX_EXPOSURE:
+            white = max(1.0, float(brightest))
+            return 0, white, f"float values of 0 to {white:.3g}, those beyond cut off"
+    for top in (1, 255, 65535):
+        if low >= 0 and high <= top:
+            return 0, top, f"float values of 0 to {top:,}"
+    return low, high, f"float values from {low:g} to {high:g}"
 
 
 def _tags(image: Image.Image) -> Mapping[int, Any]:
@@ -109,7 +135,9 @@ def _is_signed(image: Image.Image) -> bool:
     return _tags(image).get(_SAMPLE_FORMAT) in (2, (2,))
 
 
-def _scaled(values: np.ndarray, low: float, high: float) -> UInt8Image:
+def _levels(values: NDArray[Any], low: float, high: float) -> UInt8Image:
+    if values.dtype.kind == "u" and low == 0 and high == 255:
+        return values.astype(np.uint8)
     if values.dtype.kind == "u" and low == 0 and high == 65535:
         return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     wide = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)

@@ -8,7 +8,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fastnst.errors import ImageError
 from fastnst.images.decode import open_image, open_picture
 from tests.conftest import gradient
 
@@ -71,15 +70,18 @@ def test_sixteen_bits_of_colour_keep_their_levels(tmp_path: Path, options: dict[
     assert np.abs(opened(tmp_path, values, photometric="rgb", **options).astype(int) - pixels).max() <= 1
 
 
-def test_floats_of_three_channels_are_refused_with_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits"):
-        opened(tmp_path, (gradient(20, 30) / 255).astype(np.float32), photometric="rgb")
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_floats_beyond_one_here_and_there_are_cut_off(tmp_path: Path, byteorder: str) -> None:
+    values = (LEVELS / 255).astype(np.float32)
+    values[0, :3] = -0.02, 1.6, 40  # what sharpening and lamps add
+    found = opened(tmp_path, values, byteorder=byteorder)[..., 0].astype(int)
+    assert found[0, :3].tolist() == [0, 255, 255]
+    assert np.abs(found - LEVELS)[1:].max() <= 1
 
 
-@pytest.mark.parametrize("kind", [np.int8, np.int16])
-def test_signed_colours_are_refused_with_a_reason(tmp_path: Path, kind: type[np.signedinteger[Any]]) -> None:
-    with pytest.raises(ImageError, match=r"pixels of a kind that cannot be read|not a picture"):
-        opened(tmp_path, gradient(20, 30).astype(kind), photometric="rgb")
+def test_a_scene_brighter_than_one_keeps_its_lights_apart(tmp_path: Path) -> None:
+    found = opened(tmp_path, (LEVELS / 255 * 8).astype(np.float32))[..., 0].astype(int)
+    assert np.abs(found - LEVELS).max() <= 6
 
 
 def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""TIFFs of kinds that Pillow does not open, made ordinary ones by the optional package tifffile.
+
+These are colours of floats, of 32 bits or with a sign, grey of 16 bits with transparency, further channels beside
+CMYK, floats of 16 and 64 bits, compressions such as JPEG 2000 and JPEG XL, and big-endian BigTIFFs.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL.ExifTags import Base
+
+from fastnst.array_types import UInt8Image
+from fastnst.errors import ImageError
+from fastnst.images.animation import MAX_PAGES, SUBORDINATE_PAGE
+from fastnst.images.exif import DESCRIPTIVE
+from fastnst.images.levels import scaled
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage, TiffTag
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WHITE_IS_ZERO, _CMYK = 0, 5  # photometric interpretations
+_CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}  # 1 is black is zero, 2 is RGB
+_WRITTEN_AS = {1: "minisblack", 3: "rgb", 4: "separated"}
+_TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; those of the first multiply the colours
+_PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
+_KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
+
+
+class OrdinaryTiff(NamedTuple):
+    """A page of a TIFF as a TIFF of 8 bits a channel, in words how it was scaled, and how many pages there were."""
+
+    content: bytes
+    note: str
+    pages: int
+
+
+def is_tiff(source: Path | BinaryIO) -> bool:
+    """True if a file begins as TIFFs and BigTIFFs do."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(4) in _MAGIC
+    source.seek(0)
+    return source.read(4) in _MAGIC
+
+
+def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int | None) -> OrdinaryTiff:
+    """A page of a TIFF in 8 bits a channel, with its transparency, profile and descriptions.
+
+    Raises `ImageError` without tifffile, for pages above `max_pixels`, and for kinds of pixels that it cannot read
+    either; what tifffile raises for a damaged file passes.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImageError(
+            f'{name} holds pixels of a kind that cannot be read here: pip install "fastnst[tiff]" reads more, or save'
+            " it as RGB with 8 or 16 bits a channel."
+        ) from error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of damage beside our sentence
+    if not isinstance(source, Path):
+        source.seek(0)
+    with tifffile.TiffFile(source) as file:
+        pages = [one.aspage() for one in itertools.islice(file.pages, MAX_PAGES)]
+        pages = [one for one in pages if not one.subfiletype & SUBORDINATE_PAGE] or pages
+        chosen = pages[page]
+        width, height = chosen.imagewidth, chosen.imagelength
+        if max_pixels is not None and width * height > max_pixels:
+            raise ImageError(f"{name} has {width}×{height} pixels: pass --allow-huge if you trust it.")
+        levels, extra, note = _levels(chosen, name)
+        content = io.BytesIO()
+        tifffile.imwrite(
+            content,
+            levels,
+            photometric=_WRITTEN_AS[levels.shape[2] - len(extra)] if levels.ndim == 3 else "minisblack",
+            planarconfig="contig" if levels.ndim == 3 else None,
+            extrasamples=extra,
+            metadata=None,
+            software=False,
+            extratags=[_as_written(tag) for tag in chosen.tags if tag.code in _KEPT_TAGS],
+            **_resolution(chosen),
+        )
+        return OrdinaryTiff(content.getvalue(), note, len(pages))
+
+
+def _levels(page: TiffPage, name: str) -> tuple[UInt8Image, tuple[str, ...], str]:
+    """Pixels uint8 `[H, W, C]`, or `[H, W]` of grey; the kind of transparency in their last channel; how scaled."""
+    count = _CHANNELS.get(int(page.photometric), 0)
+    if not count or page.imagedepth != 1 or page.samplesperpixel < count:
+        raise ImageError(
+            f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
+        )
+    try:
+        values = page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ImageError(
+            f'{name} is compressed in a way that needs another package: pip install "fastnst[tiff]", or save it with'
+            " LZW or without compression."
+        ) from error
+    planes, _, height, width, samples = page.shaped  # of planes and samples one is 1
+    values = np.moveaxis(values.reshape(planes, height, width, samples), 0, 2).reshape(height, width, planes * samples)
+    colours, note = scaled(values[..., :count])
+    if int(page.photometric) == _WHITE_IS_ZERO:
+        colours = 255 - colours
+    kinds = [_TRANSPARENCY.get(int(kind)) for kind in page.extrasamples[: values.shape[2] - count]]
+    found = next(((place, kind) for place, kind in enumerate(kinds, count) if kind), None)
+    if found is None or int(page.photometric) == _CMYK:  # Pillow has no CMYK with transparency
+        return colours if count > 1 else colours[..., 0], (), note
+    alpha, _ = scaled(values[..., found[0] : found[0] + 1])
+    return np.concatenate((colours, alpha), axis=2), (found[1],), note
+
+
+def _as_written(tag: TiffTag) -> tuple[int, int, int, Any, bool]:
+    return tag.code, int(tag.dtype), tag.count, tag.value, True
+
+
+def _resolution(page: TiffPage) -> dict[str, Any]:
+    unit = int(page.resolutionunit)
+    return {"resolution": page.get_resolution(), "resolutionunit": unit} if unit in (2, 3) else {}

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from fastnst.errors import ImageError
+from fastnst.images.decode import open_picture
+from fastnst.images.encode import save_picture
+from tests.conftest import gradient
+
+PIXELS = gradient(20, 30)
+FLOATS = (PIXELS / 255).astype(np.float32)
+GREY = PIXELS[..., 0]
+VEIL = np.full((20, 30), 128, np.uint8)
+
+
+def write(path: Path, values: np.ndarray, **options: Any) -> Path:
+    tifffile.imwrite(path, values, metadata=None, **options)
+    return path
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        (FLOATS, "float values of 0 to 1"),
+        (FLOATS.astype(np.float16), "float values of 0 to 1"),
+        (FLOATS.astype(np.float64), "float values of 0 to 1"),
+        ((PIXELS * 128.498).astype(np.int16), "integer values of 0 to 32,767"),
+        (PIXELS.astype(np.int16), "integer values of 0 to 255"),
+        (PIXELS.astype(np.uint32) * 257, "integer values of 0 to 65,535"),
+    ],
+)
+def test_deep_colours_keep_their_levels(
+    tmp_path: Path, values: np.ndarray, note: str, planar: bool, byteorder: str
+) -> None:
+    options: dict[str, Any] = {"photometric": "rgb", "byteorder": byteorder}
+    if planar:
+        values, options = np.moveaxis(values, -1, 0), {**options, "planarconfig": "separate"}
+    picture = open_picture(write(tmp_path / "a.tif", values, **options))
+    assert picture.metadata.notes == (note,)
+    assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (65535 - GREY.astype(np.uint16) * 257, {"photometric": "miniswhite", "byteorder": ">"}),
+        ((GREY / 255).astype(np.float64), {}),
+        (GREY.astype(np.float16), {"byteorder": ">"}),
+        (np.dstack((GREY, VEIL)).astype(np.uint16) * 257, {"extrasamples": ["unassalpha"], "planarconfig": "contig"}),
+        (GREY, {"bigtiff": True, "byteorder": ">"}),
+    ],
+)
+def test_grey_of_every_kind_keeps_its_levels(tmp_path: Path, values: np.ndarray, options: dict[str, Any]) -> None:
+    picture = open_picture(write(tmp_path / "a.tif", values, **{"photometric": "minisblack", **options}))
+    assert np.abs(np.asarray(picture.rgb).astype(int) - GREY[..., None]).max() <= 1
+    assert (picture.alpha is not None) == ("extrasamples" in options)
+
+
+def test_transparency_beside_floats_is_kept(tmp_path: Path) -> None:
+    values = np.dstack((FLOATS, np.full((20, 30), 0.5, np.float32)))
+    picture = open_picture(write(tmp_path / "a.tif", values, photometric="rgb", extrasamples=["unassalpha"]))
+    assert picture.alpha is not None
+    assert picture.alpha.getextrema() == (128, 128)
+    assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
+
+
+def test_further_channels_beside_cmyk_are_left_out(tmp_path: Path) -> None:
+    inks = np.asarray(Image.fromarray(PIXELS).convert("CMYK"))
+    values = np.dstack((inks, VEIL))
+    picture = open_picture(write(tmp_path / "a.tif", values, photometric="separated", extrasamples=["unassalpha"]))
+    assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
+
+
+def test_profile_turn_resolution_and_descriptions_are_kept(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tags = [(274, 3, 1, 6, True), (315, 2, 0, "Hilma", True), (700, 1, 5, b"<xmp>", True)]
+    path = write(
+        tmp_path / "a.tif",
+        FLOATS,
+        photometric="rgb",
+        iccprofile=profile,
+        extratags=tags,
+        resolution=(300, 150),
+        resolutionunit="inch",
+    )
+    picture = open_picture(path)
+    assert picture.rgb.size == (20, 30)
+    assert picture.metadata.icc == profile
+    assert picture.metadata.xmp == b"<xmp>"
+    assert picture.metadata.dpi == (150, 300)
+    save_picture(picture, tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.pages[0].tags["Artist"].value == "Hilma"
+
+
+def test_pages_of_which_pillow_opens_only_some(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(PIXELS[::2, ::2], photometric="rgb", subfiletype=1)  # a preview, which is no page
+        file.write(PIXELS, photometric="rgb")
+        file.write(FLOATS, photometric="rgb")
+        file.write(GREY, photometric="minisblack")
+    pictures = [open_picture(tmp_path / "a.tif", page=page) for page in range(3)]
+    assert [picture.metadata.pages for picture in pictures] == [3, 3, 3]
+    for picture, right in zip(pictures, (PIXELS, PIXELS, GREY[..., None]), strict=True):
+        assert np.abs(np.asarray(picture.rgb).astype(int) - right).max() <= 1
+
+
+def test_without_tifffile_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(ImageError, match=r'pip install "fastnst\[tiff\]" reads more, or save it as RGB with 8 or 16'):
+        open_picture(path)
+
+
+def test_a_compression_that_needs_another_package_is_not_called_damage(tmp_path: Path) -> None:
+    content = bytearray(write(tmp_path / "a.tif", PIXELS, photometric="rgb").read_bytes())
+    at = content.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little"))
+    content[at + 8 : at + 10] = (50002).to_bytes(2, "little")  # JPEG XL
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(ImageError, match=r"fastnst\[tiff\]|damaged"):
+        open_picture(tmp_path / "a.tif")
+
+
+def test_too_many_pixels_and_damage_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", rowsperstrip=1)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ImageError, match=r"a\.tif"):
+        open_picture(path)
+    monkeypatch.setattr("fastnst.images.decode._MAX_PIXELS", 100)
+    with pytest.raises(ImageError, match="30×20 pixels"):
+        open_picture(write(tmp_path / "b.tif", FLOATS, photometric="rgb"))
