@@ -17,6 +17,7 @@ from fastnst.images.bare import without_descriptions
 from fastnst.images.color import to_srgb
 from fastnst.images.exif import orientation
 from fastnst.images.formats import missing_reader
+from fastnst.images.implied_profile import implied_profile
 from fastnst.images.levels import deep_channels, is_deep, mend_reading, to_eight_bits
 from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
@@ -160,6 +161,10 @@ def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, a
         mend_reading(image)
         turn = orientation(image)
         image.load()
+        if "icc_profile" not in image.info and image.mode not in ("CMYK", "LAB"):
+            implied = implied_profile(image, source)
+            if implied is not None:
+                image.info["icc_profile"] = implied
         notes = (deep,) if deep and not is_deep(image) else ()
         metadata = replace(read_metadata(image), pages=len(numbers), frames=frames, notes=notes)
         if metadata.dpi is not None and turn > _LAST_UPRIGHT:
