@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnst.array_types import FloatArray, FloatPlane, UInt8Image
 from fastnst.cache import cache_folder, cache_path
@@ -21,7 +23,7 @@ from fastnst.runtime.imaging.guided_filter import refine
 from fastnst.runtime.models.catalog import style_folders
 from fastnst.runtime.models.metadata import MattingMetadata
 from fastnst.runtime.models.onnx_metadata import check_file, read_matting_description
-from fastnst.runtime.portrait import close_ups
+from fastnst.runtime.portrait import close_ups, sideways
 
 MODELS = ("ours", "modnet")
 STRIDE = 32
@@ -122,16 +124,32 @@ class MattingModel:
     def people(self, photo: UInt8Image) -> FloatPlane:
         """The alpha matte as of a call, with more care, as single photos deserve it.
 
-        A close-up is seen a second time at a smaller scale, which fills holes in faces. Where the network wavers the
-        matte is empty: then it found something else than people. Half of the false alarms on photos without people go
-        so, and no portrait.
+        A picture that lies on its side is turned upright for it. A close-up is seen a second time at a smaller scale,
+        which fills holes in faces. Where the network wavers the matte is empty: then it found something else than
+        people. Half of the false alarms on photos without people go so, and no portrait.
         """
         coarse, small = self.coarse(photo)
+        turns = 0 if self.is_official else self._quarter_turns(photo, coarse)
+        if turns:
+            photo = _turned(photo, turns)
+            coarse, small = self.coarse(photo)
         if not self.is_official and float(coarse.mean()) > close_ups.MIN_SHARE:
             second, _ = self.coarse(close_ups.with_surroundings(photo))
             coarse = close_ups.filled(coarse, close_ups.without_surroundings(second, coarse.shape))
         alpha = settled(refine(coarse, small, photo))
-        return alpha if is_confident(alpha) else np.zeros_like(alpha)
+        return _turned(alpha if is_confident(alpha) else np.zeros_like(alpha), -turns)
+
+    def _quarter_turns(self, photo: UInt8Image, coarse: FloatPlane) -> int:
+        """Quarter turns to the left after which the photo's people are upright."""
+        if not sideways.may_lie(coarse):
+            return 0
+        mattes = []
+        for turns in (1, 3):
+            found, _ = self.coarse(_turned(photo, turns))
+            if not is_confident(found):
+                return 0
+            mattes.append(_turned(found, -turns))
+        return sideways.quarter_turns(coarse, *mattes, alpha_is_sure=is_confident(coarse))
 
     def coarse(self, photo: UInt8Image, short_side: int | None = None) -> tuple[FloatPlane, UInt8Image]:
         """The matte float32 `[h, w]` and the photo uint8 `[h, w, 3]` at the size at which the network works."""
@@ -185,6 +203,11 @@ def settled(alpha: FloatPlane) -> FloatPlane:
     """
     stretched: FloatPlane = ((alpha - _CERTAIN_MARGIN) / (1 - 2 * _CERTAIN_MARGIN)).clip(0, 1)
     return stretched
+
+
+def _turned(plane: NDArray[Any], turns: int) -> NDArray[Any]:
+    """`[H, W, …]` turned to the left by so many quarters."""
+    return np.ascontiguousarray(np.rot90(plane, turns)) if turns else plane
 
 
 def has_person(alpha: FloatArray) -> bool:
