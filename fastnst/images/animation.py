@@ -62,7 +62,15 @@ def frame_count(image: Image.Image) -> int:
         return 1
     if image.format == "GIF":
         return 2 if getattr(image, "is_animated", False) else 1
-    return int(getattr(image, "n_frames", 1))
+    return len(frame_numbers(image))
+
+
+def frame_numbers(image: Image.Image) -> range:
+    """The numbers by which Pillow seeks an open picture's frames.
+
+    An APNG may begin with a picture for programs that know no APNG, which is not one of its frames.
+    """
+    return range(int(getattr(image, "default_image", False)), int(getattr(image, "n_frames", 1))) or range(1)
 
 
 def page_numbers(image: Any) -> list[int]:

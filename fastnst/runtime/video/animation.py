@@ -13,6 +13,7 @@ from PIL import Image
 
 from fastnst.errors import ClipError, ImageError
 from fastnst.images._pillow import opened
+from fastnst.images.animation import frame_numbers
 from fastnst.images.color import to_srgb
 from fastnst.images.decode import picture_size
 from fastnst.images.transparency import bleed
@@ -65,9 +66,9 @@ class AnimationSource:
         reduce = Reducer(self._max_size)
         time = 0
         with opened(self._path) as image:
-            for number in range(_count(image)):
+            for number, place in enumerate(frame_numbers(image)):
                 try:
-                    image.seek(number)
+                    image.seek(place)
                     image.load()
                     layers = image.convert("RGBA")
                 except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
@@ -92,9 +93,10 @@ class AnimationSource:
         """Ticks of the first frame, the number of frames, how often they play."""
         try:
             with opened(self._path) as image:
-                frames = _count(image)
+                numbers = frame_numbers(image)
+                image.seek(numbers[0])
                 image.load()
-                return _ticks(image.info.get("duration")), frames, _plays(image)
+                return _ticks(image.info.get("duration")), len(numbers), _plays(image)
         except Exception as error:
             raise ClipError(f"{self._path} is damaged or cut short ({_first_line(error)}).") from error
 
@@ -109,10 +111,6 @@ def is_picture_file(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return any(start[place : place + len(mark)] == mark for mark, place in _MAGIC)
-
-
-def _count(image: Image.Image) -> int:
-    return max(1, int(getattr(image, "n_frames", 1)))
 
 
 def _ticks(milliseconds: Any) -> int:

@@ -144,6 +144,19 @@ def test_a_cut_out_keeps_its_transparency(negative_model: Path, tmp_path: Path, 
     assert images[0].getpixel((64, 48))[3] > 240  # type: ignore[index]
 
 
+def test_the_picture_for_programs_without_apng_is_not_a_frame(negative_model: Path, tmp_path: Path) -> None:
+    first, *others = frames = [sticker(index) for index in range(3)]
+    first.save(tmp_path / "right.png", save_all=True, append_images=others, duration=80)
+    banner = Image.new("RGBA", SIZE, (250, 10, 10, 255))
+    banner.save(tmp_path / "in.png", save_all=True, append_images=frames, default_image=True, duration=80)
+    for name in ("in", "right"):
+        assert stylize(negative_model, tmp_path / f"{name}.png", tmp_path / f"{name}_out.png") == 0
+    durations, shown, _ = seen(tmp_path / "in_out.png")
+    assert durations == [80.0] * 3
+    for found, right in zip(shown, seen(tmp_path / "right_out.png")[1], strict=True):
+        assert np.array_equal(found, right)
+
+
 def test_a_cut_file_gives_what_is_whole(tmp_path: Path) -> None:
     content = write(tmp_path / "in.gif").read_bytes()
     (tmp_path / "cut.gif").write_bytes(content[: 2 * len(content) // 3])
