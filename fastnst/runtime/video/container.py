@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from fastnst.runtime.video._pyav import import_av, open_input, reason
 
 _DISCONTINUOUS_TIMES = 0x0200  # AVFMT_TS_DISCONT: in MPEG-TS and the like the first time stamp means nothing
 MAX_DAMAGED_PACKETS = 1000  # packets
+_TRANSPARENT = ("prores", "qtrle", "png", "apng", "ffv1", "utvideo", "magicyuv", "cfhd", "hap")
+_WITH_ALPHA_BESIDE = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # a second picture in each packet; and who decodes it
 
 
 def open_clip(path: Path) -> Any:
@@ -66,21 +68,41 @@ def video_stream(container: Any, path: Path) -> Any:
     attached = 1 << 10  # AV_DISPOSITION_ATTACHED_PIC
     streams = [stream for stream in container.streams.video if not int(stream.disposition) & attached]
     if not streams:
-        kinds = sorted({stream.type for stream in container.streams})
+        kinds = sorted({"a cover" if stream.type == "video" else stream.type for stream in container.streams})
         raise ClipError(f"{path} has no moving pictures: it holds {' and '.join(kinds) or 'nothing'} only.")
     if streams[0].codec_context is None:
         raise ClipError(f"{path} cannot be read: this PyAV has no decoder for its video.")
     return streams[0]
 
 
+def is_transparent(stream: Any) -> bool:
+    """True if a stream may hold transparency that is meant; elsewhere a fourth channel is often only padding."""
+    name = stream.codec_context.name
+    return name in _TRANSPARENT or (name in _WITH_ALPHA_BESIDE and _says_alpha(stream))
+
+
+def decoding(stream: Any) -> Callable[[Any], list[Any]]:
+    """What decodes a stream: FFmpeg's choice, but libvpx for transparent VP8 and VP9, whose alpha it alone heeds."""
+    av = import_av()
+    other = _WITH_ALPHA_BESIDE.get(stream.codec_context.name)
+    if other in av.codecs_available and _says_alpha(stream):
+        context = av.CodecContext.create(other, "r")
+        return lambda packet: list(context.decode(packet))
+    return lambda packet: list(packet.decode())
+
+
+def _says_alpha(stream: Any) -> bool:
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+
+
 def first_frame(container: Any, stream: Any, path: Path) -> Any:
     """The first picture that can be decoded; raises `ClipError` if there is none."""
     av = import_av()
     damaged: BaseException | None = None
-    packets = container.demux(stream)
+    packets, decode = container.demux(stream), decoding(stream)
     while True:
         try:
-            frames = next(packets).decode()
+            frames = decode(next(packets))
         except StopIteration:
             break
         except av.error.FFmpegError as error:

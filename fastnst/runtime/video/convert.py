@@ -88,6 +88,8 @@ def _to_video(source: Source, work: Work, target: Target, progress: Report | Non
     except BaseException:
         _keep(target.output, others, json.dumps(settings))
         raise
+    if writer.laid_on_white:
+        notes.append("videos have no transparency, so it lies on white: name a .webp, .apng or .gif, or a folder.")
     if not parts:
         raise ClipError(f"{source.name} gave no frame: nothing was written.")
     comment = describe_piece(source, settings) if isinstance(source, VideoSource) and source.is_cut else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from fastnst.array_types import UInt8Image
+from fastnst.images.transparency import bleed
 from fastnst.runtime.video._pyav import import_av
 from fastnst.runtime.video.tone_mapping import HLG, PQ, ToneMapper
 from fastnst.runtime.video.types import Colors
@@ -24,9 +26,10 @@ class ToRGB:
     Args:
         first: the clip's first frame; its size, rotation and tags decide.
         max_size: reduce to this long side; the sides become even then, which every encoder takes.
+        transparent: whether an alpha channel means transparency.
     """
 
-    def __init__(self, first: Any, max_size: int | None = None) -> None:
+    def __init__(self, first: Any, max_size: int | None = None, *, transparent: bool = False) -> None:
         av = import_av()
         self.turns, self.mirrored = _orientation(first)
         width, height = reduced_size(first.width, first.height, max_size)
@@ -35,6 +38,7 @@ class ToRGB:
         self._matrix = _matrix(first)
         transfer = int(first.color_trc)
         self._tone_mapper = ToneMapper(transfer) if transfer in (PQ, HLG) else None
+        self._transparent = transparent and self._tone_mapper is None
         self.colors = Colors() if self._tone_mapper else _tags(first, self._matrix)
         self._to_planes = av.video.reformatter.VideoReformatter()  # keeps its tables from frame to frame
         self._to_rgb = av.video.reformatter.VideoReformatter()
@@ -48,11 +52,25 @@ class ToRGB:
                 frame, width, height, "gbrp16le", src_colorspace=_SWSCALE[self._matrix], **options
             )
             frame = self._tone_mapper(frame)
-            rgb = self._to_rgb.reformat(frame, format="rgb24", **options)
-        else:
-            colours = {} if frame.format.is_rgb else {"src_colorspace": _SWSCALE[self._matrix]}
-            rgb = self._to_rgb.reformat(frame, width, height, "rgb24", **colours, **options)
-        pixels: UInt8Image = rgb.to_ndarray()
+            return self._upright(self._to_rgb.reformat(frame, format="rgb24", **options))
+        return self._upright(self._converted(frame, "rgb24"))
+
+    def layers(self, frame: Any) -> tuple[UInt8Image, UInt8Image | None]:
+        """Convert one frame; its alpha `[H, W]`, too, if it is transparent anywhere, with visible colours under it."""
+        if not (self._transparent and any(component.is_alpha for component in frame.format.components)):
+            return self(frame), None
+        pixels = self._upright(self._converted(frame, "rgba"))
+        rgb, alpha = Image.fromarray(np.ascontiguousarray(pixels[..., :3])), Image.fromarray(pixels[..., 3])
+        if alpha.getextrema() == (255, 255):
+            return np.asarray(rgb), None
+        return np.asarray(bleed(rgb, alpha)), np.asarray(alpha)
+
+    def _converted(self, frame: Any, pixel_format: str) -> Any:
+        colours = {} if frame.format.is_rgb else {"src_colorspace": _SWSCALE[self._matrix]}
+        return self._to_rgb.reformat(frame, *self._stored, pixel_format, **colours, **_REDUCTION)
+
+    def _upright(self, frame: Any) -> UInt8Image:
+        pixels: UInt8Image = frame.to_ndarray()
         if self.mirrored:
             pixels = pixels[:, ::-1]
         return np.ascontiguousarray(np.rot90(pixels, self.turns))

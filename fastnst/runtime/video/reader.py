@@ -15,8 +15,10 @@ from fastnst.runtime.video._pyav import import_av, reason
 from fastnst.runtime.video.container import (
     MAX_DAMAGED_PACKETS,
     clip_length,
+    decoding,
     demuxed,
     first_frame,
+    is_transparent,
     open_clip,
     times_may_jump,
     video_stream,
@@ -67,7 +69,7 @@ class VideoSource:
             stream = video_stream(container, path)
             self._tick = Fraction(stream.time_base)
             first = first_frame(container, stream, path)
-            self._to_rgb = ToRGB(first, max_size)
+            self._to_rgb = ToRGB(first, max_size, transparent=is_transparent(stream))
             self._jumping = times_may_jump(container)
             self._indexed = container.format.name.split(",")[0] in _INDEXED and not self._jumping
             # AVI counts packets, not times: pictures are shown in the order in which they come out of the decoder.
@@ -201,7 +203,8 @@ class VideoSource:
                     time = last + max(1, usual) if time is None else last + 1
                 last = time = time or 0
                 shown, duration = self._exact(time, frame.duration)
-                yield Frame(shown - self._offset_ticks, duration, self._to_rgb(frame))
+                rgb, alpha = self._to_rgb.layers(frame)
+                yield Frame(shown - self._offset_ticks, duration, rgb, alpha=alpha)
                 if deinterlacer.used:
                     self._warn(f"{self.name} is interlaced: its pictures were made whole (bwdif).")
 
@@ -230,14 +233,14 @@ class VideoSource:
     def _decoded(self, container: Any, stream: Any, skipped: int, whole: bool) -> Iterator[Any]:
         """Frames of FFmpeg; damaged packets are left out and counted, a failing disk or line is an error."""
         av = import_av()
-        damaged = 0
+        damaged, decode = 0, decoding(stream)
         packets = demuxed(container, self.name)
         timed = Timeline(forward=self._jumping).packets(packets) if whole else packets
         for number, packet in enumerate(timed):
             if number < skipped or packet.stream.index != stream.index:
                 continue
             try:
-                yield from packet.decode()
+                yield from decode(packet)
             except (av.error.InvalidDataError, av.error.EOFError):
                 damaged += 1
                 if damaged > MAX_DAMAGED_PACKETS:

@@ -68,11 +68,16 @@ def exact_edits(time_base: Fraction) -> dict[str, str]:
 class PartWriter:
     """A sink that encodes frames into a part.
 
+    Attributes:
+        path: the part.
+        frames: how many it holds.
+        laid_on_white: whether any of them was transparent.
+
     Raises `OutputError` if the file cannot be written or the encoder fails.
     """
 
     def __init__(self, path: Path, info: ClipInfo, encoder: Encoder, settings: Settings) -> None:
-        self.path, self.frames = path, 0
+        self.path, self.frames, self.laid_on_white = path, 0, False
         self._av = import_av()
         self._info = info
         self._to_frame = FromRGB(encoder.pixel_format, info.colors)
@@ -94,6 +99,7 @@ class PartWriter:
 
     def add(self, frame: Frame) -> None:
         """Encode the next frame."""
+        self.laid_on_white = self.laid_on_white or frame.alpha is not None
         picture = self._to_frame(frame.opaque)
         picture.pts, picture.time_base = frame.time, self._info.time_base
         if frame.duration:
