@@ -103,7 +103,7 @@ def main(argv: list[str], prog: str = "fastnst matte") -> int:
     matting = options.matting.open(options.engine) if plan.jobs else None
     portrait = Portrait(options.portrait, matting) if options.kind == "composite" else None
     make = partial(_make, matting=matting, portrait=portrait, options=options)
-    outcome = run_batch(plan.jobs, make, "matting")
+    outcome = run_batch(plan.jobs, make, "matting", len(plan.existing))
     engine = str(matting.provider) if matting else ""
     report(plan, outcome, photos, time.perf_counter() - started, engine)
     return 1 if outcome.failures else 0

@@ -140,7 +140,7 @@ def plan_batch(
 
 
 def run_batch(
-    jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[str]], action: str | None
+    jobs: list[Job[Variant]], make: Callable[[Job[Variant]], Iterable[str]], action: str | None, existing: int = 0
 ) -> Outcome[Variant]:
     """Make all pictures; of several, a bad one is noted and the rest goes on.
 
@@ -148,10 +148,12 @@ def run_batch(
         jobs: what to make.
         make: makes one; returns remarks on its photo.
         action: the word beside the progress bar; None where `make` shows its own progress.
+        existing: how many pictures of the batch exist already: then those that fail are not all there is.
 
     Raises the error of a single picture, `FullDiskError` with the count of those that are finished, and `ImageError` if
     not one could be made.
     """
+    alone = len(jobs) == 1 and not existing
     outcome: Outcome[Variant] = Outcome()
     for number, job in enumerate(jobs if action is None else track(jobs, action)):
         try:
@@ -160,15 +162,15 @@ def run_batch(
             done = number - len(outcome.failures)
             raise FullDiskError(f"{error} {done} of {len(jobs)} pictures were finished.") from error
         except FastNSTError as error:
-            if len(jobs) == 1:
+            if alone:
                 raise
             outcome.failures.append((job, _with_name(job, str(error))))
         except Exception as error:  # a fault of ours: the other pictures should not pay for it
-            if len(jobs) == 1:
+            if alone:
                 raise
             log.debug("%s failed", job.photo, exc_info=True)
             outcome.failures.append((job, f"{job.photo}: unexpected {type(error).__name__} ({error})."))
-    if jobs and len(outcome.failures) == len(jobs):
+    if jobs and len(outcome.failures) == len(jobs) and not existing:
         raise ImageError(f"none of the {len(jobs)} pictures could be made; the first: {outcome.failures[0][1]}")
     return outcome
 

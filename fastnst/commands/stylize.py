@@ -180,7 +180,7 @@ def main(argv: list[str], prog: str = "fastnst stylize") -> int:
     finisher = Finisher(options.restyling, portrait)
     with refinement(options.refine, len(plan.jobs)) as refiner:
         make = partial(_make, stylizers=stylizers, finisher=finisher, options=options, refiner=refiner)
-        outcome = run_batch(plan.jobs, make, None if refiner else "restyling")
+        outcome = run_batch(plan.jobs, make, None if refiner else "restyling", len(plan.existing))
     model = next(iter(stylizers.values())).model if stylizers else None
     engine = f"{model.provider}, {model.precision}" if model else ""
     report(plan, outcome, photos, time.perf_counter() - started, engine)

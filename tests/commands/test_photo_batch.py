@@ -94,6 +94,18 @@ def test_three_more_photos_in_the_same_folder(place: Path, stylize: Run, capsys:
     assert stylize("in", "-o", "out", "--skip-existing", "--overwrite") == 2
 
 
+def test_a_bad_photo_beside_those_that_exist_is_counted(
+    place: Path, stylize: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(place / "in/a.png")
+    (place / "in/bad.png").write_bytes(b"")
+    for made in ("1 picture, 1 failed", "0 pictures, 1 failed, 1 existed already"):
+        assert stylize("in", "-o", "out", "--skip-existing") == 1
+        captured = capsys.readouterr()
+        assert made in captured.out
+        assert "bad.png is empty" in captured.err
+
+
 def test_results_are_not_restyled_again(place: Path, stylize: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """An output folder inside the input, and results beside their photos."""
     save(place / "in/a.png")
@@ -245,7 +257,7 @@ def test_an_animation_that_fails_leaves_nothing(
         assert stylize("a.gif", "still.png", "-o", "out") == 1
     assert names(place / "out") == ["still_negative.png"]
     moving(place / "out/a_negative.partial.gif", "red lime")
-    assert stylize("a.gif", "still.png", "-o", "out", "--skip-existing") == 2
+    assert stylize("a.gif", "still.png", "-o", "out", "--skip-existing") == 1
     assert "a_negative.partial.gif is in the way" in capsys.readouterr().err
     assert names(place / "out") == ["a_negative.partial.gif", "still_negative.png"]
 
