@@ -133,13 +133,21 @@ def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: 
 def _otherwise_decoded(
     source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: bool, page: int, first: Exception
 ) -> Picture:
-    """A TIFF that Pillow stumbles over; raises `first` if it is damaged for tifffile, too."""
+    """A TIFF that Pillow stumbles over; raises `first`, Pillow's error, if it is damaged for tifffile, too."""
+    unknown = str(first) in _UNKNOWN_PIXELS or isinstance(first, KeyError | SyntaxError)  # not damaged, for all we know
     try:
         tiff = ordinary_tiff(source, name, page, None if allow_huge else _MAX_PIXELS)
     except (FastNSTError, MemoryError):
         raise
-    except Exception:
-        raise first from None
+    except ImportError as error:
+        if not unknown:
+            raise first from None
+        raise ImageError(
+            f'{name} holds pixels of a kind that cannot be read here: pip install "fastnst[tiff]" reads more, or save'
+            " it as RGB with 8 or 16 bits a channel."
+        ) from error
+    except Exception as error:
+        raise (error if unknown else first) from None
     picture = _decoded(tiff.content, name, max_size, allow_huge, 0)
     notes = (tiff.note,) if tiff.note else ()
     return replace(picture, metadata=replace(picture.metadata, pages=tiff.pages, notes=notes))

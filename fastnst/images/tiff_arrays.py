@@ -53,16 +53,11 @@ def is_tiff(source: Path | BinaryIO) -> bool:
 def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int | None) -> OrdinaryTiff:
     """A page of a TIFF in 8 bits a channel, with its transparency, profile and descriptions.
 
-    Raises `ImageError` without tifffile, for pages above `max_pixels`, and for kinds of pixels that it cannot read
-    either; what tifffile raises for a damaged file passes.
+    Raises `ImageError` for pages above `max_pixels` and for kinds of pixels that tifffile cannot read either,
+    `ImportError` without it; what it raises for a damaged file passes.
     """
-    try:
-        import tifffile
-    except ImportError as error:
-        raise ImageError(
-            f'{name} holds pixels of a kind that cannot be read here: pip install "fastnst[tiff]" reads more, or save'
-            " it as RGB with 8 or 16 bits a channel."
-        ) from error
+    import tifffile
+
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of damage beside our sentence
     if not isinstance(source, Path):
         source.seek(0)

@@ -119,6 +119,10 @@ def test_without_tifffile_the_remedy_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(ImageError, match=r'pip install "fastnst\[tiff\]" reads more, or save it as RGB with 8 or 16'):
         open_picture(path)
+    cut = write(tmp_path / "cut.tif", PIXELS, photometric="rgb")
+    cut.write_bytes(cut.read_bytes()[:-900])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        open_picture(cut)
 
 
 def test_a_compression_that_needs_another_package_is_not_called_damage(tmp_path: Path) -> None:
@@ -133,7 +137,7 @@ def test_a_compression_that_needs_another_package_is_not_called_damage(tmp_path:
 def test_too_many_pixels_and_damage_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", rowsperstrip=1)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ImageError, match=r"a\.tif"):
+    with pytest.raises(ImageError, match=r"a\.tif is damaged or cut short"):
         open_picture(path)
     monkeypatch.setattr("fastnst.images.decode._MAX_PIXELS", 100)
     with pytest.raises(ImageError, match="30×20 pixels"):
