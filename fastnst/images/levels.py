@@ -83,8 +83,8 @@ def scaled(values: NDArray[Any]) -> tuple[UInt8Image, str]:
     pictures that a program stored so by accident, or measurements (heights, radiographs). Of signed integers and of
     floats, whose range no type defines, the least of the ranges that such pictures have is taken: 0 … 1 (floats),
     0 … 255, and the greatest value of the type. Floats that leave 0 … 1 here and there (lights, what sharpening added)
-    are cut off there; of those of a scene with bright lights the brightest hundredth is. Anything else is stretched
-    from its darkest to its brightest value.
+    are cut off there; of those of a scene with bright lights the brightest hundredth is. Anything else is stretched:
+    its darkest value becomes black, its brightest one white.
     """
     kind, bits = values.dtype.kind, 8 * values.dtype.itemsize
     if kind == "b":
