@@ -30,7 +30,7 @@ FLOORS = [
     ["hub", "recipes", "images", "perceptual", "user_config"],
     ["contact_sheet", "runtime.imaging", "runtime.engine", "losses"],
     ["runtime.models", "hardware"],
-    ["metrics"],
+    ["metrics", "borrowed_graph"],
     ["runtime.stroke_size", "runtime.tiling", "runtime.temporal", "checkpoints", "style_export", "serving", "trainer"],
     ["start.shipped"],
     ["start.predictor"],

@@ -43,7 +43,7 @@ def available_styles() -> dict[str, Path]:
 
 def shipped_styles() -> dict[str, Path]:
     """The styles of the package, or of a source checkout, without the user's own."""
-    return _styles_in([folder for folder in _SHIPPED if folder.is_dir()])
+    return _styles_in([folder for folder in _SHIPPED if os.path.isdir(folder)])
 
 
 def without_small_ones(styles: Mapping[str, Path]) -> dict[str, Path]:
