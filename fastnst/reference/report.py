@@ -69,7 +69,8 @@ evaluations of it. Point at one for its values. What came from the cache has the
 <h2>How N<sub>eq</sub> was counted</h2>
 {_counting(summary)}
 <dialog aria-label="at 100 %"><button type="button" class="close">close</button>
-<div class="full"><img class="restyled" alt=""><img class="original" alt="photo"></div></dialog><div id="hover" hidden></div>
+<div class="full"><img class="restyled" alt=""><img class="original" alt="photo"></div></dialog>
+<div id="hover" hidden></div>
 <script>{script}</script></body></html>
 """
 
@@ -170,7 +171,8 @@ def _second(summary: dict[str, Any]) -> str:
     note = summary.get("second_note")
     return (
         f"CFSD, LPIPS, and the distances are by <b>{html.escape(name)}</b>, a perceptual network that the training did"
-        f" not use{html.escape(f' ({note})') if note else ''}. The best of those made is bold; the photo's own is for comparison."
+        f" not use{html.escape(f' ({note})') if note else ''}. The best of"
+        " those made is bold; the photo's own is for comparison."
     )
 
 

@@ -128,7 +128,10 @@ def test_the_report_fits_a_telephone_and_the_dark(browser: Any, report: Path, sc
     assert (bright[0] < bright[1]) is (scheme == "dark")
     page.emulate_media(media="print")
     assert page.locator(".all").first.is_visible()
-    assert not page.locator(".pair").first.is_visible()
+    for hidden in (".pair", ".drag", "#hover", ".zoom"):
+        assert not page.locator(hidden).first.is_visible()
+    page.set_viewport_size({"width": 718, "height": 1050})  # a page of A4 with its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
     assert errors == []
     page.close()
 
