@@ -181,7 +181,13 @@ def _over_photos(curves: Sequence[Curve]) -> dict[str, list[float]]:
 def _one_photo(one: Compared, ways: Ways) -> dict[str, Any]:
     ends = {way: curve.totals[-1] for way, curve in one.curves.items()}
     counts = {way: one.equivalent(way) for way in (*ways.starts, *([CHECK] if ways.check else []))}
-    return {"name": one.name, "network": one.network_terms["total"], "last": ends, "equivalent": counts}
+    return {
+        "name": one.name,
+        "network": one.network_terms["total"],
+        "last": ends,
+        "equivalent": counts,
+        "measures": one.measures,
+    }
 
 
 def _equivalents(compared: Sequence[Compared], key: str, way: str) -> dict[str, Any]:
