@@ -91,14 +91,18 @@ def _figures(summary: dict[str, Any]) -> str:
         "iterations of L-BFGS from {} reach the network's objective: N<sub>eq</sub>, median and quartiles over photos"
     )
     rows = [(count, caption.format(start)) for start, count in equivalents_in_words(summary).items()]
-    rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
+    rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {_count(summary['iterations'], 'iteration')}"))
     rows.append((time_in_words(summary["network_seconds"]), f"for one photo{_on(summary, 'network_device')}"))
     rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
     return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
 
 
 def _photos(count: int, kind: str = "") -> str:
-    return f"{count} {kind}photo{'s' if count != 1 else ''}"
+    return _count(count, f"{kind}photo")
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _on(summary: Mapping[str, Any], key: str) -> str:
