@@ -66,8 +66,9 @@ def main(argv: list[str], prog: str = "fastnst compare") -> int:
     shown = ", ".join(f"{count} from {start}" for start, count in equivalents_in_words(summary).items())
     if request.check:
         shown += f", {strong_wolfe_in_words(summary)} by PyTorch's strong Wolfe"
+    iterations = f"{request.steps} iteration{'s' if request.steps != 1 else ''}"
     print_result(
-        f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {request.steps} iterations, objective"
+        f"{page}: N_eq {shown}; {summary['time_ratio']:.0f} times faster than {iterations}, objective"
         f" {summary['network_objective']['total']:.4f}\n"
     )
     return 0

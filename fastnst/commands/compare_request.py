@@ -17,6 +17,7 @@ from fastnst.runtime.models.metadata import StyleMetadata
 PRECISIONS = ("f32", "tf32", "bf16")
 MIN_SIZE = 16  # pixels; less is not a picture to the perceptual network
 _COUNT, _SIZE, _STEPS, _REFINED = 16, 256, 150, 40
+_BLIND_SIZE = 512  # what eyes judge; figures are counted at the size of training
 _STARTS = {"both": (PHOTO, NOISE), "content": (PHOTO,), "noise": (NOISE,)}
 
 
@@ -99,7 +100,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help=f"photos (default: {_COUNT})")
     parser.add_argument(
         "--size", type=int, nargs="+",
-        help=f"long side of the photos in pixels; at several, N_eq is counted at each (default: {_SIZE})",
+        help="long side of the photos in pixels; at several, N_eq is counted at each (default:"
+        f" {_SIZE}, with --blind {_BLIND_SIZE})",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, help=f"evaluations of each optimization (default: {_STEPS})")
     parser.add_argument(
@@ -159,7 +161,7 @@ def read_request(options: argparse.Namespace) -> Request:
         options.photos,
         tuple(options.painting),
         count=_COUNT if options.count is None else options.count,
-        size=tuple(options.size) if options.size else _SIZE,
+        size=tuple(options.size or [_SIZE if options.blind is None else _BLIND_SIZE]),
         steps=_STEPS if options.steps is None else options.steps,
         start=options.start,
         refine=options.refine,

@@ -17,7 +17,7 @@ LPIPS_LAYERS = {
     "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"),
 }
 _LPIPS_FILES = {"alexnet": "alex.pth", "vgg16": "vgg.pth"}
-_CFSD_SIDE = 256
+_CFSD_SIDE, _CFSD_ROWS = 256, 512
 _PROJECTIONS = 128
 
 
@@ -46,7 +46,8 @@ def content_structure_distance(network: PerceptualNetwork, picture: Tensor, phot
     The feature vectors of one layer, divided by their number of channels, are compared with each other by inner
     products; a softmax makes each position's row a distribution. The figure is the Kullback-Leibler divergence of the
     picture's rows from the photo's, summed over positions, of pictures at 256 pixels. Published with VGG-19's relu3_1;
-    here the layer of that depth of the network given.
+    here the layer of that depth of the network given. Of networks with small features the rows are nearly even, and
+    their divergence is below float32's rounding: it is computed in float64.
 
     Args:
         network: that reads the features.
@@ -54,8 +55,9 @@ def content_structure_distance(network: PerceptualNetwork, picture: Tensor, phot
     """
     layer = middle_layer(network)
     with torch.no_grad():
-        found, expected = (_log_similarities(network, images, layer) for images in (picture, photo))
-        return float(F.kl_div(found, expected, reduction="sum", log_target=True))
+        found, expected = (_positions(network, images, layer) for images in (picture, photo))
+        parts = (_divergence(found, expected, slice(row, row + _CFSD_ROWS)) for row in range(0, len(found), _CFSD_ROWS))
+        return float(sum(parts))
 
 
 def sliced_wasserstein(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, seed: int = 0) -> float:
@@ -90,15 +92,21 @@ def middle_layer(network: PerceptualNetwork) -> str:
     return rectified[(len(rectified) - 1) // 2]
 
 
-def _log_similarities(network: PerceptualNetwork, images: Tensor, layer: str) -> Tensor:
+def _positions(network: PerceptualNetwork, images: Tensor, layer: str) -> Tensor:
+    """The feature vector of every position over its number of channels, float64 `[positions, C]`."""
     height, width = images.shape[2:]
     scale = _CFSD_SIDE / max(height, width)
     if scale < 1:
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         images = F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
-    features = network.features(images, [layer])[layer].float()
-    rows = features.flatten(2)[0].T / features.shape[1]  # [positions, C]
-    return F.log_softmax(rows @ rows.T, dim=1)
+    features = network.features(images, [layer])[layer]
+    return features.flatten(2)[0].T.double() / features.shape[1]
+
+
+def _divergence(found: Tensor, expected: Tensor, rows: slice) -> Tensor:
+    """Of some rows; of all at once the matrices would take gigabytes."""
+    mine, theirs = (F.log_softmax(one[rows] @ one.T, dim=1) for one in (found, expected))
+    return F.kl_div(mine, theirs, reduction="sum", log_target=True)
 
 
 def _quantiles(values: Tensor, count: int = 1024) -> Tensor:

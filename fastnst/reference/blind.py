@@ -49,22 +49,28 @@ def blind_page(title: str, photos: Sequence[BlindPhoto], painting: Image.Image) 
 <title>{html.escape(title)}</title><style>{style}</style></head><body>
 <h1>{html.escape(title)}</h1>
 <main id="asking">
-<p>Which is the better picture of this photo in the manner of this painting? <kbd>←</kbd> the left, <kbd>→</kbd> the
-right, <kbd>↓</kbd> neither, <kbd>Backspace</kbd> goes back. Pair <span id="count"></span>.</p>
+<progress id="progress" value="0" aria-label="pairs seen"></progress>
+<p>Which is the better picture of this photo in the manner of this painting? Click it, or press <kbd>←</kbd> for the
+left, <kbd>→</kbd> for the right, <kbd>↓</kbd> for neither; <kbd>Backspace</kbd> goes back.
+Pair <span id="count"></span>.</p>
 <div class="both" id="pictures">
 <button type="button" id="choose-left"><img id="left" alt="the left picture"></button>
 <button type="button" id="choose-right"><img id="right" alt="the right picture"></button>
 </div>
-<div class="given"><img id="photo" alt="the photo"><img src="{data_url(painting)}" alt="the painting"></div>
+<div class="given"><figure><img id="photo" alt="the photo"><figcaption>the photo</figcaption></figure>
+<figure><img src="{data_url(painting)}" alt="the painting"><figcaption>the painting</figcaption></figure></div>
 </main>
 <section id="done" hidden>
 <h2>What you preferred</h2>
-<table><thead><tr><th>pair<th>the first<th>the second<th>neither<th>share of the first (95 % interval)</thead>
-<tbody id="results"></tbody></table>
+<div class="scroll"><table><thead><tr><th>pair<th>the first<th>the second<th>neither<th>share of the first
+(95 % interval)</thead><tbody id="results"></tbody></table></div>
 <p>The interval is Wilson's for a binomial share; where it holds 50 %, these answers do not tell the two apart.</p>
-<p><a id="save" download="answers.json">Save the answers (JSON)</a></p>
+<p><a id="save" class="button" download="answers.json">Save the answers (JSON)</a></p>
+<h2>Answer by answer</h2>
+<div id="answers"></div>
 </section>
-<div class="bar"><button type="button" id="neither">neither</button><button type="button" id="back">back</button></div>
+<div class="bar"><button type="button" id="neither">neither</button><button type="button" id="back">back</button>
+<button type="button" id="stop">stop here and count</button></div>
 <script type="application/json" id="study">{data}</script>
 <script>{script}</script></body></html>
 """

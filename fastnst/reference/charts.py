@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _WIDTH, _HEIGHT = 1000, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 224, 16, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 250, 16, 52
 _MARKED_EVALUATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # evaluations with a point
 _LABEL_HEIGHT = 17
 
@@ -42,6 +42,12 @@ def frontier(network: tuple[float, float], curves: Mapping[str, Mapping[str, Seq
         f' aria-label="objective against seconds, for {html.escape(", ".join(WAYS[way] for way in curves))}">'
         f"{''.join(parts)}</svg>"
     )
+
+
+def legend(ways: Iterable[str]) -> str:
+    """The ways' names by their colours, for screens so narrow that the chart scrolls."""
+    names = (f'<span style="color:var(--{way})">● {html.escape(WAYS[way])}</span>' for way in ("network", *ways))
+    return f'<p class="legend" aria-hidden="true">{" ".join(names)}</p>'
 
 
 def time_in_words(seconds: float) -> str:

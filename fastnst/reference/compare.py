@@ -134,13 +134,7 @@ def summarize(compared: Sequence[Compared], ways: Ways) -> dict[str, Any]:
     first = ways.starts[0]
     network = _means([one.network_terms for one in compared])
     seconds = float(np.mean([one.network_seconds for one in compared]))
-    frontier = {
-        way: {
-            "objective": np.mean([one.curves[way].totals for one in compared], axis=0).tolist(),
-            "seconds": np.mean([one.curves[way].seconds for one in compared], axis=0).tolist(),
-        }
-        for way in compared[0].curves
-    }
+    frontier = {way: _over_photos([one.curves[way] for one in compared]) for way in compared[0].curves}
     for points in [frontier[REFINED]] if REFINED in frontier else []:
         points["seconds"] = [seconds + spent for spent in points["seconds"]]
     curve = frontier[first]["objective"]
@@ -171,10 +165,29 @@ def summarize(compared: Sequence[Compared], ways: Ways) -> dict[str, Any]:
     return summary
 
 
+def _over_photos(curves: Sequence[Curve]) -> dict[str, list[float]]:
+    """Mean objective with its quartiles, and mean seconds, at every evaluation."""
+    totals = [curve.totals for curve in curves]
+    lower, upper = np.percentile(totals, (25, 75), axis=0)
+    mean, seconds = np.mean(totals, axis=0), np.mean([curve.seconds for curve in curves], axis=0)
+    return {
+        "objective": mean.tolist(),
+        "lower_quartile": lower.tolist(),
+        "upper_quartile": upper.tolist(),
+        "seconds": seconds.tolist(),
+    }
+
+
 def _one_photo(one: Compared, ways: Ways) -> dict[str, Any]:
     ends = {way: curve.totals[-1] for way, curve in one.curves.items()}
     counts = {way: one.equivalent(way) for way in (*ways.starts, *([CHECK] if ways.check else []))}
-    return {"name": one.name, "network": one.network_terms["total"], "last": ends, "equivalent": counts}
+    return {
+        "name": one.name,
+        "network": one.network_terms["total"],
+        "last": ends,
+        "equivalent": counts,
+        "measures": one.measures,
+    }
 
 
 def _equivalents(compared: Sequence[Compared], key: str, way: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from fastnst.metrics.equivalent_iterations import equivalents_in_words, strong_wolfe_in_words
-from fastnst.reference.charts import WAYS, frontier, time_in_words
+from fastnst.reference.charts import WAYS, frontier, legend, time_in_words
 from fastnst.reference.compare import Compared
 
 # Of each measure: its name, whether lower (-1) or higher (1) is better (0: neither), and what it means.
@@ -52,23 +52,25 @@ def write_html(title: str, summary: dict[str, Any], compared: Sequence[Compared]
 The objective says how far a picture is from
 the photo's content and the painting's style; lower is better.</p>
 <div class="figures">{_figures(summary)}</div>
-<figure class="painting"><img src="{data_url(painting)}" alt="the painting">
-<figcaption>the painting</figcaption></figure>
+<h2>Photos</h2>
+<p class="dim drag">Drag across a picture: the photo at the left, the restyled one at the right.</p>
+<div class="photos"><figure class="painting"><img src="{data_url(painting)}" alt="the painting">
+<figcaption>the painting</figcaption></figure>{"".join(_photo(one) for one in compared)}</div>
 <h2>Time and objective</h2>
 <p class="dim">Each curve is the mean over the photos of the lowest objective so far; a point for 1, 2, 5, 10 …
-evaluations of it. Point at one for its values.</p>
+evaluations of it. Point at one for its values. What came from the cache has the time that it took when it was made.</p>
+{legend(summary["frontier"])}
 <div class="scroll">
 {frontier((summary["network_seconds"], summary["network_objective"]["total"]), summary["frontier"])}</div>
 <div class="scroll">{_frontier_table(summary)}</div>
-<h2>How N<sub>eq</sub> was counted</h2>
-{_counting(summary)}
 <h2>Measures</h2>
 <p>{_second(summary)}</p>
 <div class="scroll">{_measure_table(summary["measures"], _meanings(summary))}</div>
-<h2>Photos</h2>
-<p class="dim">Drag across a picture: the photo at the left, the restyled one at the right.</p>
-<div class="photos">{"".join(_photo(one) for one in compared)}</div>
-<dialog aria-label="at 100 %"><img src="" alt=""></dialog><div id="hover" hidden></div>
+<h2>How N<sub>eq</sub> was counted</h2>
+{_counting(summary)}
+<dialog aria-label="at 100 %"><button type="button" class="close">close</button>
+<div class="full"><img class="restyled" alt=""><img class="original" alt="photo"></div></dialog>
+<div id="hover" hidden></div>
 <script>{script}</script></body></html>
 """
 
@@ -89,14 +91,18 @@ def _figures(summary: dict[str, Any]) -> str:
         "iterations of L-BFGS from {} reach the network's objective: N<sub>eq</sub>, median and quartiles over photos"
     )
     rows = [(count, caption.format(start)) for start, count in equivalents_in_words(summary).items()]
-    rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {summary['iterations']} iterations"))
+    rows.append((f"{summary['time_ratio']:,.0f}×", f"faster than {_count(summary['iterations'], 'iteration')}"))
     rows.append((time_in_words(summary["network_seconds"]), f"for one photo{_on(summary, 'network_device')}"))
     rows.append((f"{summary['network_objective']['total']:.3f}", "objective of the network, mean"))
     return "".join(f"<div><b>{_large(shown)}</b>{caption}</div>" for shown, caption in rows)
 
 
 def _photos(count: int, kind: str = "") -> str:
-    return f"{count} {kind}photo{'s' if count != 1 else ''}"
+    return _count(count, f"{kind}photo")
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _on(summary: Mapping[str, Any], key: str) -> str:
@@ -111,16 +117,24 @@ def _large(shown: str) -> str:
 
 def _frontier_table(summary: dict[str, Any]) -> str:
     last = summary["iterations"]
-    marks = [*(step for step in (10, 20, 40, 100, 200, 500) if step < last), last]
+    marks = [*(step for step in (5, 10, 20, 40, 100, 200, 500) if step < last), last]
     head = "".join(f"<th>{step}" for step in marks)
     network = f"{summary['network_objective']['total']:.3f}"
     photo = f"{summary['photo_objective']:.3f}"
     rows = [f"<tr><td>{WAYS['network']} (the photo itself: {photo})<td>{network}" + "<td>" * len(marks)]
     for way, curve in summary["frontier"].items():
-        totals = curve["objective"]
-        cells = "".join(f"<td>{totals[step - 1]:.3f}" if step <= len(totals) else "<td>" for step in marks)
+        cells = "".join(f"<td>{_mean_and_quartiles(curve, step - 1)}" for step in marks)
         rows.append(f"<tr><td>{WAYS[way]}<td>{cells}")
-    return f"<table><thead><tr><th>mean objective after evaluations<th>0{head}</thead>{''.join(rows)}</table>"
+    spread = "<small>mean; quartiles over photos</small>" if summary["photos"] > 1 else ""
+    return f"<table><thead><tr><th>objective after evaluations{spread}<th>0{head}</thead>{''.join(rows)}</table>"
+
+
+def _mean_and_quartiles(curve: Mapping[str, Sequence[float]], index: int) -> str:
+    """Nothing beyond a curve's end, and no spread where the photos do not differ."""
+    if index >= len(curve["objective"]):
+        return ""
+    mean, lower, upper = (curve[key][index] for key in ("objective", "lower_quartile", "upper_quartile"))
+    return f"{mean:.3f}" + (f"<small>{lower:.2f} to {upper:.2f}</small>" if lower < upper else "")
 
 
 def _counting(summary: dict[str, Any]) -> str:
@@ -132,14 +146,19 @@ def _counting(summary: dict[str, Any]) -> str:
         f" pixels in [0, 1]) and clips the picture to [0, 1] at every step, which a network cannot leave either."
         f"{_computed(summary)}</p>"
     )
-    rows = []
-    for size in summary.get("at_sizes", []):
-        counts = "".join(f"<td>{html.escape(count)}" for count in equivalents_in_words(size).values())
-        rows.append(f"<tr><td>{size['size']} px, {_photos(size['photos'])}{counts}<td>{_check(size)}")
-    if not rows:
+    sizes = summary.get("at_sizes", [])
+    if not sizes:
         return text
-    starts = "".join(f"<th>N<sub>eq</sub> from {start}" for start in equivalents_in_words(summary))
-    return f"{text}<table><thead><tr><th>{starts}<th>by PyTorch, strong Wolfe</thead>{''.join(rows)}</table>"
+    checked = "strong_wolfe_equivalent" in summary
+    rows = []
+    for size in sizes:
+        counts = [*equivalents_in_words(size).values(), *([strong_wolfe_in_words(size)] if checked else [])]
+        cells = "".join(f"<td>{html.escape(count)}" for count in counts)
+        rows.append(f"<tr><td>{size['size']} px, {_photos(size['photos'])}{cells}")
+    heads = [*(f"from {start}" for start in equivalents_in_words(summary)), *(["by PyTorch, strong Wolfe"] * checked)]
+    head = "".join(f"<th>{one}" for one in heads)
+    caption = "<th>N<sub>eq</sub>: median (quartiles)"
+    return f'{text}<div class="scroll"><table><thead><tr>{caption}{head}</thead>{"".join(rows)}</table></div>'
 
 
 def _computed(summary: Mapping[str, Any]) -> str:
@@ -149,12 +168,6 @@ def _computed(summary: Mapping[str, Any]) -> str:
     return f" Computed in {_PRECISIONS[summary['precision']]}{_on(summary, 'optimization_device')}."
 
 
-def _check(size: Mapping[str, Any]) -> str:
-    if "strong_wolfe_equivalent" not in size:
-        return "not counted"
-    return html.escape(strong_wolfe_in_words(size))
-
-
 def _second(summary: dict[str, Any]) -> str:
     name = summary.get("second_perceptual")
     if not name:
@@ -162,7 +175,8 @@ def _second(summary: dict[str, Any]) -> str:
     note = summary.get("second_note")
     return (
         f"CFSD, LPIPS, and the distances are by <b>{html.escape(name)}</b>, a perceptual network that the training did"
-        f" not use{html.escape(f' ({note})') if note else ''}. The better of network and optimization is bold."
+        f" not use{html.escape(f' ({note})') if note else ''}. The best of"
+        " those made is bold; the photo's own is for comparison."
     )
 
 
@@ -184,7 +198,8 @@ def _measure_table(measures: dict[str, dict[str, float]], known: Mapping[str, tu
             continue
         values = {label: measures[label][key] for label in labels}
         made = {label: value for label, value in values.items() if label != "photo"}
-        best = (min if better < 0 else max)(made.values()) if better else None
+        differ = len({f"{value:.4g}" for value in made.values()}) > 1
+        best = (min if better < 0 else max)(made.values()) if better and differ else None
         cells = "".join(
             f"<td{' class=best' if label in made and value == best else ''}>{value:.4g}"
             for label, value in values.items()
@@ -196,25 +211,41 @@ def _measure_table(measures: dict[str, dict[str, float]], known: Mapping[str, tu
 
 def _photo(one: Compared) -> str:
     pictures = {"network": (one.network, one.network_terms["total"])}
-    for way, curve in one.curves.items():
-        if way in ("refined", "photo", "noise"):
-            pictures[way] = (curve.best, curve.totals[-1])
+    for way in ("refined", "photo", "noise"):
+        if way in one.curves:
+            pictures[way] = (one.curves[way].best, one.curves[way].totals[-1])
     name = html.escape(one.name)
-    buttons, hidden = [], [f'<img src="{data_url(one.photo)}" data-way="original" alt="photo">']
+    buttons, hidden = [], [_labelled(one.photo, "original", "the photo")]
     for way, (picture, total) in pictures.items():
-        evaluations = f", {len(one.curves[way].totals)} evaluations" if way in one.curves else ""
-        caption = html.escape(f"{one.name}: {WAYS[way]}{evaluations}, objective {total:.3f}")
+        caption = html.escape(f"{one.name}: {WAYS[way]}, objective {total:.3f}, {_evaluations(one, way)}")
         pressed = "true" if way == "network" else "false"
         buttons.append(
             f'<button type="button" data-source="{way}" data-caption="{caption}" aria-pressed="{pressed}">'
             f"{html.escape(WAYS[way])}</button>"
         )
-        hidden.append(f'<img src="{data_url(picture)}" data-way="{way}" alt="{html.escape(WAYS[way])}">')
-    first = html.escape(f"{one.name}: {WAYS['network']}, objective {one.network_terms['total']:.3f}")
+        hidden.append(_labelled(picture, way, WAYS[way]))
+    first = f"{one.name}: {WAYS['network']}, objective {one.network_terms['total']:.3f}, {_evaluations(one, 'network')}"
     return (
         f'<figure data-photo="{name}">'
         f'<div class="pair"><img class="before" alt="photo"><img class="after" alt="{WAYS["network"]}">'
-        f'<input type="range" min="0" max="100" value="50" aria-label="how much of the photo shows"></div>'
-        f'<div class="choose">{"".join(buttons)}<button type="button" class="zoom">100 %</button></div>'
-        f'<div class="all">{"".join(hidden)}</div><figcaption class="caption">{first}</figcaption></figure>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="how much of the photo shows">'
+        f'<button type="button" class="zoom">100 %</button></div>'
+        f'<div class="choose">{"".join(buttons)}</div>'
+        f'<div class="all">{"".join(hidden)}</div>'
+        f'<figcaption class="caption">{html.escape(first)}</figcaption></figure>'
     )
+
+
+def _labelled(picture: Image.Image, way: str, label: str) -> str:
+    name = html.escape(label)
+    return f'<span><img src="{data_url(picture)}" data-way="{way}" alt="{name}"><small>{name}</small></span>'
+
+
+def _evaluations(one: Compared, way: str) -> str:
+    """How many evaluations a picture took; of the network's, in how many iterations it is reached."""
+    if way != "network":
+        return f"{len(one.curves[way].totals)} evaluations"
+    start = next(start for start in ("photo", "noise") if start in one.curves)
+    count = one.equivalent(start)
+    reached = f"{count:.0f}" if count is not None else f"more than {len(one.curves[start].totals)}"
+    return f"reached by {WAYS[start]} in {reached} iterations"

@@ -102,8 +102,11 @@ def test_the_report_in_a_browser(browser: Any, report: Path) -> None:
     figure.get_by_role("button", name="network + L-BFGS").click()
     assert pair.locator(".after").get_attribute("src") != before
     assert "20 evaluations" in figure.locator("figcaption").inner_text()
+    row = page.locator("tr", has_text="network + L-BFGS").inner_text()  # e^(-0.2) + 0.5 and 2 e^(-0.2) + 0.5 after 5
+    assert "1.728\n1.52 to 1.93" in row
     figure.get_by_role("button", name="100 %").click()
-    assert page.locator("dialog img").evaluate("image => image.naturalWidth === image.width") is True
+    for shown in (".restyled", ".original"):  # beside each other, at one pixel a pixel
+        assert page.locator(f"dialog {shown}").evaluate("image => image.naturalWidth === image.width") is True
     page.locator("dialog").click()
     assert not page.locator("dialog").is_visible()
     page.locator("svg.chart").scroll_into_view_if_needed()
@@ -125,7 +128,10 @@ def test_the_report_fits_a_telephone_and_the_dark(browser: Any, report: Path, sc
     assert (bright[0] < bright[1]) is (scheme == "dark")
     page.emulate_media(media="print")
     assert page.locator(".all").first.is_visible()
-    assert not page.locator(".pair").first.is_visible()
+    for hidden in (".pair", ".drag", "#hover", ".zoom"):
+        assert not page.locator(hidden).first.is_visible()
+    page.set_viewport_size({"width": 718, "height": 1050})  # a page of A4 with its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
     assert errors == []
     page.close()
 
@@ -140,6 +146,7 @@ def test_the_blind_page_counts_what_was_preferred(browser: Any, tmp_path: Path, 
     page, errors = opened(browser, path)
     mine = page.evaluate("study.photos[0].pictures[0]")
     assert "other" not in page.locator("body").inner_text()
+    assert not page.locator("#stop").is_visible()  # nothing to count yet
     for number in range(7):  # the second answer is taken back and given again
         assert f"Pair {min(number + 1, 6) if number < 2 else number} of 6" in page.locator("main").inner_text()
         left = page.locator("#left").get_attribute("src") == mine
@@ -148,6 +155,7 @@ def test_the_blind_page_counts_what_was_preferred(browser: Any, tmp_path: Path, 
             page.keyboard.press("Backspace")
     row = page.locator("#results tr td").all_inner_texts()
     assert row == ["<i>one</i> or other", "6", "0", "0", "100 % (61 to 100 %)"]
+    assert page.locator("#answers .preferred").all_inner_texts() == ["<i>one</i>"] * 6
     with page.expect_download() as download:
         page.locator("#save").click()
     answers = json.loads(Path(download.value.path()).read_text())
@@ -155,5 +163,28 @@ def test_the_blind_page_counts_what_was_preferred(browser: Any, tmp_path: Path, 
     assert {answer["preferred"] for answer in answers["answers"]} == {"<i>one</i>"}
     (result,) = answers["results"]
     assert result["interval_95"] == pytest.approx([6 / (6 + 1.959964**2), 1], abs=1e-4)  # Wilson, all of n
+    assert errors == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_blind_comparison_may_stop_early_and_go_on(browser: Any, tmp_path: Path, photo: Image.Image) -> None:
+    small = photo.resize((96, 96))
+    photos = [BlindPhoto(str(number), small, {"a": small.rotate(90), "b": small.rotate(180)}) for number in range(3)]
+    path = tmp_path / "blind.html"
+    path.write_text(blind_page("which?", photos, small), encoding="utf-8")
+    page, errors = opened(browser, path, viewport={"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.keyboard.press("ArrowDown")
+    page.locator("#stop").click()
+    assert page.locator("#results tr td").all_inner_texts() == ["a or b", "0", "0", "1", "no answer"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.keyboard.press("ArrowLeft")  # no answer while the results are shown
+    page.keyboard.press("Backspace")
+    assert "Pair 2 of 3" in page.locator("main").inner_text()
+    for _ in range(2):
+        page.locator("#choose-left").click()
+    cells = page.locator("#results tr td").all_inner_texts()
+    assert int(cells[1]) + int(cells[2]) == 2
     assert errors == []
     page.close()

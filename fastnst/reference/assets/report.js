@@ -19,11 +19,14 @@ for (const figure of document.querySelectorAll("figure[data-photo]")) {
     });
   }
   figure.querySelector("button.zoom").addEventListener("click", () => {
-    const dialog = document.querySelector("dialog"), image = dialog.querySelector("img");
-    const ratio = window.devicePixelRatio || 1;
-    image.src = after.src;
-    image.alt = after.alt;
-    image.onload = () => { image.style.width = image.naturalWidth / ratio + "px"; };
+    const dialog = document.querySelector("dialog"), ratio = window.devicePixelRatio || 1;
+    const shown = { restyled: after, original: pair.querySelector(".before") };
+    for (const [name, from] of Object.entries(shown)) {
+      const image = dialog.querySelector("." + name);
+      image.onload = () => { image.style.width = image.naturalWidth / ratio + "px"; };
+      image.src = from.src;
+      image.alt = from.alt;
+    }
     dialog.showModal();
   });
 }
