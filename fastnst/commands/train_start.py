@@ -40,6 +40,9 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
         raise OutputError(
             f"{training.folder} holds a start already: go on with --resume, or give another folder with --output."
         )
+    if training.done == config.tasks:
+        log.info("All %d paintings of %s have been learned from: --tasks takes more.", training.done, training.folder)
+        return 0
     log.info("%d paintings; painting %d of %d is next.", len(training.paintings.paths), training.done + 1, config.tasks)
     training.folder.mkdir(parents=True, exist_ok=True)
     _follow(training, training.folder / _LOG)

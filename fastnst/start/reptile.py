@@ -192,7 +192,10 @@ class StartTraining:
             save_file(tensors, partial, {"state": json.dumps({"done": self.done, "seconds": self.seconds})})
 
     def resume(self) -> None:
-        """Go on from the folder's state. Raises `ModelError` if there is none or it is damaged."""
+        """Go on from the folder's state.
+
+        Raises `ModelError` if there is none or it is damaged, `ConfigError` if it has gone further than is asked for.
+        """
         if not os.path.isfile(self.state_file):
             raise ModelError(f"{self.folder} holds no state to go on from ({self.state_file.name}).")
         try:
@@ -206,6 +209,8 @@ class StartTraining:
             self.start.load_state_dict(tensors)
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"{self.state_file} is not the state of such a start, or it is damaged.") from error
+        if done > self.config.tasks:
+            raise ConfigError(f"{self.folder} has learned from {done} paintings already: tasks cannot be fewer.")
         self.done, self.seconds = done, seconds
 
     def metadata(self) -> StyleMetadata:

@@ -111,3 +111,26 @@ def test_what_a_user_can_get_wrong(materials: Path, tmp_path: Path) -> None:
         learn(materials, tmp_path)
     with pytest.raises(ModelError, match="damaged"):
         learn(materials, tmp_path, "--resume")
+
+
+def test_a_finished_start_is_not_gone_on_with(
+    materials: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fastnst.start.reptile import StartTraining
+    from fastnst.start.start_config import StartConfig
+    from fastnst.training.settings import NetworkConfig
+
+    network = NetworkConfig(options={"width": 32, "blocks": 1})
+    folders = {"paintings": str(materials / "paintings"), "photos": str(materials / "photos")}
+    training = StartTraining(StartConfig(**folders, output=str(tmp_path), network=network, tasks=4))
+    training.done = 4
+    training.save()
+    before = weights(tmp_path)
+    with caplog.at_level("INFO"):
+        learn(materials, tmp_path, "--resume")
+    assert [record.getMessage() for record in caplog.records if "paintings" in record.getMessage()] == [
+        f"All 4 paintings of {tmp_path} have been learned from: --tasks takes more."
+    ]
+    assert np.array_equal(weights(tmp_path), before)
+    with pytest.raises(ConfigError, match="has learned from 4 paintings already: tasks cannot be fewer"):
+        learn(materials, tmp_path, "--resume", "--tasks", "3")
