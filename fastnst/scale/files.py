@@ -7,20 +7,30 @@ from pathlib import Path
 from typing import IO, Any
 
 from fastnst.errors import ConfigError, ImageError, MissingDependencyError, OutputError
+from fastnst.input_files import expanded
 from fastnst.output_files import write_atomically
+
+MAX_PICTURE_BYTES = 1 << 30  # of one encoded picture
+_REFERENCES = "reference"  # fsspec's protocol of files that say where the bytes of other files lie, in templates
 
 
 def filesystem(address: str) -> tuple[Any, str]:
     """The fsspec filesystem of an address or local path, and the path inside it.
 
-    Raises `MissingDependencyError` if fsspec or the protocol's own package is missing, `ConfigError` for an unknown
-    protocol.
+    Without `://` it is a path, whatever else fsspec would read from a name such as `a::b.jpg`. Raises
+    `MissingDependencyError` if fsspec or the protocol's own package is missing, `ConfigError` for an unknown protocol,
+    and for files of references, which name other files to read from.
     """
     try:
         import fsspec
     except ImportError as error:
         raise MissingDependencyError('batches need fsspec: pip install "fastnst[batch]".') from error
+    if any(layer.partition("://")[0] == _REFERENCES for layer in address.split("::")) and "://" in address:
+        raise ConfigError(f"{address} is a file of references to others, which is not read: name the files themselves.")
     try:
+        if "://" not in address:
+            local = fsspec.filesystem("file")
+            return local, local._strip_protocol(os.path.join(os.getcwd(), expanded(address)))
         found, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
         raise MissingDependencyError(f"{address} needs a package of its own: {error}.") from error
@@ -54,12 +64,18 @@ def names_in(address: str) -> list[str]:
 
 
 def read(address: str) -> bytes:
-    """All bytes of a file; raises `ImageError` if it cannot be read."""
+    """All bytes of a file; raises `ImageError` if it cannot be read, or has more than a gigabyte."""
     found, path = _readable(address)
     try:
-        content: bytes = found.cat_file(path)
+        if _is_web(found):  # a server may go on for ever
+            with found.open(path, "rb") as file:
+                content: bytes = file.read(MAX_PICTURE_BYTES + 1)
+        else:
+            content = found.cat_file(path)
     except Exception as error:  # every filesystem has exceptions of its own
         raise ImageError(f"{address} cannot be read ({reason(error)}).") from error
+    if len(content) > MAX_PICTURE_BYTES:
+        raise ImageError(f"{address} has more than {MAX_PICTURE_BYTES:,} bytes, which is no picture.")
     return content
 
 
@@ -127,8 +143,15 @@ def is_same(address: str, other: str) -> bool:
 
 def is_local(found: Any) -> bool:
     """True if a filesystem is this machine's own."""
-    protocol = found.protocol
-    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
+    return "file" in _protocols(found)
+
+
+def _is_web(found: Any) -> bool:
+    return "http" in _protocols(found)
+
+
+def _protocols(found: Any) -> tuple[str, ...]:
+    return found.protocol if isinstance(found.protocol, tuple) else (found.protocol,)
 
 
 def reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ from fastnst.scale import files
 
 _TABLES, _SHARDS, _LISTS = (".parquet",), (".tar",), (".txt", ".lst")
 _ROWS_HELD = 64  # of a parquet file that are held at once
-_MAX_MEMBER_BYTES = 1 << 30  # bytes of one picture in a shard
+_MAX_LINE_BYTES = 1 << 16  # bytes of a line of a list
 _READS_PAST_THE_END = 16  # of a shard; of a whole one tarfile tries one or two
 
 
@@ -108,7 +108,7 @@ def _list(address: str) -> Iterator[Row | Unreadable]:
     """One address or path a line; relative ones count from the list's folder, `#` begins a remark."""
     base = address.rsplit("/", 1)[0] if "/" in address else "."
     with files.open_binary(address) as file:
-        for raw in file:
+        for raw in _lines(file, address):
             try:
                 line = raw.decode("utf-8-sig").strip()
             except UnicodeDecodeError:
@@ -120,6 +120,19 @@ def _list(address: str) -> Iterator[Row | Unreadable]:
             # Of an absolute path the whole is kept below the output: two folders may hold the same names.
             name = line.split("://", 1)[-1].lstrip("/")
             yield Row(line if is_absolute else files.join(base, line), posixpath.normpath(name))
+
+
+def _lines(file: IO[bytes], address: str) -> Iterator[bytes]:
+    """The lines of a list; raises `ConfigError` for one that does not end."""
+    begun = b""
+    while block := file.read(_MAX_LINE_BYTES):
+        *whole, begun = (begun + block).split(b"\n")
+        yield from whole
+        if len(begun) > _MAX_LINE_BYTES:
+            raise ConfigError(
+                f"{address} has a line of more than {_MAX_LINE_BYTES:,} bytes: it is no list of pictures."
+            )
+    yield begun
 
 
 def _table(address: str, image_column: str | None) -> Iterator[Row | Unreadable]:
@@ -197,7 +210,7 @@ def _shard(address: str) -> Iterator[Row | Unreadable]:
                     continue
                 where = f"{address}#{member.name}"
                 content = shard.extractfile(member)
-                if content is None or member.size > _MAX_MEMBER_BYTES:
+                if content is None or member.size > files.MAX_PICTURE_BYTES:
                     yield Unreadable(where, "it is not a picture that can be read.")
                     continue
                 yield Row(where, f"{stem}/{posixpath.normpath(member.name)}", content.read())

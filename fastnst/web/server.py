@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, FastNSTError
+from fastnst.printable import printable
 from fastnst.web.site import CONTENT_SECURITY_POLICY, SiteFile
 
 ADDRESS = "127.0.0.1"  # never another: pictures and styles are nobody else's
@@ -77,11 +78,19 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this page answers to 127.0.0.1 and localhost only")
             return
-        found = self.server.site.get(unquote(urlsplit(self.path).path).removeprefix("/") or "index.html")
+        try:
+            found = self.server.site.get(unquote(urlsplit(self.path).path).removeprefix("/") or "index.html")
+        except ValueError:  # such as http://[
+            self.send_error(HTTPStatus.BAD_REQUEST, "this is no address")
+            return
         if found is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        content = found.read()
+        try:
+            content = found.read()
+        except (FastNSTError, OSError) as error:  # a style whose weights cannot be halved; a file that is gone
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, printable(error))
+            return
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", found.mime_type)
         self.send_header("Content-Length", str(len(content)))

@@ -176,6 +176,8 @@ class TrainNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, painting: Any, photos: str, name: str, recipe: str, steps: int) -> io.NodeOutput:
+        if os.path.basename(name) != name or name in ("", ".", "..") or not name.isprintable():  # a stranger's workflow
+            raise ValueError(f"the name {name!r} cannot be a file's: take letters, digits, - and _.")
         picture = to_photos(painting)[0]
         settings = repr((picture.shape, photos, name, recipe, steps)).encode()
         key = hashlib.sha256(picture.tobytes() + settings).hexdigest()[:16]
@@ -185,8 +187,8 @@ class TrainNode(io.ComfyNode):
             with tempfile.TemporaryDirectory() as folder:
                 Image.fromarray(picture).save(Path(folder) / "painting.png")
                 chosen = ["--steps", str(steps)] if steps else []
-                chosen += ["--config", recipe, "--name", name, "--trainer.default_root_dir", folder]
-                _fastnst("train", str(Path(folder) / "painting.png"), "--photos", photos, *chosen, *_more())
+                chosen += [f"--config={recipe}", f"--name={name}", "--trainer.default_root_dir", folder]
+                _fastnst("train", str(Path(folder) / "painting.png"), f"--photos={photos}", *chosen, *_more())
                 network = Path(folder) / name / "version_0" / f"{name}.safetensors"
                 _fastnst("export", str(network), "-o", str(style))
         return io.NodeOutput(str(style))
@@ -199,7 +201,7 @@ def _more() -> list[str]:
 
 def _fastnst(*arguments: str) -> None:
     """Run a command in a process of its own: ComfyUI computes without gradients, which a training needs."""
-    done = subprocess.run([sys.executable, "-m", "fastnst", *arguments], stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-m", "fastnst", *arguments], stderr=subprocess.PIPE)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason was given"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason was given"]
         raise RuntimeError(lines[-1])

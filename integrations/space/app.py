@@ -8,6 +8,7 @@ import gradio as gr
 from PIL import Image
 
 import fastnst
+from fastnst.images.decode import open_image
 
 NONE = "none"
 STYLES = list(fastnst.available_styles())
@@ -25,15 +26,15 @@ def matting() -> fastnst.Matting:
 
 
 def restyle(
-    photo: Image.Image | None, first: str, second: str, strength: float, stroke: float, keep_colours: bool, part: str
+    path: str | None, first: str, second: str, strength: float, stroke: float, keep_colours: bool, part: str
 ) -> Image.Image:
     """The button's work; what a visitor can get wrong becomes a message on the page."""
-    if photo is None:
+    if path is None:
         raise gr.Error("Choose a photo first.")
     style = first if second in (NONE, first) else f"{first}:0.5,{second}:0.5"
-    photo = photo.convert("RGB")
-    photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     try:
+        with open(path, "rb") as file:
+            photo = open_image(file, max_size=MAX_SIDE)
         restyled = stylizer(style)(photo, strength=strength, stroke=stroke, preserve_color=keep_colours)
         if part == "all of it":
             return restyled
@@ -48,7 +49,8 @@ with gr.Blocks(title="fastnst") as demo:
     gr.Markdown("# fastnst\nA photo in the manner of a painting, in one pass of a small network.")
     with gr.Row():
         with gr.Column():
-            photo = gr.Image(type="pil", label="Photo", height=360)
+            # A path: Gradio would open it by any format of Pillow's, of which one starts another program.
+            photo = gr.Image(type="filepath", image_mode=None, label="Photo", height=360)
             first = gr.Dropdown(STYLES, value=STYLES[0], label="Style")
             second = gr.Dropdown([NONE, *STYLES], value=NONE, label="Mixed with")
             strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength")

@@ -11,6 +11,8 @@ import numpy as np
 import tritonclient.http as triton
 from PIL import Image
 
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")  # not all of Pillow's: one of them starts another program
+
 
 def restyle(photo: np.ndarray, style: str, url: str = "localhost:8000") -> np.ndarray:
     """A photo, uint8 RGB `[H, W, 3]`, restyled by the server's model of this name."""
@@ -23,5 +25,6 @@ def restyle(photo: np.ndarray, style: str, url: str = "localhost:8000") -> np.nd
 
 if __name__ == "__main__":
     photo, style, output, *url = sys.argv[1:]
-    pixels = np.asarray(Image.open(photo).convert("RGB"))
+    with Image.open(photo, formats=FORMATS) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
     Image.fromarray(restyle(pixels, style, *url)).save(output)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import subprocess
 import sys
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastnst import cli
-from fastnst.errors import ConfigError, ModelError, OutputError
+from fastnst.errors import ConfigError, ImageError, ModelError, OutputError
 from fastnst.output_files import FullDiskError, locked_output
-from fastnst.scale import BatchOptions, local, stylize_dataset
+from fastnst.scale import BatchOptions, files, local, stylize_dataset
 from fastnst.scale.rows import Row, Unreadable, rows
 from fastnst.scale.worker import Worker, output_name
 from tests.scale.pictures import picture, write_pictures
@@ -93,6 +96,64 @@ def test_links_that_loop_and_lists_with_a_mark(tmp_path: Path) -> None:
     assert len(list(rows([str(tmp_path / "in")]))) == 1
     (tmp_path / "list.txt").write_text("\ufeffa.png\r\n", encoding="utf-8")
     assert [row.path for row in rows([str(tmp_path / "list.txt")])] == [str(tmp_path / "a.png")]
+
+
+def test_names_that_fsspec_reads_as_addresses(
+    tmp_path: Path, options: BatchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in" / "zip::c"
+    folder.mkdir(parents=True)
+    for name in ("a::b.png", "file:x.png", "x*?[1].png", "~.png", "%41.png"):
+        (folder / name).write_bytes(picture(1))
+    monkeypatch.chdir(folder.parent)
+    assert stylize_dataset("zip::c", "../out::1", options).made == 5
+    assert (tmp_path / "out::1" / "a__b.png").exists()
+    monkeypatch.chdir(folder)
+    assert stylize_dataset("a::b.png", tmp_path / "out2", options).made == 1
+
+
+@pytest.mark.parametrize("address", ["reference://a.png::file://{}/r.json", "reference::file://{}/r.json"])
+def test_files_of_references_are_not_followed(tmp_path: Path, options: BatchOptions, address: str) -> None:
+    (tmp_path / "secret.png").write_bytes(picture(1))
+    (tmp_path / "r.json").write_text(f'{{"a.png": ["file://{tmp_path}/secret.png"]}}')
+    (tmp_path / "list.txt").write_text(address.format(tmp_path))
+    summary = stylize_dataset(tmp_path / "list.txt", tmp_path / "out", options)
+    assert (summary.made, summary.failed) == (0, 1)
+    assert "is a file of references to others" in summary.first_failures[0]
+
+
+def test_lists_that_do_not_end(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"a.png\n" + bytes(1 << 20))
+    found = rows([str(tmp_path / "list.txt")])
+    assert next(found) == Row(str(tmp_path / "a.png"), "a.png")
+    with pytest.raises(ConfigError, match=r"a line of more than 65,536 bytes"):
+        list(found)
+    (tmp_path / "list.txt").write_bytes(b"\n".join(b"%07d.png" % number for number in range(20_000)))
+    assert len(list(rows([str(tmp_path / "list.txt")]))) == 20_000
+
+
+def test_servers_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(files, "MAX_PICTURE_BYTES", 5000)
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while self.path == "/endless.png":
+                    self.wfile.write(bytes(1000))
+                self.wfile.write(picture(1))
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(ImageError, match="more than 5,000 bytes, which is no picture"):
+            files.read(f"{address}/endless.png")
+        assert files.read(f"{address}/whole.png") == picture(1)
+        server.shutdown()
 
 
 @pytest.mark.parametrize("address", ["::", "zip://x", "nosuch://x", "http://[::1"])

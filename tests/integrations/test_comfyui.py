@@ -95,6 +95,26 @@ def test_a_painting_is_trained_once(
         pack.TrainNode.execute(image, str(tmp_path / "none"), "mine", "quickstart", 2)
 
 
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "..", "", "a\0", "a\n"])
+def test_a_strangers_workflow_names_no_place(
+    pack: ModuleType, image: torch.Tensor, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTNST_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="cannot be a file's"):
+        pack.TrainNode.execute(image, "photos", name, "quickstart", 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_strangers_workflow_gives_no_options(
+    pack: ModuleType, image: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTNST_DATA", str(tmp_path))
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(sys.modules["fastnst_comfyui.nodes"], "_fastnst", lambda *arguments: calls.append(arguments))
+    pack.TrainNode.execute(image, "--trust-config", "--help", "quickstart", 2)
+    assert {"--photos=--trust-config", "--name=--help"} <= set(calls[0])
+
+
 def test_the_workflow_fits_the_nodes(pack: ModuleType) -> None:
     workflow = json.loads((PACK / "example_workflows" / "restyle.json").read_text())
     schemas = {node.define_schema().node_id: node.define_schema() for node in (pack.RestyleNode, pack.MixNode)}

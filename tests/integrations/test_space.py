@@ -53,6 +53,9 @@ def address(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(PYTHON is None, reason="FASTNST_SPACE_PYTHON names no Python with Gradio")
 def test_a_visitor_gets_a_picture_or_a_sentence(address: str, tmp_path: Path) -> None:
+    (tmp_path / "program.jpg").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    )
     code = f"""
 from gradio_client import Client, handle_file
 from PIL import Image
@@ -61,10 +64,18 @@ photo = handle_file({str(fastnst.sample_photo())!r})
 for second, part in (("none", "all of it"), ("the_kiss", "people")):
     print(Image.open(client.predict(photo, "red_chalk", second, 1, 1, False, part, api_name="/restyle")).size)
 try:
+    client.predict(handle_file("program.jpg"), "red_chalk", "none", 1, 1, False, "all of it", api_name="/restyle")
+except Exception as error:
+    print(error)
+try:
     client.predict(None, "red_chalk", "none", 1, 1, False, "all of it", api_name="/restyle")
 except Exception as error:
     print(error)
 """
     done = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines() == ["(410, 480)", "(410, 480)", "Choose a photo first."]
+    assert done.stdout.splitlines() == [
+        *("(410, 480)", "(410, 480)"),
+        "the picture is not a picture in a format that can be read.",
+        "Choose a photo first.",
+    ]

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from fastnst.errors import ConfigError
+from fastnst.errors import ConfigError, ModelError
 from fastnst.web.server import PageServer
+from fastnst.web.site import SiteFile
 
 
 def _ask(server: PageServer, path: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
@@ -37,6 +38,17 @@ def test_the_page_comes_with_headers_for_threads_and_against_strangers(server: P
     assert "unsafe-inline" not in policy
     # What an exported copy has on a host without headers.
     assert policy.removesuffix("; frame-ancestors 'none'") in body.decode()
+
+
+def test_what_cannot_be_given_is_told(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> bytes:
+        raise ModelError("\x1b.onnx: it holds no weights.")
+
+    monkeypatch.setitem(server.site, "styles/odd.onnx", SiteFile("application/octet-stream", fails))
+    answer, body = _ask(server, "/styles/odd.onnx")
+    assert (answer.status, body) == (500, b"500 \\x1b.onnx: it holds no weights.\n")
+    answer, body = _ask(server, "x://[")
+    assert (answer.status, body) == (400, b"400 this is no address\n")
 
 
 @pytest.mark.parametrize(
