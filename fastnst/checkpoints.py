@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,15 @@ def have_shapes(state: Mapping[str, Any], module: nn.Module) -> bool:
             return False
         if tensor.is_complex() or tensor.is_quantized or tensor.is_meta:
             return False
+    if not _are_as_large_as_they_say(state.values()):
+        return False
     return wanted == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _are_as_large_as_they_say(tensors: Collection[Tensor]) -> bool:
+    """Whether there is memory behind all numbers: one may stand for billions, and a file say so in a few bytes."""
+    storages = {storage.data_ptr(): storage.nbytes() for storage in (one.untyped_storage() for one in tensors)}
+    return sum(storages.values()) >= sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def are_finite(state: Mapping[str, Tensor]) -> bool:

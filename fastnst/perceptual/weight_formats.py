@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,6 +21,7 @@ UNREADABLE = (
     OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError,
     OverflowError, MemoryError, UnpicklingError,
 )  # fmt: skip
+_MAX_ELEMENTS = 1 << 24  # numbers of one tensor; the largest of VGG-19 has 2,359,296
 _FORMATS = "a torchvision .pth, a Keras no-top .h5 or a fastnst .safetensors"
 
 
@@ -46,10 +48,30 @@ def read_convolutions(path: Path) -> dict[str, Tensor]:
 
 
 def unpickled(path: Path) -> Any:
-    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print."""
+    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print.
+
+    Raises one of `UNREADABLE`, also for a file that unpacks to more than it is.
+    """
+    check_extent(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch reports odd pickles, line by line
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def check_extent(path: Path) -> None:
+    """Raise `ValueError` for a .ckpt or .pth that unpacks to more than it is.
+
+    Torch writes plain records, and reads compressed ones as well: a few megabytes may stand for gigabytes.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(record.file_size for record in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError("it is damaged") from error
+    if unpacked > path.stat().st_size:
+        raise ValueError("it unpacks to more than it is")
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -78,6 +100,8 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
     def visit(name: str, item: object) -> None:
         match = re.search(r"block(\d)_conv(\d)", name)
         if match and isinstance(item, h5py.Dataset):
+            if item.size > _MAX_ELEMENTS:  # what is not in the file is read as zeros
+                raise ValueError(f"{name} has {item.size:,} numbers")
             key = (int(match[1]), int(match[2]))
             (kernels if item.ndim == 4 else biases)[key] = torch.from_numpy(item[()])
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,13 @@ from fastnst.networks import build_network
 from fastnst.networks.affines import affines, fingerprint
 from fastnst.networks.base import StyleNetwork
 from fastnst.networks.folding import folded, unfolded
+from fastnst.perceptual.weight_formats import read_convolutions
 from fastnst.recipes import read_recipe, with_bases
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.predictor import AffinePredictor, guess_style
 from fastnst.start.predictor_config import PredictorConfig
 from fastnst.start.start_config import StartConfig
-from fastnst.trainer.run_files import check_run_name, check_writable
+from fastnst.trainer.run_files import WholeCheckpoints, check_run_name, check_writable
 from fastnst.training.several_styles import build_style
 
 OPTIONS = {"width": 32, "blocks": 1}
@@ -225,6 +228,49 @@ def test_a_predictor_of_another_description_of_paintings(network: StyleNetwork, 
     save_file(AffinePredictor(10, affines(network), hidden=4).state_dict(), path, about)
     with pytest.raises(ModelError, match="by 10 numbers instead of 1488"):
         guess_style(network, [torch.rand(1, 3, 64, 64)], path=path)
+
+
+def compressed(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        records = {record.filename: archive.read(record) for record in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+
+
+def test_checkpoints_that_unpack_to_more_than_they_are(network: StyleNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    about = dataclasses.asdict(StyleMetadata(name="start", network="swift", network_options=OPTIONS))
+    state = {f"network.{name}": torch.zeros_like(tensor) for name, tensor in network.state_dict().items()}
+    torch.save({"fastnst": about, "state_dict": state}, path)
+    load_network(path)
+    compressed(path)
+    with pytest.raises(ModelError, match="not a fastnst checkpoint"):
+        load_network(path)
+    with pytest.raises(ValueError, match="unpacks to more than it is"):
+        WholeCheckpoints().load_checkpoint(path)
+
+
+def test_networks_of_few_numbers_that_stand_for_many(network: StyleNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    options = {"width": 256, "blocks": 64}  # 300 MB
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in build_network("swift", **options).state_dict().items()}
+    about = dataclasses.asdict(StyleMetadata(name="start", network="swift", network_options=options))
+    state = {f"network.{name}": torch.zeros(1).expand(shape) for name, shape in shapes.items()}
+    torch.save({"fastnst": about, "state_dict": state}, path)
+    with pytest.raises(ModelError, match="does not hold the weights of the network 'swift'"):
+        load_network(path)
+
+
+def test_keras_files_of_numbers_that_are_not_there(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "vgg.h5", "w") as file:
+        for kind, shape in (("kernel", (1 << 20, 1 << 10, 3, 3)), ("bias", (64,))):
+            file.create_dataset(f"block1_conv1/{kind}:0", shape, "f4", chunks=True)
+    assert (tmp_path / "vgg.h5").stat().st_size < 100_000
+    with pytest.raises(ConfigError, match=r"has 9,663,676,416 numbers"):
+        read_convolutions(tmp_path / "vgg.h5")
 
 
 @pytest.mark.parametrize("kind", ["nan", "complex", "float8 nan"])

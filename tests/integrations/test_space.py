@@ -53,9 +53,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(PYTHON is None, reason="FASTNST_SPACE_PYTHON names no Python with Gradio")
 def test_a_visitor_gets_a_picture_or_a_sentence(address: str, tmp_path: Path) -> None:
-    (tmp_path / "program.jpg").write_text(
-        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
-    )
+    (tmp_path / "program.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     code = f"""
 from gradio_client import Client, handle_file
 from PIL import Image
