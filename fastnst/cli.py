@@ -98,6 +98,7 @@ def _sentence(error: Exception) -> str | None:
 
 def entry_point(module: str | None = None, prog: str = "fastnst") -> None:
     """The console script; with a module, the script that runs this command alone."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # workers import nothing that lies in the folder they start in
     prepare_streams()
     note_interrupts()
     code = _guarded(lambda: run(module, sys.argv[1:], prog) if module else main(sys.argv[1:]))

@@ -183,6 +183,32 @@ sys.exit(cli.main(["styles"]))
 """
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
+def test_workers_import_nothing_of_the_folder_they_start_in(negative_model, tmp_path):
+    script = tmp_path / "bin" / "script.py"  # as pip's own: with its folder in the path, not the current one
+    folder = tmp_path / "strangers"
+    (folder / "in").mkdir(parents=True)
+    script.parent.mkdir()
+    root = str(Path(fastnst.__file__).parents[1])
+    script.write_text(
+        f"import sys\nsys.path.insert(1, {root!r})\nfrom fastnst.cli import entry_point\n"
+        "if __name__ == '__main__':\n    entry_point()\n"
+    )
+    for name in ("multiprocessing", "socket", "numpy"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    for name in ("a", "b"):
+        (folder / "in" / f"{name}.jpg").write_bytes(fastnst.sample_photo().read_bytes())
+    argv = ["batch", "in", "-o", "out", "--style", str(negative_model), "--provider", "cpu", "--workers", "2"]
+    unset = ("PYTHONPATH", "PYTHONSAFEPATH")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        [sys.executable, str(script), *argv], cwd=folder, env=environment, capture_output=True, timeout=300
+    )
+    assert not (tmp_path / "ran").exists()
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_interrupt_that_an_import_turned_into_something_else():
     """In a process of its own: it is interrupted for real."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, timeout=60)
