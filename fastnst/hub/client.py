@@ -165,7 +165,7 @@ def _kept(folder: Path, address: HubAddress) -> Path | None:
     if not address.is_pinned:
         try:
             commit = json.loads((folder / "revisions.json").read_text(encoding="utf-8"))[address.revision]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         return None
@@ -178,7 +178,7 @@ def _remember(folder: Path, address: HubAddress, commit: str) -> None:
     note = folder / "revisions.json"
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         known = {}
     known = known if isinstance(known, dict) else {}
     if known.get(address.revision) == commit:

@@ -76,6 +76,7 @@ def _unpacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, tensor in stored.items():
         if not name.endswith(_SCALE_SUFFIX):
-            scale = stored[name + _SCALE_SUFFIX].view(-1, 1, 1, 1) if tensor.dtype == torch.int8 else 1.0
-            state[name] = tensor.float() * scale
+            state[name] = tensor.float()
+            if tensor.dtype == torch.int8:  # in place, which refuses scales that would make it larger
+                state[name] *= stored[name + _SCALE_SUFFIX].view(-1, 1, 1, 1)
     return state

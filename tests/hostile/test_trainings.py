@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from fastnst.networks import build_network
 from fastnst.networks.affines import affines, fingerprint
 from fastnst.networks.base import StyleNetwork
 from fastnst.networks.folding import folded, unfolded
+from fastnst.perceptual.slim import SLIM_FILE, load_slim
 from fastnst.perceptual.weight_formats import read_convolutions
 from fastnst.recipes import read_recipe, with_bases
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -261,6 +263,18 @@ def test_networks_of_few_numbers_that_stand_for_many(network: StyleNetwork, tmp_
     torch.save({"fastnst": about, "state_dict": state}, path)
     with pytest.raises(ModelError, match="does not hold the weights of the network 'swift'"):
         load_network(path)
+
+
+def test_slim_networks_whose_scales_make_them_large(tmp_path: Path) -> None:
+    with safe_open(SLIM_FILE, framework="pt") as file:
+        state, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    first = next(name for name, tensor in state.items() if tensor.dtype == torch.int8)
+    many = 200_000
+    state |= {first: torch.ones(1, many, 1, 1, dtype=torch.int8), f"{first}.scale": torch.ones(many)}  # 160 GB
+    save_file(state, tmp_path / "slim.safetensors", about)
+    with pytest.raises(ConfigError, match="is damaged, or of another version"):
+        load_slim(tmp_path / "slim.safetensors")
+    assert load_slim().state_dict()
 
 
 def test_keras_files_of_numbers_that_are_not_there(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, 
         psnr = json.loads(verdict.read_text())["psnr"]
         if isinstance(psnr, float):
             return psnr >= MIN_PSNR
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not measured yet
     psnr = peak_signal_to_noise(run, reference, takes_planes=takes_planes)
     try:
