@@ -109,6 +109,6 @@ def _read_state(path: Path, option: str) -> dict[str, Tensor]:
         state = unpickled(path)
     except UNREADABLE as error:
         raise ConfigError(f"{path} of {option} cannot be read as weights of PyTorch (.pth).") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ConfigError(f"{path} of {option} holds no weights alone.")
     return state

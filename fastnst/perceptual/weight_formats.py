@@ -47,18 +47,21 @@ def read_convolutions(path: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in state.items() if name.startswith("features.")}
 
 
-def unpickled(path: Path) -> Any:
-    """The content of a .ckpt or .pth, tensors and plain values only: nothing in it can run code, nor print.
+def unpickled(path: Path) -> dict[str, Any]:
+    """The content of a .ckpt or .pth, tensors and plain values by name: nothing in it can run code, nor print.
 
-    Raises one of `UNREADABLE`, also for a file that unpacks to more than it is.
+    Raises one of `UNREADABLE`, also for a file that unpacks to more than it is, or holds anything but a dictionary.
     """
-    check_extent(path)
+    _check_extent(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch reports odd pickles, line by line
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):  # a tensor would take names for indices
+        raise ValueError("it holds no state dict")
+    return content
 
 
-def check_extent(path: Path) -> None:
+def _check_extent(path: Path) -> None:
     """Raise `ValueError` for a .ckpt or .pth that unpacks to more than it is.
 
     Torch writes plain records, and reads compressed ones as well: a few megabytes may stand for gigabytes.
@@ -75,10 +78,8 @@ def check_extent(path: Path) -> None:
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    state = unpickled(path)
-    if not isinstance(state, dict):
-        raise ValueError("it holds no state dict")
-    state = state.get("state_dict", state)
+    content = unpickled(path)
+    state = content.get("state_dict", content)
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
 
 

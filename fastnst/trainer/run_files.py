@@ -19,7 +19,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fastnst.errors import ConfigError, OutputError, unencodable
 from fastnst.output_files import write_atomically
-from fastnst.perceptual.weight_formats import check_extent
+from fastnst.perceptual.weight_formats import unpickled
 
 _FULL_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
@@ -100,14 +100,14 @@ class LatestCheckpoints(ModelCheckpoint):
 class WholeCheckpoints(TorchCheckpointIO):
     """Checkpoints written beside their place and renamed: the one that was there stays whole until the next is.
 
-    What is read unpacks to no more than it is.
+    What is read is tensors and plain values.
     """
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Read one. Raises `ValueError` for a file that unpacks to more than it is."""
-        if os.path.isfile(path):  # else a remote address
-            check_extent(Path(path))
-        return super().load_checkpoint(path, *arguments, **named)
+        """Read one, as all checkpoints are read here. Raises as `unpickled`."""
+        if os.path.isfile(path):
+            return unpickled(Path(path))
+        return super().load_checkpoint(path, *arguments, **named)  # a remote address
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write one. Raises `OutputError` if that cannot be done; nothing has changed then."""

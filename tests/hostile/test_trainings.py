@@ -31,7 +31,7 @@ from fastnst.networks.affines import affines, fingerprint
 from fastnst.networks.base import StyleNetwork
 from fastnst.networks.folding import folded, unfolded
 from fastnst.perceptual.slim import SLIM_FILE, load_slim
-from fastnst.perceptual.weight_formats import read_convolutions
+from fastnst.perceptual.weight_formats import UNREADABLE, read_convolutions
 from fastnst.recipes import read_recipe, with_bases
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.predictor import AffinePredictor, guess_style
@@ -251,6 +251,19 @@ def test_checkpoints_that_unpack_to_more_than_they_are(network: StyleNetwork, tm
         load_network(path)
     with pytest.raises(ValueError, match="unpacks to more than it is"):
         WholeCheckpoints().load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), [1], 7, "text", None])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_checkpoints_that_are_no_dictionaries(
+    content: object, protocol: int, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    torch.save(content, tmp_path / "last.ckpt", pickle_protocol=protocol)
+    with pytest.raises(ModelError, match="not a fastnst checkpoint"):
+        load_network(tmp_path / "last.ckpt")
+    with pytest.raises(UNREADABLE):
+        WholeCheckpoints().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert not recwarn.list
 
 
 def test_networks_of_few_numbers_that_stand_for_many(network: StyleNetwork, tmp_path: Path) -> None:
