@@ -71,9 +71,9 @@ def test_what_cannot_be_had_is_told_with_its_option(tmp_path: Path, monkeypatch:
         open_inception(str(tmp_path / "none.pth"))
     with pytest.raises(ConfigError, match="of --fid-weights cannot be read as weights of PyTorch"):
         open_inception(str(tmp_path / WEIGHTS.name))
-    torch.save(["a", "list"], tmp_path / "list.pth")
+    torch.save({"a": "text"}, tmp_path / "text.pth")
     with pytest.raises(ConfigError, match="holds no weights alone"):
-        open_inception(str(tmp_path / "list.pth"))
+        open_inception(str(tmp_path / "text.pth"))
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(MissingDependencyError, match=r"fastnst\[metrics\]"):
         open_inception()
