@@ -86,7 +86,7 @@ def read_yaml(path: str | Path, what: str, *, most_values: int = 20_000) -> Any:
     try:
         _check_extent(yaml.parse(text, Loader=loader), f"the {what} {path}", most_values)
         content = yaml.load(text, Loader=loader)
-        _check_numbers(content, f"the {what} {path}")
+        check_numbers(content, f"the {what} {path}")
         return content
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-45
         raise ConfigError(f"the {what} {path} cannot be read ({_first_line(error)}).") from error
@@ -121,11 +121,11 @@ def _check_extent(events: Any, label: str, most_values: int) -> None:
             raise ConfigError(f"{label} is nested deeper than {_MAX_DEPTH} levels: that is not what is meant.")
 
 
-def _check_numbers(value: Any, label: str) -> None:
-    """Refuse whole numbers that no float can hold: they come from hexadecimal digits, which YAML reads without end."""
+def check_numbers(value: Any, label: str) -> None:
+    """Raise `ConfigError` for whole numbers that no float can hold: hexadecimal digits are read without end."""
     if isinstance(value, dict | list):
         for one in (*value, *value.values()) if isinstance(value, dict) else value:
-            _check_numbers(one, label)
+            check_numbers(one, label)
     elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise ConfigError(f"{label} holds a whole number of {value.bit_length():,} bits, which is not what is meant.")
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from fastnst.cache import config_path
 from fastnst.errors import ConfigError, suggest
-from fastnst.input_files import expanded, read_text
+from fastnst.input_files import check_numbers, expanded, read_text
 
 CONFIG_FILE = "config.toml"
 
@@ -60,7 +60,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    text = read_text(path, "configuration")
     try:
-        return tomllib.loads(read_text(path, "configuration"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"the configuration {path} is not TOML ({str(error).splitlines()[0]}).") from error
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also numbers of thousands of digits
+        raise ConfigError(f"the configuration {path} is not TOML ({str(error).splitlines()[0][:200]}).") from error
+    check_numbers(content, f"the configuration {path}")
+    return content

@@ -243,3 +243,22 @@ def test_closed_streams_stop_nothing(closed, tmp_path):
     argv = ["sh", "-c", command, sys.executable, str(fastnst.sample_photo())]
     assert subprocess.run(argv, cwd=tmp_path, env=environment, timeout=120).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max-size = " + "9" * 6000, "is not TOML"),
+        ("max-size = 0x" + "f" * 5000, "holds a whole number of 20,000 bits"),
+        ("max-size = " + "[" * 50_000, "is not TOML"),
+        ('"\\u001b]0;own\\u0007" = 1', "own"),
+    ],
+)
+def test_defaults_that_are_none(text, said, tmp_path, capsys, monkeypatch):
+    (tmp_path / "config.toml").write_text(f"[stylize]\n{text}\n")
+    monkeypatch.setenv("FASTNST_CONFIG", str(tmp_path / "config.toml"))
+    assert cli.main(["stylize", "photo.jpg", "-o", "out.png", "--style", "the_kiss"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "\x1b" not in lines[0]
