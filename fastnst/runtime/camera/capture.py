@@ -74,10 +74,10 @@ def find_camera(wanted: str | None, opener: Opener = open_capture) -> tuple[int 
 
 def is_file(wanted: str | None) -> bool:
     """True if a camera's name is that of a file to play."""
-    if wanted is None or "://" in wanted or wanted.startswith("/dev/") or _is_number(wanted):
+    if wanted is None or "://" in wanted or _is_number(wanted):
         return False
     try:
-        return os.path.exists(wanted)
+        return os.path.isfile(wanted) if wanted.startswith("/dev/") else os.path.exists(wanted)
     except (OSError, ValueError):
         return False
 

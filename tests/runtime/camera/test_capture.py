@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def test_a_number_s_like_is_not_taken_for_a_file(tmp_path: Path, monkeypatch: py
     Path("0").touch()
     assert not is_file("0")
     assert is_file("./0")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices of POSIX")
+def test_a_clip_below_dev_is_a_file_and_a_device_is_not(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    assert is_file(f"/dev/..{tmp_path}/clip.mp4")
+    assert not any(map(is_file, ("/dev/null", "/dev/video0", "/dev/nosuch")))
 
 
 def test_a_file_s_pictures_are_those_of_a_clip(tmp_path: Path) -> None:
