@@ -60,6 +60,8 @@ def saved_source(folder: Path, split: str, column: str | None) -> TableSource:
 
     with _damage_as_user_error(folder):
         table = load_from_disk(str(folder))
+        for one in table.values() if isinstance(table, DatasetDict) else [table]:
+            one.data.validate(full=True)  # Arrow believes the offsets in a file, and would read beyond its end
     if isinstance(table, DatasetDict):
         if split not in table:
             raise ConfigError(f"{folder} has no split '{split}': pass --data.split with one of {', '.join(table)}.")
@@ -119,7 +121,7 @@ def undecoded(table: Any, column: str | None) -> tuple[Any, str]:
     column = _chosen(table.features or {}, names, column) if names is not None else column or _USUAL_COLUMN
     try:
         return table.select_columns([column]).cast_column(column, ImageFeature(decode=False)), column
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # of all three kinds are pyarrow's
         raise ConfigError(f"the column '{column}' holds no pictures: name another with --data.image_column.") from error
 
 

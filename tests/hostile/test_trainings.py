@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -12,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -37,6 +41,7 @@ from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.start.predictor import AffinePredictor, guess_style
 from fastnst.start.predictor_config import PredictorConfig
 from fastnst.start.start_config import StartConfig
+from fastnst.trainer.photos import open_source
 from fastnst.trainer.run_files import WholeCheckpoints, check_run_name, check_writable
 from fastnst.training.several_styles import build_style
 
@@ -230,6 +235,36 @@ def test_a_predictor_of_another_description_of_paintings(network: StyleNetwork, 
     save_file(AffinePredictor(10, affines(network), hidden=4).state_dict(), path, about)
     with pytest.raises(ModelError, match="by 10 numbers instead of 1488"):
         guess_style(network, [torch.rand(1, 3, 64, 64)], path=path)
+
+
+def saved_dataset(folder: Path, *, splits: bool) -> None:
+    """A folder that `datasets` saved, whose file of Arrow says that its pictures lie far beyond its end."""
+    from datasets import Dataset, DatasetDict, Features
+    from datasets import Image as ImageFeature
+
+    content = io.BytesIO()
+    Image.linear_gradient("L").save(content, "PNG")
+    size = len(content.getvalue())
+    rows = [{"bytes": content.getvalue(), "path": None}] * 3
+    table = Dataset.from_dict({"image": rows}, features=Features({"image": ImageFeature()}))
+    (DatasetDict({"train": table}) if splits else table).save_to_disk(folder)
+    (file,) = folder.rglob("*.arrow")
+    arrow, offsets = file.read_bytes(), struct.pack("<4i", 0, size, 2 * size, 3 * size)
+    assert offsets in arrow
+    file.write_bytes(arrow.replace(offsets, struct.pack("<4i", 0, 0x70000000, 0x70000001, 0x7FFFFFFF)))
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_saved_datasets_that_lead_beyond_their_end(splits: bool, tmp_path: Path) -> None:
+    saved_dataset(tmp_path / "saved", splits=splits)
+    with pytest.raises(ConfigError, match=r"cannot be read as a dataset .*larger than values array"):
+        open_source(str(tmp_path / "saved"))
+
+
+def test_columns_of_what_are_no_pictures(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [1, 2]}), tmp_path / "photos.parquet")
+    with pytest.raises(ConfigError, match="the column 'image' holds no pictures"):
+        open_source(str(tmp_path / "photos.parquet"))
 
 
 def compressed(path: Path) -> None:
