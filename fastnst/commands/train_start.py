@@ -11,7 +11,7 @@ from pathlib import Path
 from fastnst.commands.options.settings import SettingsParser, read_settings, settings_parser
 from fastnst.errors import ConfigError, OutputError
 from fastnst.input_files import expanded
-from fastnst.output_files import check_output
+from fastnst.output_files import check_output, locked_output
 from fastnst.start.reptile import StartTraining
 from fastnst.start.start_config import StartConfig
 
@@ -34,6 +34,13 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
         raise ConfigError("--output is empty: name a folder.")
     check_output(expanded(config.output) / _LOG, overwrite=True)  # a pipe would be waited for
     training = StartTraining(config)
+    with locked_output(training.folder):
+        _run(training, resumes=resumes)
+    return 0
+
+
+def _run(training: StartTraining, *, resumes: bool) -> None:
+    config = training.config
     if resumes:
         training.resume()
     elif os.path.exists(training.state_file):
@@ -42,12 +49,11 @@ def main(argv: list[str], prog: str = "fastnst train-start") -> int:
         )
     if training.done == config.tasks:
         log.info("All %d paintings of %s have been learned from: --tasks takes more.", training.done, training.folder)
-        return 0
+        return
     log.info("%d paintings; painting %d of %d is next.", len(training.paintings.paths), training.done + 1, config.tasks)
     training.folder.mkdir(parents=True, exist_ok=True)
     _follow(training, training.folder / _LOG)
     log.info("Saved %s; begin a training with --init %s", *(training.folder / "start.safetensors",) * 2)
-    return 0
 
 
 def _follow(training: StartTraining, path: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from fastnst.checkpoints import load_network
 from fastnst.commands.train_start import main
 from fastnst.errors import ConfigError, ModelError, OutputError
+from fastnst.output_files import locked_output
 from fastnst.start.paintings import Paintings, in_colours_of, recoloured
 
 
@@ -106,6 +107,8 @@ def test_what_a_user_can_get_wrong(materials: Path, tmp_path: Path) -> None:
         learn(materials, tmp_path, "--inner_stepz", "2")
     with pytest.raises(ModelError, match="no state to go on from"):
         learn(materials, tmp_path, "--resume")
+    with locked_output(tmp_path), pytest.raises(OutputError, match="is being written by another run"):
+        learn(materials, tmp_path)
     (tmp_path / "state.safetensors").write_bytes(b"no state")
     with pytest.raises(OutputError, match="holds a start already"):
         learn(materials, tmp_path)
