@@ -74,7 +74,9 @@ def unencodable(error: UnicodeEncodeError) -> str:
     ...     print(unencodable(error))
     'caf\u00e9' cannot be written in the encoding of this locale (ascii): set PYTHONUTF8=1.
     """
-    text = error.object if len(error.object) <= _SHOWN else f"…{error.object[max(0, error.start - 40) :][:_SHOWN]}…"
+    before = error.object[: error.start].rpartition("\n")[2]  # of a text, the line is enough
+    line = before + error.object[error.start :].partition("\n")[0]
+    text = line if len(line) <= _SHOWN else f"…{line[max(0, len(before) - 40) :][:_SHOWN]}…"
     if any("\udc80" <= character <= "\udcff" for character in error.object):  # how Python keeps bytes of a name
         return f"'{text}' is not text in UTF-8: give it another name{'' if _reads_utf8() else ', or set PYTHONUTF8=1'}."
     return f"'{text}' cannot be written in the encoding of this locale ({error.encoding}): set PYTHONUTF8=1."

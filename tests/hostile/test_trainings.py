@@ -119,6 +119,12 @@ def test_what_has_no_bytes_is_one_sentence(
     assert ("PYTHONUTF8=1" in said) == (encoding == "ascii" or sys.getfilesystemencoding() != "utf-8")
 
 
+def test_of_a_text_that_has_no_bytes_the_line_is_shown() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        ("first: 1\n" * 40 + "title: caf\xe9\n" + "last: 2\n" * 40).encode("ascii")
+    assert unencodable(caught.value).startswith("'title: caf\xe9' cannot be written")
+
+
 def test_bytes_of_a_name_that_a_configuration_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(FastNSTError, match="not text in UTF-8: give it another name"):
         check_writable(tmp_path / "caf\udce9")

@@ -5,6 +5,7 @@ Its own package is taken if it is installed, else onnxruntime's plugin provider,
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -123,13 +124,29 @@ def _version(package: str) -> str | None:
         return None
 
 
+def import_openvino() -> Any:
+    """OpenVINO's package without its telemetry.
+
+    Its converter, which is imported with it, would leave an id in the home folder and tell Google Analytics of each
+    start. Raises ImportError.
+    """
+    telemetry = "openvino_telemetry"
+    unseen = telemetry not in sys.modules
+    if unseen:
+        sys.modules[telemetry] = None  # type: ignore[assignment]  # "cannot be imported": a stub takes its place
+    try:
+        import openvino
+    finally:
+        if unseen:
+            del sys.modules[telemetry]
+    return openvino
+
+
 def _open_package(path: Path, threads: int, reference: Session) -> tuple[bool, Callable[[str], Session]]:
     """Find whether the CPU computes in bfloat16, and the function that opens the model in a precision."""
     try:
         with quiet():
-            import openvino
-
-            core = openvino.Core()
+            core = import_openvino().Core()
             has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             model = core.read_model(engine_name(path))
     except (ImportError, RuntimeError, OSError) as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from importlib import metadata
 from pathlib import Path
@@ -162,3 +165,16 @@ def test_folders_of_many_sizes_do_not_fill_the_memory(photo: np.ndarray, monkeyp
     assert model.session._request is not first
     for side, picture in expected.items():
         assert np.array_equal(model(photo[:, :side]), picture)
+
+
+@needs_openvino
+@pytest.mark.slow
+def test_nobody_is_told_that_it_is_used(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")  # the plugin alone has no telemetry
+    code = (
+        "import sys; from fastnst.runtime.engine.openvino import import_openvino; import_openvino().Core();"
+        "assert not any(name.startswith('openvino_telemetry') for name in sys.modules)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(PHOTO.parents[1])}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True, timeout=120)
+    assert not list(tmp_path.iterdir())
