@@ -104,6 +104,21 @@ def have_shapes(state: Mapping[str, Any], module: nn.Module) -> bool:
     return wanted == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+def check_goes_on(checkpoint: Mapping[str, Any], training: nn.Module) -> None:
+    """Raise `ModelError` if a checkpoint lacks weights that a training saves, or holds some that are not finite.
+
+    Lightning would leave the ones that are missing as they are, which nobody would see.
+    """
+    saved = checkpoint.get("state_dict")
+    if not isinstance(saved, dict):  # what comes next says so
+        return
+    wanted = training.state_dict().keys()
+    if missing := wanted - saved.keys():
+        raise ModelError(f"the checkpoint to go on from lacks {len(missing)} of the network's {len(wanted)} weights.")
+    if not are_finite({name: saved[name] for name in wanted}):
+        raise ModelError("the checkpoint to go on from holds weights that are not finite numbers.")
+
+
 def _are_as_large_as_they_say(tensors: Collection[Tensor]) -> bool:
     """Whether there is memory behind all numbers: one may stand for billions, and a file say so in a few bytes."""
     storages = {storage.data_ptr(): storage.nbytes() for storage in (one.untyped_storage() for one in tensors)}

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from fastnst.checkpoints import check_goes_on
 from fastnst.distillation.initialization import start_from_network, start_from_teacher
 from fastnst.distillation.losses import (
     STYLE_TAPS,
@@ -107,7 +108,8 @@ class Distillation(pl.LightningModule):
         self.teacher.set_precision(torch.bfloat16 if reduced else torch.float32)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed training has its start behind it."""
+        """A resumed training has its start behind it. Raises `ModelError` for missing weights, or some not finite."""
+        check_goes_on(checkpoint, self)
         self.fresh = False
 
     def on_fit_start(self) -> None:

@@ -7,6 +7,7 @@ its pool to the host.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -43,6 +44,7 @@ def run_ray(todo: Iterable[Row], options: BatchOptions, output: str) -> Iterator
     except ImportError as error:
         raise MissingDependencyError('the engine ray needs Ray Data: pip install "fastnst[ray]".') from error
     if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports each start to its makers
         ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     threads = options.threads or 1

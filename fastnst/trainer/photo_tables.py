@@ -15,6 +15,7 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.decode import open_image
 from fastnst.images.folders import files_below
 
+os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")  # else `datasets` tells the hub of local tables
 _USUAL_COLUMN = "image"
 _SAVED_DATASET_FILES = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves: of several splits, of one
 

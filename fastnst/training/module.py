@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import fastnst
-from fastnst.checkpoints import CHECKPOINT_KEY, load_network, network_name
+from fastnst.checkpoints import CHECKPOINT_KEY, check_goes_on, load_network, network_name
 from fastnst.errors import ConfigError, check_ranges
 from fastnst.hardware import describe_hardware
 from fastnst.losses.config import ObjectiveConfig
@@ -186,7 +186,11 @@ class StyleTraining(pl.LightningModule):
         checkpoint[_PROGRESS_KEY] = progress
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over what a resumed run has behind it. Raises `ConfigError` if another optimizer moved it."""
+        """Take over what a resumed run has behind it.
+
+        Raises `ConfigError` if another optimizer moved it, `ModelError` for weights that are missing or not finite.
+        """
+        check_goes_on(checkpoint, self)
         progress = checkpoint.get(_PROGRESS_KEY, {})
         before = progress.get("optimizer", "adam")
         if before != self.optimizer:

@@ -12,6 +12,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
+from fastnst.checkpoints import check_goes_on
 from fastnst.errors import ConfigError
 from fastnst.input_files import expanded
 from fastnst.losses.objective import TOTAL, LossTerms, Objective
@@ -166,6 +167,7 @@ class StylesTraining(pl.LightningModule):
                 f"the checkpoint is of the styles {', '.join(parts) or 'of no such run'}, in this order, not of"
                 f" {', '.join(names)}."
             )
+        check_goes_on(checkpoint, self)
         for training in self.trainings:
             training.on_load_checkpoint(parts[training.style_name])
 

@@ -45,7 +45,7 @@ def restyle(
         raise gr.Error(str(error)) from error
 
 
-with gr.Blocks(title="fastnst") as demo:
+with gr.Blocks(title="fastnst", analytics_enabled=False) as demo:
     gr.Markdown("# fastnst\nA photo in the manner of a painting, in one pass of a small network.")
     with gr.Row():
         with gr.Column():

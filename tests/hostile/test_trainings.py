@@ -25,7 +25,7 @@ from torch import Tensor
 
 import fastnst
 from fastnst import cli
-from fastnst.checkpoints import load_network, save_network
+from fastnst.checkpoints import check_goes_on, load_network, save_network
 from fastnst.commands.options.settings import read_settings
 from fastnst.commands.train_predictor import build_parser as predictor_parser
 from fastnst.commands.train_start import main as train_start
@@ -441,3 +441,13 @@ def test_networks_that_are_whole_are_loaded(network: StyleNetwork, tmp_path: Pat
     save_network(network, about, tmp_path / "start.safetensors")
     loaded, _ = load_network(tmp_path / "start.safetensors")
     assert torch.equal(affines(loaded), affines(network))
+
+
+def test_checkpoints_that_lack_weights_are_not_gone_on_from(network: StyleNetwork) -> None:
+    whole = dict(network.state_dict())
+    check_goes_on({"state_dict": whole}, network)
+    with pytest.raises(ModelError, match=f"lacks 2 of the network's {len(whole)} weights"):
+        check_goes_on({"state_dict": dict(list(whole.items())[2:])}, network)
+    first = next(iter(whole))
+    with pytest.raises(ModelError, match="are not finite numbers"):
+        check_goes_on({"state_dict": whole | {first: torch.full_like(whole[first], float("nan"))}}, network)

@@ -147,6 +147,7 @@ def import_onnxruntime() -> ModuleType:
             ' or "fastnst[gpu]" for NVIDIA GPUs.'
         ) from error
     onnxruntime.set_default_logger_severity(QUIET)
+    onnxruntime.disable_telemetry_events()  # Windows's alone has any
     return onnxruntime  # type: ignore[no-any-return]
 
 
