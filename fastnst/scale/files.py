@@ -68,8 +68,11 @@ def read(address: str) -> bytes:
     found, path = _readable(address)
     try:
         if _is_web(found):  # a server may go on for ever
-            with found.open(path, "rb") as file:
-                content: bytes = file.read(MAX_PICTURE_BYTES + 1)
+            received = bytearray()
+            with found.open(path, "rb") as file:  # which gives what has come, not all that is asked for
+                while len(received) <= MAX_PICTURE_BYTES and (block := file.read(1 << 20)):
+                    received += block
+            content = bytes(received)
         else:
             content = found.cat_file(path)
     except Exception as error:  # every filesystem has exceptions of its own

@@ -143,7 +143,9 @@ def test_servers_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
             with contextlib.suppress(OSError):
                 while self.path == "/endless.png":
                     self.wfile.write(bytes(1000))
-                self.wfile.write(picture(1))
+                for byte in picture(1):  # in pieces, as they come over a network
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
 
         def log_message(self, *_: object) -> None: ...
 
