@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import logging
@@ -9,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from types import ModuleType
 
 from fastnst import __version__
 from fastnst.command_table import COMMANDS, REPORTING
@@ -49,7 +51,18 @@ def run(module: str, argv: list[str], prog: str) -> int:
     argv, quiet, verbose = take_verbosity(argv)
     results = module.rpartition(".")[2] in REPORTING or any(one in ("-h", "--help", "--help-all") for one in argv)
     with verbosity(quiet=quiet, verbose=verbose, results=results):
-        return _guarded(lambda: int(importlib.import_module(module).main(argv, prog)))
+        return _guarded(lambda: int(_imported(module).main(argv, prog)))
+
+
+def _imported(module: str) -> ModuleType:
+    """A command's module, imported without looking for garbage: torch and Lightning are a million objects that stay."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _guarded(command: Callable[[], int]) -> int:
@@ -103,6 +116,7 @@ def entry_point(module: str | None = None, prog: str = "fastnst") -> None:
     note_interrupts()
     code = _guarded(lambda: run(module, sys.argv[1:], prog) if module else main(sys.argv[1:]))
     end_at_once_on_interrupt()  # nothing is left to do but to leave
+    gc.freeze()  # nor to look for what could be freed: the system takes it all
     sys.exit(code)
 
 
