@@ -29,6 +29,7 @@ _WHITE_IS_ZERO, _CMYK = 0, 5  # photometric interpretations
 _CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}  # 1 is black is zero, 2 is RGB
 _WRITTEN_AS = {1: "minisblack", 3: "rgb", 4: "separated"}
 _TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; those of the first multiply the colours
+_MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
 _PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 _KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
 
@@ -68,6 +69,10 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
         width, height = chosen.imagewidth, chosen.imagelength
         if max_pixels is not None and width * height > max_pixels:
             raise ImageError(f"{name} has {width}×{height} pixels: pass --allow-huge if you trust it.")
+        if max_pixels is not None and chosen.nbytes > _MAX_BYTES_A_PIXEL * max_pixels:
+            raise ImageError(f"{name} asks for {chosen.nbytes / 1e9:.0f} GB: pass --allow-huge if you trust it.")
+        if not chosen.size:
+            raise ValueError("a page without pixels")
         levels, extra, note = _levels(chosen, name)
         content = io.BytesIO()
         tifffile.imwrite(

@@ -142,3 +142,16 @@ def test_too_many_pixels_and_damage_are_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("fastnst.images.decode._MAX_PIXELS", 100)
     with pytest.raises(ImageError, match="30×20 pixels"):
         open_picture(write(tmp_path / "b.tif", FLOATS, photometric="rgb"))
+
+
+@pytest.mark.parametrize(("tag", "value"), [(256, 0), (257, 0), (277, 65_535)])
+def test_pages_without_pixels_or_with_too_many_channels_are_refused(
+    tmp_path: Path, tag: int, value: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastnst.images.decode._MAX_PIXELS", 20 * 30)
+    file = write(tmp_path / "a.tif", FLOATS, photometric="rgb")
+    with tifffile.TiffFile(file, mode="r+") as opened:
+        opened.pages[0].tags[tag].overwrite(value)  # width, height, samples a pixel
+    with pytest.raises(ImageError, match="damaged or cut short|asks for"):
+        open_picture(file)
+    assert not capfd.readouterr().err
