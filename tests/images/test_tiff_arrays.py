@@ -152,6 +152,6 @@ def test_pages_without_pixels_or_with_too_many_channels_are_refused(
     file = write(tmp_path / "a.tif", FLOATS, photometric="rgb")
     with tifffile.TiffFile(file, mode="r+") as opened:
         opened.pages[0].tags[tag].overwrite(value)  # width, height, samples a pixel
-    with pytest.raises(ImageError, match="damaged or cut short|asks for"):
+    with pytest.raises(ImageError, match=r"damaged or cut short|asks for"):
         open_picture(file)
     assert not capfd.readouterr().err
