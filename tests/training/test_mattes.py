@@ -125,6 +125,7 @@ def test_missing_mattes_are_named(portraits: tuple[Path, Path], tmp_path: Path) 
         PhotoData(str(portraits[0]), val_photos=str(portraits[0]), mattes=str(portraits[1]))
 
 
+@pytest.mark.slow
 def test_a_portrait_and_temporal_training_from_a_shipped_file(
     materials: Path,
     portraits: tuple[Path, Path],
@@ -145,6 +146,7 @@ def test_a_portrait_and_temporal_training_from_a_shipped_file(
     assert metadata.loss_weights["temporal_weight"] == 2
 
 
+@pytest.mark.slow
 def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Path) -> None:
     run = train(materials, tmp_path / "runs", "back", 1)
     model = tmp_path / "back.onnx"
