@@ -32,8 +32,9 @@ test-all: .venv/ready .venv-space/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	FASTNST_SPACE_PYTHON=.venv-space/bin/python .venv/bin/python -m pytest --ignore tests/trainer/test_streams.py
+	FASTNST_SPACE_PYTHON=.venv-space/bin/python .venv/bin/python -m pytest --ignore tests/trainer/test_streams.py --ignore tests/web
 	.venv/bin/python -m pytest tests/trainer/test_streams.py  # the threads of `datasets` end a process that has run all else
+	.venv/bin/python -m pytest tests/web  # as those of the browsers that the page is tested in
 	$(MAKE) wheel-test
 
 wheel-test: .venv/ready
