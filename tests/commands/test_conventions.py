@@ -40,6 +40,23 @@ def test_verbose_tells_where_an_error_comes_from(capsys: pytest.CaptureFixture[s
     assert "Traceback" not in run(capsys, *argv)[2]
 
 
+def test_an_option_is_not_taken_for_another_that_begins_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    argv = [
+        "compare",
+        "starry_night",
+        "--photos",
+        tmp_path,
+        "--painting",
+        "a.jpg",
+        "-o",
+        tmp_path / "r",
+        "--perceptual",
+    ]
+    code, _, err = run(capsys, *argv, "slim")  # there is --perceptual-weights
+    assert (code, err.count("\n")) == (2, 1)
+    assert "unrecognized arguments: --perceptual slim" in err
+
+
 def options(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> dict[str, object]:
     (tmp_path / "config.toml").write_text(text)
     monkeypatch.setenv("FASTNST_CONFIG", str(tmp_path / "config.toml"))

@@ -37,6 +37,12 @@ def test_every_photo_comes_once_before_any_comes_again(folder: Path) -> None:
         assert sorted(crops.draws.photo(5 * epoch + position) for position in range(5)) == list(range(5))
 
 
+def test_the_sample_photos_are_kept_in_memory(folder: Path) -> None:
+    assert PhotoData("sample").cache == "memory"
+    assert PhotoData("sample", cache="device").cache == "device"
+    assert PhotoData(str(folder)).cache == "none"  # there may be many
+
+
 def test_ranks_share_the_samples() -> None:
     numbers = [iter(SampleNumbers(8, rank, 2)) for rank in range(2)]
     assert [next(stream) for _ in range(3) for stream in numbers] == [8, 9, 10, 11, 12, 13]

@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        # An abbreviation may be another option's name: --perceptual was --perceptual-weights where there is no such.
+        super().__init__(*arguments, **{"allow_abbrev": False} | options)
         self.register("type", Path, _path)
         # Taken from the command line before it comes here; declared for the help and for completion.
         self.add_argument(*QUIET, action="store_true", help="no progress and no remarks", dest=argparse.SUPPRESS)
