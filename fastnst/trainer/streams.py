@@ -7,6 +7,7 @@ no more again than the blocks that it was in.
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections import OrderedDict
@@ -119,23 +120,25 @@ class StreamedCrops(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         worker = get_worker_info()
         part = (self.rank, 0 if worker is None else worker.id)
+        # `datasets` keeps the epoch in memory that all workers share, and orders the files by it.
+        table = copy.deepcopy(self.table)
         while True:
             before = self._state["crops"]
             started_anew = self._state["block"] == self._state["used"] == 0
-            yield from self._epoch(part)
+            yield from self._epoch(table, part)
             if started_anew and self._state["crops"] == before:
                 raise ConfigError("the streamed dataset holds no photo that can be read.")
             self._state = {**self._state, "epoch": self._state["epoch"] + 1, "block": 0, "used": 0, "rows": None}
 
-    def _epoch(self, part: tuple[int, int]) -> Iterator[Tensor]:
+    def _epoch(self, table: Any, part: tuple[int, int]) -> Iterator[Tensor]:
         """The rest of an epoch's crops; `_state` is always right for the one that was given last."""
         state = self._state
-        self.table.set_epoch(state["epoch"])
+        table.set_epoch(state["epoch"])
         if state["rows"] is not None:
-            self.table.load_state_dict(state["rows"])
-        rows = iter(self.table)
+            table.load_state_dict(state["rows"])
+        rows = iter(table)
         while block := list(islice(rows, self.block)):
-            following = self.table.state_dict()
+            following = table.state_dict()
             state = self._state
             shuffling = np.random.default_rng((self.seed, 3, *part, state["epoch"], state["block"]))
             order = shuffling.permutation(len(block))

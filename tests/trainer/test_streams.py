@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
+import subprocess
+import sys
 import tarfile
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,42 +132,31 @@ def test_no_stream(tmp_path: Path) -> None:
         open_stream(str(tmp_path), "train", None)
 
 
-def rank_main(rank: int, folder: str, port: int, queue: object) -> None:
-    """One of two processes: five steps, a checkpoint after three of them, and what a resumed run gives."""
-    import torch.distributed as dist
-
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    data = PhotoData(folder, image_size=64, streaming=True, batch_size=2, workers=0, val_limit=2)
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=2, global_step=0, accumulate_grad_batches=1)
-    data.setup("fit")
-    batches = list(islice(data.train_dataloader(), 5))
-    data.trainer.global_step = 3
-    state = data.state_dict()
-    again = PhotoData(folder, image_size=64, streaming=True, batch_size=2, workers=0, val_limit=2)
-    again.trainer = data.trainer
-    again.load_state_dict(state)
-    again.setup("fit")
-    rest = list(islice(again.train_dataloader(), 2))
-    exact = all(torch.equal(one, other) for one, other in zip(batches[3:], rest, strict=True))
-    queue.put((rank, levels(batches), exact))  # type: ignore[attr-defined]
-    dist.destroy_process_group()
+def test_an_epoch_is_each_workers_own(tables: Path) -> None:
+    """Workers share the memory of the dataset's epoch: written there, files are read twice or never."""
+    stream = crops(tables)
+    assert len(list(islice(stream, 2 * COUNT + 1))) == 2 * COUNT + 1
+    assert stream.state_dict()["epoch"] == 2
+    assert stream.table.epoch == 0
 
 
 @pytest.mark.slow
 def test_two_processes_with_gloo(tables: Path) -> None:
-    context = torch.multiprocessing.get_context("spawn")
-    queue = context.Queue()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    processes = [context.Process(target=rank_main, args=(rank, str(tables), port, queue)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    results = [queue.get(timeout=180) for _ in processes]
-    for process in processes:
-        process.join(30)
-    assert all(exact for _, _, exact in results)
-    assert not set(results[0][1]) & set(results[1][1])
+    command = [sys.executable, str(Path(__file__).with_name("stream_rank.py"))]
+    processes = [
+        subprocess.Popen([*command, str(rank), str(tables), str(port)], stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    try:
+        results = [json.loads(process.communicate(timeout=180)[0].splitlines()[-1]) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert all(result["exact"] for result in results)
+    assert not set(results[0]["levels"]) & set(results[1]["levels"])
 
 
 def test_other_workers_are_refused(tables: Path) -> None:
