@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.array_types import UInt8Image
+from fastnst.images.animation import UNKNOWN_PIXEL_MODE
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION, _SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
+_SEPARATE = 2  # planes, in place of pixels
 _BANDS = ("R", "G", "B", "A", "X")
 _WITH_SIGN = re.compile(r";(16|32|64)B?([SF])$")  # raw modes of Pillow: signed integers and floats, B for big-endian
 _MAX_UNDERSHOOT = 0.1  # below 0, of floats of which 0 … 1 is meant
 _DARKEST_WHITE, _MAX_EXPOSURE = 1 / 255, 16  # that nearly all of such floats keep to: 0 … 255 has none so dark
-_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "I;12", "F")
+_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -41,12 +43,15 @@ def mend_reading(image: Image.Image) -> None:
     """Correct how Pillow is about to read an open TIFF.
 
     It takes planes of 16 bits for planes of 8, and what libtiff unpacked, in the machine's byte order, for values in
-    the file's.
+    the file's. Raises `SyntaxError`, as Pillow does for what it has no mode for, for planes that it mixes up.
     """
     if image.format != "TIFF":
         return
     order = "L" if image.tag_v2.prefix == b"II" else "B"  # type: ignore[attr-defined]
     sixteen = deep_channels(image) == "16 bits a channel"
+    planar = image.tag_v2.get(_PLANAR_CONFIGURATION) == _SEPARATE  # type: ignore[attr-defined]
+    if planar and (image.mode == "LAB" or (image.mode == "CMYK" and sixteen)):
+        raise SyntaxError(UNKNOWN_PIXEL_MODE)
     tiles = image.tile  # type: ignore[attr-defined]
     for number, tile in enumerate(tiles):
         if not (isinstance(tile.args, tuple) and tile.args):
@@ -62,7 +67,7 @@ def mend_reading(image: Image.Image) -> None:
 def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str]:
     """A deep grey picture in mode L, and in words how its values were scaled; see `scaled`."""
     values = np.asarray(image)
-    if image.mode == "I;12":
+    if _bits(image) == 12:
         return Image.fromarray(_levels(values, 0, 4095)), "12 bits a channel"
     if image.mode == "L":
         values = values.view(np.int8)
@@ -76,20 +81,24 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, str]:
     return Image.fromarray(255 - levels if white_is_zero else levels), note
 
 
-def scaled(values: NDArray[Any]) -> tuple[UInt8Image, str]:
+def scaled(values: NDArray[Any], stored_bits: int | None = None) -> tuple[UInt8Image, str]:
     """Values of any real type and shape as levels 0 … 255, and in words what they were scaled from (if they were).
+
+    `stored_bits`: of unsigned integers, where these are fewer than the type's.
 
     The range comes from the type, so that dark pictures stay dark: 0 … 65,535 for 16 bits. Signed values are mostly
     pictures that a program stored so by accident, or measurements (heights, radiographs). Of signed integers and of
-    floats, whose range no type defines, the least of the ranges that such pictures have is taken: 0 … 1 (floats),
-    0 … 255, and the greatest value of the type. Floats that leave 0 … 1 here and there (lights, what sharpening added)
-    are cut off there; of those of a scene with bright lights the brightest hundredth is. Anything else is stretched:
-    its darkest value becomes black, its brightest one white.
+    floats, whose range no type defines, and of integers of 32 bits and more, the least of the ranges that such pictures
+    have is taken: 0 … 1 (floats), 0 … 255, 0 … 65,535, and the type's, where its upper half is used. Floats that leave
+    0 … 1 here and there (lights, what sharpening added) are cut off there; of those of a scene with bright lights the
+    brightest hundredth is. Anything else is stretched: its darkest value becomes black, its brightest one white.
     """
     kind, bits = values.dtype.kind, 8 * values.dtype.itemsize
     if kind == "b":
         return values.astype(np.uint8) * 255, ""
-    if kind == "u" and bits <= 16:
+    if kind == "u" and stored_bits is not None:
+        bits = stored_bits
+    if kind == "u" and bits < 32:
         return _levels(values, 0, 2**bits - 1), f"{bits} bits a channel" if bits > 8 else ""
     low, high, note = _float_range(values) if kind == "f" else _integer_range(values)
     return _levels(values, low, high), note
@@ -98,8 +107,9 @@ def scaled(values: NDArray[Any]) -> tuple[UInt8Image, str]:
 def _integer_range(values: NDArray[Any]) -> tuple[float, float, str]:
     bits = 8 * values.dtype.itemsize
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    for top in {8: (127,), 16: (255, 32767)}.get(bits, (255, 65535)):
-        if low >= 0 and high <= top:
+    greatest = int(np.iinfo(values.dtype).max)
+    for top in {8: (127,), 16: (255, 32767)}.get(bits, (255, 65535, greatest)):
+        if low >= 0 and high <= top and (top < 2**16 or high > top // 2):
             return 0, top, f"integer values of 0 to {top:,}"
     if bits == 8:  # a picture of which 128 was subtracted
         low, high = -128, 127

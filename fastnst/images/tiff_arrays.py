@@ -1,7 +1,8 @@
 """TIFFs of kinds that Pillow does not open, made ordinary ones by the optional package tifffile.
 
 These are colours of floats, of 32 bits or with a sign, grey of 16 bits with transparency, further channels beside
-CMYK, floats of 16 and 64 bits, compressions such as JPEG 2000 and JPEG XL, and big-endian BigTIFFs.
+CMYK, L*a*b* of 16 bits, with transparency or in ICC's encoding, 10, 12 and 14 bits, floats of 16 and 64 bits,
+compressions such as JPEG 2000 and JPEG XL, and big-endian BigTIFFs.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.ExifTags import Base
 
 from fastnst.array_types import UInt8Image
 from fastnst.errors import ImageError
 from fastnst.images.animation import MAX_PAGES, SUBORDINATE_PAGE
 from fastnst.images.exif import DESCRIPTIVE
+from fastnst.images.lab import CIELAB, ICCLAB, lab_levels
 from fastnst.images.levels import scaled
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _CMYK = 0, 5  # photometric interpretations
-_CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}  # 1 is black is zero, 2 is RGB
+_CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4, CIELAB: 3, ICCLAB: 3}  # 1 is black is zero, 2 is RGB
 _WRITTEN_AS = {1: "minisblack", 3: "rgb", 4: "separated"}
 _TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; those of the first multiply the colours
 _MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
@@ -71,7 +74,7 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
             raise ImageError(f"{name} has {width}×{height} pixels: pass --allow-huge if you trust it.")
         if max_pixels is not None and chosen.nbytes > _MAX_BYTES_A_PIXEL * max_pixels:
             raise ImageError(f"{name} asks for {chosen.nbytes / 1e9:.0f} GB: pass --allow-huge if you trust it.")
-        if not chosen.size:
+        if not chosen.size or not any(chosen.databytecounts):
             raise ValueError("a page without pixels")
         levels, extra, note = _levels(chosen, name)
         content = io.BytesIO()
@@ -91,31 +94,45 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
 
 def _levels(page: TiffPage, name: str) -> tuple[UInt8Image, tuple[str, ...], str]:
     """Pixels uint8 `[H, W, C]`, or `[H, W]` of grey; the kind of transparency in their last channel; how scaled."""
-    count = _CHANNELS.get(int(page.photometric), 0)
+    kind = int(page.photometric)
+    count = _CHANNELS.get(kind, 0)
     if not count or page.imagedepth != 1 or page.samplesperpixel < count:
-        raise ImageError(
-            f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
-        )
+        raise ImageError(_unknown_pixels(name))
+    values = _values(page, name)
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * values.dtype.itemsize
+    if kind in (CIELAB, ICCLAB):
+        colours, note = lab_levels(values[..., :count], kind), f"{bits} bits a channel" if bits > 8 else ""
+    else:
+        colours, note = scaled(values[..., :count], bits)
+    if kind == _WHITE_IS_ZERO:
+        colours = 255 - colours
+    kinds = [_TRANSPARENCY.get(int(extra)) for extra in page.extrasamples[: values.shape[2] - count]]
+    found = next(((place, extra) for place, extra in enumerate(kinds, count) if extra), None)
+    if found is None or kind == _CMYK:  # Pillow has no CMYK with transparency
+        return colours if count > 1 else colours[..., 0], (), note
+    alpha, _ = scaled(values[..., found[0] : found[0] + 1], bits)
+    return np.concatenate((colours, alpha), axis=2), (found[1],), note
+
+
+def _values(page: TiffPage, name: str) -> NDArray[Any]:
+    """All channels as the file has them, `[H, W, C]`."""
     try:
         values = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        raise ImageError(
-            f'{name} is compressed in a way that needs another package: pip install "fastnst[tiff]", or save it with'
-            " LZW or without compression."
-        ) from error
+    except (ValueError, NotImplementedError) as error:
+        if "imagecodecs" in str(error):
+            raise ImageError(
+                f'{name} is stored in a way that needs another package: pip install "fastnst[tiff]", or save it with'
+                " 8 or 16 bits a channel and LZW or no compression."
+            ) from error
+        if isinstance(error, NotImplementedError):
+            raise ImageError(_unknown_pixels(name)) from error
+        raise
     planes, _, height, width, samples = page.shaped  # of planes and samples one is 1
-    values = np.moveaxis(values.reshape(planes, height, width, samples), 0, 2).reshape(height, width, planes * samples)
-    colours, note = scaled(values[..., :count])
-    if int(page.photometric) == _WHITE_IS_ZERO:
-        colours = 255 - colours
-    kinds = [_TRANSPARENCY.get(int(kind)) for kind in page.extrasamples[: values.shape[2] - count]]
-    found = next(((place, kind) for place, kind in enumerate(kinds, count) if kind), None)
-    if found is None or int(page.photometric) == _CMYK:  # Pillow has no CMYK with transparency
-        return colours if count > 1 else colours[..., 0], (), note
-    alpha, _ = scaled(values[..., found[0] : found[0] + 1])
-    return np.concatenate((colours, alpha), axis=2), (found[1],), note
+    return np.moveaxis(values.reshape(planes, height, width, samples), 0, 2).reshape(height, width, planes * samples)
+
+
+def _unknown_pixels(name: str) -> str:
+    return f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
 
 
 def _as_written(tag: TiffTag) -> tuple[int, int, int, Any, bool]:

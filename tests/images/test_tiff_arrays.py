@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ def write(path: Path, values: np.ndarray, **options: Any) -> Path:
         ((PIXELS * 128.498).astype(np.int16), "integer values of 0 to 32,767"),
         (PIXELS.astype(np.int16), "integer values of 0 to 255"),
         (PIXELS.astype(np.uint32) * 257, "integer values of 0 to 65,535"),
+        (PIXELS.astype(np.uint32) * 16_843_009, "integer values of 0 to 4,294,967,295"),
     ],
 )
 def test_deep_colours_keep_their_levels(
@@ -78,6 +81,63 @@ def test_further_channels_beside_cmyk_are_left_out(tmp_path: Path) -> None:
     values = np.dstack((inks, VEIL))
     picture = open_picture(write(tmp_path / "a.tif", values, photometric="separated", extrasamples=["unassalpha"]))
     assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_planes_of_inks_of_sixteen_bits_are_not_mixed_up(tmp_path: Path, byteorder: str) -> None:
+    inks = np.moveaxis(np.asarray(Image.fromarray(PIXELS).convert("CMYK")).astype(np.uint16) * 257, -1, 0)
+    options = {"photometric": "separated", "planarconfig": "separate", "byteorder": byteorder}
+    picture = open_picture(write(tmp_path / "a.tif", inks, **options))
+    assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
+
+
+def packed(values: np.ndarray, bits: int) -> bytes:
+    """Rows of integers of a number of bits each, the most significant first."""
+    places = np.arange(bits - 1, -1, -1)
+    return np.packbits((values[..., None] >> places & 1).reshape(len(values), -1), axis=1).tobytes()
+
+
+def with_bits(path: Path, values: np.ndarray, bits: int) -> Path:
+    """A TIFF of grey or RGB of any number of bits."""
+    height, width, *channels = values.shape
+    stored = packed(values.reshape(height, -1), bits)
+    at = 8 + 2 + 12 * 9 + 4
+    sizes = struct.pack("<3H", bits, bits, bits)
+    shorts = {258: bits, 259: 1, 262: 2 if channels else 1, 277: 3 if channels else 1}
+    entries = [(256, 3, 1, width), (257, 3, 1, height), *((tag, 3, 1, value) for tag, value in shorts.items())]
+    if channels:
+        entries[2] = (258, 3, 3, at)
+    entries += [(273, 4, 1, at + len(sizes)), (278, 3, 1, height), (279, 4, 1, len(stored))]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    path.write_bytes(head + directory + bytes(4) + sizes + stored)
+    return path
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("pixels", [PIXELS, GREY])
+def test_bits_between_eight_and_sixteen_are_not_dark(tmp_path: Path, pixels: np.ndarray, bits: int) -> None:
+    if bits != 12 or pixels.ndim == 3:  # grey of 12 bits is read by Pillow
+        pytest.importorskip("imagecodecs")
+    values = np.rint(pixels * ((2**bits - 1) / 255)).astype(np.uint16)
+    picture = open_picture(with_bits(tmp_path / "a.tif", values, bits))
+    assert picture.metadata.notes == (f"{bits} bits a channel",)
+    assert np.abs(np.asarray(picture.rgb).astype(int) - (pixels if pixels.ndim == 3 else pixels[..., None])).max() <= 1
+
+
+def test_a_package_that_is_missing_for_bits_is_not_called_damage(tmp_path: Path) -> None:
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is here")
+    with pytest.raises(ImageError, match=r'pip install "fastnst\[tiff\]"'):
+        open_picture(with_bits(tmp_path / "a.tif", PIXELS.astype(np.uint16), 10))
+
+
+def test_a_page_of_which_nothing_was_written_is_damaged(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+") as opened:
+        opened.pages[0].tags["StripByteCounts"].overwrite(0)
+    with pytest.raises(ImageError, match="damaged"):
+        open_picture(path)
 
 
 def test_profile_turn_resolution_and_descriptions_are_kept(tmp_path: Path) -> None:
