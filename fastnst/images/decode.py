@@ -71,7 +71,7 @@ def open_picture(source: Source, *, max_size: int | None = None, allow_huge: boo
             raise ImageError(f"{name} cannot be read ({error.strerror}).") from error
         raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
-        if str(error) in _UNKNOWN_PIXELS:
+        if str(error) in _UNKNOWN_PIXELS or isinstance(error, KeyError):  # a PSD's mode that Pillow has no name for
             raise ImageError(
                 f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
             ) from error

@@ -66,7 +66,8 @@ SUFFIXES = tuple(WRITABLE)
 OPAQUE = _JPEG_SUFFIXES  # formats without transparency
 READABLE = (
     *SUFFIXES,
-    *(".bmp", ".gif", ".apng", ".psd", ".jp2", ".ppm", ".pgm"),
+    *(".bmp", ".dib", ".gif", ".apng", ".psd", ".qoi", ".jp2", ".jpx", ".jpf", ".j2k", ".j2c", ".jpc"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
     *(RAW_SUFFIXES if HAS_RAW else ()),
 )
 
@@ -90,7 +91,7 @@ def missing_reader(suffix: str) -> tuple[str, str] | None:
         return "camera raw photo", 'pip install "fastnst[raw]"'
     if suffix in AVIF_SUFFIXES and not HAS_AVIF:
         return "AVIF photo", 'pip install "pillow>=11.3"'
-    if suffix in (".svg", ".eps", ".jxl", ".ai", ".pdf", ".tga", ".exr", ".hdr"):
+    if suffix in (".svg", ".eps", ".jxl", ".jxr", ".ai", ".pdf", ".tga", ".exr", ".hdr", ".psb", ".xcf"):
         return f"{suffix[1:].upper()} file", "save it as PNG or JPEG first"
     return None
 

@@ -36,7 +36,9 @@ def deep_channels(image: Image.Image) -> str | None:
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         widest = max(bits) if isinstance(bits, tuple) and bits else 8
         return f"{widest} bits a channel" if widest > 8 else None
-    return "16 bits a channel" if any("16" in str(tile[3]) for tile in getattr(image, "tile", ())) else None
+    arguments = [tile.args for tile in getattr(image, "tile", ())]
+    sixteen = any(";16" in str(one) or (image.format == "PPM" and "65535" in str(one)) for one in arguments)
+    return "16 bits a channel" if sixteen else None
 
 
 def mend_reading(image: Image.Image) -> None:

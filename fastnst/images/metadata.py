@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL.ExifTags import Base
 
 from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
@@ -18,6 +19,8 @@ _MAX_SEGMENT_BYTES = 65_000  # bytes that a segment of a JPEG holds, about
 _XMP_CHUNK = "XML:com.adobe.xmp"
 _IPTC_TAG, _XMP_TAG, _PHOTOSHOP_TAG = 33723, 700, 34377
 _IPTC_RESOURCE = 0x0404
+_JFIF_UNITS = (1, 2)  # inches and centimetres; 0 is none
+_CENTIMETRES = 2.54  # in an inch
 _STRUCTURAL_TEXTS = ("Raw profile", "XML:com.adobe.xmp", "date:", "exif:", "icc:", "Software")
 
 
@@ -175,9 +178,17 @@ def _bounded(content: object) -> bytes | None:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    try:
-        across, down = (float(value) for value in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
-        return None
-    sensible = all(math.isfinite(value) and 1 < value <= 32_000 for value in (across, down))
-    return (across, down) if sensible else None
+    """The format's own resolution, else that of the EXIF block, which is all that WebP, AVIF and HEIF have."""
+    found = None
+    with contextlib.suppress(Exception):  # whatever is in there
+        is_said = image.format not in ("JPEG", "MPO") or image.info.get("jfif_unit") in _JFIF_UNITS
+        found = image.info.get("dpi") if is_said else None  # without one Pillow makes it up for a JPEG
+        if found is None:
+            exif = image.getexif()
+            unit = _CENTIMETRES if exif.get(Base.ResolutionUnit) == 3 else 1.0
+            if exif.get(Base.ResolutionUnit, 2) in (2, 3):
+                found = (exif[Base.XResolution] * unit, exif[Base.YResolution] * unit)
+        across, down = (float(value) for value in found)
+        if all(math.isfinite(value) and 1 < value <= 32_000 for value in (across, down)):
+            return across, down
+    return None

@@ -81,12 +81,22 @@ def test_descriptions_are_kept_from_format_to_format(tmp_path: Path) -> None:
         assert exif[0x010F] == "A Camera"
         assert exif[0x8298].encode("latin-1").decode() == "© Ämilie"
         assert exif.get_ifd(0x8769)[0x829A] == 0.004
-        if suffix in ("jpg", "png", "tif"):
-            assert found.dpi == pytest.approx((300, 300), abs=0.01)
+        assert found.dpi == pytest.approx((300, 300), abs=0.01)
         if suffix in ("jpg", "tif"):
             assert found.iptc == IPTC
         if suffix in ("jpg", "png"):
             assert found.comment == b"hello"
+
+
+@pytest.mark.parametrize(("unit", "right"), [(2, (118, 236)), (3, (299.72, 599.44)), (1, None)])
+def test_the_resolution_of_exif_counts_where_a_jpeg_has_no_other(
+    tmp_path: Path, unit: int, right: tuple[float, float] | None
+) -> None:
+    exif = Image.Exif()
+    exif.update({282: 118.0, 283: 236.0, 296: unit})
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    found = open_picture(tmp_path / "a.jpg").metadata.dpi
+    assert found == (right if right is None else pytest.approx(right))
 
 
 def test_texts_of_a_png_are_kept(tmp_path: Path) -> None:
