@@ -1,13 +1,15 @@
-"""Colour spaces that files name without holding a profile: cameras' Adobe RGB, code points, PNG's gamma.
+"""Colour spaces that Pillow does not tell of: cameras' Adobe RGB, code points, PNG's gamma, profiles of JPEG 2000.
 
 DCF (JEITA CP-3461): a camera's photo whose interoperability index is R03 is in Adobe RGB. H.273: code points of
-primaries and transfer, in the `nclx` box of AVIF and HEIF and PNG's `cICP`. PNG: `gAMA` and `cHRM`.
+primaries and transfer, in the `nclx` box of AVIF and HEIF and PNG's `cICP`. PNG: `gAMA` and `cHRM`. JPEG 2000 (ISO
+15444-1, I.5.3.3): an ICC profile in the `colr` box.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -37,7 +39,8 @@ _PRIMARIES = {  # H.273, table 2
     12: (_D65, (0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
 }
 _EXPONENTS = {1: None, 4: 2.2, 5: 2.8, 6: None, 8: 1.0, 13: None, 14: None, 15: None}  # table 3; of video: as shown
-_HEAD_BYTES = 1 << 16
+_ICC_METHODS = (2, 3)  # of a `colr` box in JPEG 2000: a restricted profile, or any
+_HEAD_BYTES, _PROFILE_BYTES = 1 << 16, 1 << 21  # of a file, where a short description or a profile lies
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INTEROPERABILITY_INDEX, _ADOBE_RGB_INDEX = 1, "R03"
 _ADOBE_RGB_COLOR_SPACE = 2  # outside the standard, but written
@@ -47,12 +50,14 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def implied_profile(image: Image.Image, source: Path | BinaryIO | bytes) -> bytes | None:
-    """A profile for the colour space that an open picture's file names by other means; None for sRGB and unknown ones.
+    """A profile for the colour space that an open picture's file has by other means; None for sRGB and unknown ones.
 
     `source` is where the picture was opened from; streams stay where they are.
     """
     space: ColourSpace | None = None
     with contextlib.suppress(Exception):  # whatever damaged descriptions make of this: then sRGB is taken
+        if image.format == "JPEG2000":
+            return _jpeg_2000_profile(_head(source, _PROFILE_BYTES))
         head = _head(source)
         if image.format in ("AVIF", "HEIF"):
             space = _of_box(head)
@@ -128,6 +133,15 @@ def _of_box(head: bytes) -> ColourSpace | None:
     return None if at < 0 else _of_code_points(*struct.unpack_from(">HH", head, at + 8))
 
 
+def _jpeg_2000_profile(head: bytes) -> bytes | None:
+    for at in (match.start() for match in re.finditer(b"colr", head)):
+        (length,) = struct.unpack_from(">I", head, at - 4)
+        profile = head[at + 7 : at - 4 + length]
+        if head[at + 4] in _ICC_METHODS and profile[36:40] == b"acsp" and len(profile) == length - 11:
+            return profile
+    return None
+
+
 def _of_png(image: Image.Image, head: bytes) -> ColourSpace | None:
     code_points = _chunk(head, b"cICP")
     if code_points is not None:
@@ -167,14 +181,14 @@ def _chunk(head: bytes, wanted: bytes) -> bytes | None:
     return None
 
 
-def _head(source: Path | BinaryIO | bytes) -> bytes:
+def _head(source: Path | BinaryIO | bytes, size: int = _HEAD_BYTES) -> bytes:
     if isinstance(source, bytes):
-        return source[:_HEAD_BYTES]
+        return source[:size]
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+            return file.read(size)
     place = source.tell()
     source.seek(0)
-    head = source.read(_HEAD_BYTES)
+    head = source.read(size)
     source.seek(place)
     return head

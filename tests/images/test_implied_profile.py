@@ -113,6 +113,21 @@ def test_code_points_of_avif(tmp_path: Path) -> None:
     assert np.abs(seen(tmp_path / "b.avif") - plain).max() > 5
 
 
+def test_a_profile_inside_jpeg_2000(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.jp2")
+    content = (tmp_path / "a.jp2").read_bytes()
+    profile = matrix_profile(ColourSpace(DISPLAY_P3))
+    place, named = content.index(b"colr") - 4, 15  # where sRGB is named, and in how many bytes
+    box = struct.pack(">I4s3B", len(profile) + 11, b"colr", 2, 0, 0) + profile
+    content = content[:place] + box + content[place + named :]
+    header = content.index(b"jp2h") - 4  # which holds the box
+    (length,) = struct.unpack_from(">I", content, header)
+    grown = struct.pack(">I", length + len(box) - named)
+    (tmp_path / "a.jp2").write_bytes(content[:header] + grown + content[header + 4 :])
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", icc_profile=profile)
+    assert np.array_equal(seen(tmp_path / "a.jp2"), seen(tmp_path / "a.png"))
+
+
 def test_streams_stay_where_they_are(tmp_path: Path) -> None:
     stream = io.BytesIO(png(tmp_path / "a.png", chunk(b"cICP", bytes((12, 13, 0, 1)))).read_bytes())
     with Image.open(stream) as image:
