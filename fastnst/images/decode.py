@@ -71,7 +71,8 @@ def open_picture(source: Source, *, max_size: int | None = None, allow_huge: boo
             raise ImageError(f"{name} cannot be read ({error.strerror}).") from error
         raise ImageError(f"{name} is damaged or cut short ({_first_line(error)}).") from error
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
-        if str(error) in _UNKNOWN_PIXELS or isinstance(error, KeyError):  # a PSD's mode that Pillow has no name for
+        # A PSD of a mode or depth that Pillow's table lacks is a SyntaxError because of a KeyError.
+        if str(error) in _UNKNOWN_PIXELS or isinstance(error.__cause__, KeyError):
             raise ImageError(
                 f"{name} holds pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits a channel."
             ) from error

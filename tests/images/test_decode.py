@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import subprocess
 import sys
 import warnings
@@ -68,6 +69,13 @@ def test_no_picture_is_one_sentence(tmp_path: Path, name: str, content: bytes | 
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ImageError, match=message):
         open_image(tmp_path / name)
+
+
+def test_a_psd_of_sixteen_bits_is_not_called_damaged(tmp_path: Path) -> None:
+    header = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 8, 8, 16, 3) + bytes(12)
+    (tmp_path / "a.psd").write_bytes(header + bytes(2 + 3 * 8 * 8 * 2))
+    with pytest.raises(ImageError, match="pixels of a kind that cannot be read: save it as RGB with 8 or 16 bits"):
+        open_picture(tmp_path / "a.psd")
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
