@@ -34,7 +34,8 @@ def open_input(path: Path) -> Any:
     Texts that are not in UTF-8 come with surrogates, see `readable`. Raises FFmpeg's errors.
     """
     av = import_av()
-    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_INPUT_FORMATS)}
+    # Programs of FFmpeg look for streams that begin later in a transport stream, too.
+    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_INPUT_FORMATS), "scan_all_pmts": "1"}
     # From version 19 on PyAV does that unasked, and cannot be asked.
     surrogates = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
     return av.open(_address(path), options=limits, **surrogates)

@@ -82,6 +82,7 @@ class VideoSource:
             self._delay = int(delay / self._tick)
             self._offset_ticks = math.ceil((origin + self._cut.start) / self.info.time_base)
             self._natural_end = length
+            self._jumps = 0  # met while reading; the file's own length means nothing then
         if min(self._to_rgb.size) < MIN_SIDE:
             raise ClipError(
                 f"{path}: frames of {self.info.width}×{self.info.height} pixels are too small:"
@@ -147,7 +148,7 @@ class VideoSource:
 
     def _note_early_end(self, shown: float) -> None:
         end = self._natural_end
-        if end is not None and shown < end - max(_MAX_UNREPORTED_SECONDS, 0.02 * end):
+        if end is not None and not self._jumps and shown < end - max(_MAX_UNREPORTED_SECONDS, 0.02 * end):
             self._warn(f"{self.name} ends at {shown:.2f} s of {end:.2f} s: it is cut short.")
 
     def _cut_to_nothing(self, length: float | None) -> ClipError:
@@ -235,10 +236,12 @@ class VideoSource:
         av = import_av()
         damaged, decode = 0, decoding(stream)
         packets = demuxed(container, self.name)
-        timed = Timeline(forward=self._jumping).packets(packets) if whole else packets
+        timeline = Timeline(forward=self._jumping)
+        timed = timeline.packets(packets) if whole else packets
         for number, packet in enumerate(timed):
             if number < skipped or packet.stream.index != stream.index:
                 continue
+            self._jumps = timeline.jumps
             try:
                 yield from decode(packet)
             except (av.error.InvalidDataError, av.error.EOFError):

@@ -12,6 +12,8 @@ _BITS_PER_CHANNEL = 96_000  # a second; twice what is called transparent for Opu
 _OPUS_RATE = 48_000
 _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 _NAMES = {"aac": "AAC", "libopus": "Opus"}
+_LAYOUTS = ("mono", "stereo", "2.1", "3.0", "quad", "4.0", "5.0", "5.1", "5.0(side)", "5.1(side)", "7.1")
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}  # by their channels
 _MAX_DAMAGED_PACKETS = 2000  # damaged packets that are passed over before the sound is given up
 
 
@@ -31,7 +33,7 @@ class SoundEncoder:
         context = stream.codec_context
         encoder = encoder_for(kind)
         rate = _OPUS_RATE if encoder == "libopus" else _nearest(context.sample_rate or 48_000)
-        layout = context.layout.name if 0 < context.layout.nb_channels <= 8 and _named(context.layout) else "stereo"
+        layout = context.layout.name if context.layout.name in _LAYOUTS else _usual_layout(context.layout.nb_channels)
         self.stream = result.add_stream(encoder, rate=rate)
         self.stream.codec_context.layout = layout
         channels = self.stream.codec_context.layout.nb_channels
@@ -113,5 +115,6 @@ def _nearest(rate: int) -> int:
     return min(_AAC_RATES, key=lambda known: abs(known - rate))
 
 
-def _named(layout: Any) -> bool:
-    return layout.name in ("mono", "stereo", "2.1", "3.0", "quad", "4.0", "5.0", "5.1", "5.0(side)", "5.1(side)", "7.1")
+def _usual_layout(channels: int) -> str:
+    """The layout that sound of so many channels has where its file does not say."""
+    return _USUAL_LAYOUTS.get(channels, "stereo")

@@ -12,6 +12,7 @@ _MAX_FORWARD_SECONDS = (
     10  # seconds ahead of every stream from which on it is a jump, where times may jump (FFmpeg's own measure)
 )
 _MAX_SAME_JUMP_SECONDS = 10  # seconds within which two streams are taken to have made the same jump
+_MAX_APART_SECONDS = 2  # seconds between sound and the pictures beside it in a file
 _MAX_HELD_PACKETS = 2000  # packets that wait for the pictures to make the jump that the sound made
 
 
@@ -67,7 +68,9 @@ class Timeline:
             if len(stream.held) > _MAX_HELD_PACKETS:
                 yield from self._release(stream, stream.end)
             return
-        if self._jumped(stream, packet):
+        if stream.last is None and not stream.pictures:  # the first recording may have had no sound
+            self._follow(stream, packet)
+        elif self._jumped(stream, packet):
             if not self._follow(stream, packet):
                 if not stream.pictures and any(other.pictures for other in self._streams.values()):
                     stream.held.append(packet)
@@ -89,13 +92,26 @@ class Timeline:
         ends = [other.end for other in self._streams.values() if other.end is not None]
         return self._forward and time > max(ends) + _MAX_FORWARD_SECONDS
 
-    def _follow(self, stream: _Stream, packet: Any) -> bool:
-        """Make the jump that another stream has made, if this is the one."""
-        for number in range(stream.jumps + 1, len(self._shifts)):
-            if stream.end is not None and abs(self._time(packet, number) - stream.end) < _MAX_SAME_JUMP_SECONDS:
-                stream.jumps = number
-                return True
-        return False
+    def _follow(self, stream: _Stream, packet: Any, within: int = _MAX_APART_SECONDS) -> bool:
+        """Make the jump that another stream has made, if this is the one.
+
+        A recording without sound may lie between two that have it: then sound makes several jumps of the pictures at
+        once, the last of them being where the packet lies beside them.
+        """
+        beside = self._pictures_end() if not stream.pictures else None
+        if beside is None:
+            beside, within = stream.end, _MAX_SAME_JUMP_SECONDS
+        known = range(stream.jumps + 1, len(self._shifts))
+        if not known or beside is None:
+            return False
+        nearest = min(known, key=lambda number: abs(self._time(packet, number) - beside))
+        if abs(self._time(packet, nearest) - beside) >= within:
+            return False
+        stream.jumps = nearest
+        return True
+
+    def _pictures_end(self) -> Fraction | None:
+        return next((one.end for one in self._streams.values() if one.pictures and one.end is not None), None)
 
     def _jump(self, stream: _Stream, packet: Any, end: Fraction | None) -> None:
         self._shifts.append((end or Fraction(0)) - packet.dts * Fraction(packet.time_base))
@@ -104,7 +120,7 @@ class Timeline:
     def _release(self, stream: _Stream, end: Fraction | None) -> Iterator[Any]:
         """Let held packets go, after the jump that the pictures made, or else at the stream's own `end`."""
         held, stream.held = stream.held, []
-        if not self._follow(stream, held[0]):
+        if not self._follow(stream, held[0], _MAX_SAME_JUMP_SECONDS):
             self._jump(stream, held[0], end if end is not None else stream.end)
         yield from self._placed(stream, held[0])
         for packet in held[1:]:

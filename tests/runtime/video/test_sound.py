@@ -132,3 +132,31 @@ def test_the_pictures_are_kept_whatever_the_sound_does(
     assert ("audio" in probe(tmp_path / "out.mp4").times) == sound
     assert np.abs(pictures(tmp_path / "out.mp4") - (255 - pictures(clip))).mean() < 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+@pytest.mark.parametrize(("channels", "layout"), [(1, "mono"), (2, "stereo"), (6, "5.1")])
+def test_channels_of_which_the_file_does_not_say_the_places_are_kept(
+    negative_model: Path, tmp_path: Path, channels: int, layout: str
+) -> None:
+    """Matroska names no places of PCM's channels; six of them became two, one became two."""
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        video = container.add_stream("mpeg4", rate=Fraction(20))
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio: Any = container.add_stream("pcm_s16le", rate=_RATE)
+        audio.layout = layout
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8)).reformat(format="yuv420p")
+        for index in range(10):
+            frame.pts, frame.time_base = index, Fraction(1, 20)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        values = np.zeros((_RATE // 2, channels), np.int16)
+        values[:, -1] = 8000 * np.sin(np.arange(_RATE // 2) / 20)
+        sound = av.AudioFrame.from_ndarray(values.reshape(1, -1), format="s16", layout=layout)
+        sound.sample_rate, sound.pts = _RATE, 0
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode())
+    assert stylize(negative_model, tmp_path / "in.mkv", tmp_path / "out.mp4") == 0
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].layout.name == layout
+        loudness = np.max([np.abs(frame.to_ndarray()).max(1) for frame in container.decode(audio=0)], 0)
+    assert loudness.argmax() == channels - 1

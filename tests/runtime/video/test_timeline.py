@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -95,6 +96,24 @@ def test_a_start_after_the_end_is_reported(negative_model: Path, joined: Path, t
     assert not list(tmp_path.iterdir())
 
 
+def test_the_length_that_jumping_times_seem_to_have_is_no_early_end(
+    negative_model: Path, joined: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording that began hours after the one it is joined to."""
+    one = make_clip(tmp_path / "one.ts", frames=10, rate=RATE, sound=None)
+    with av.open(str(one)) as source, av.open(str(tmp_path / "late.ts"), "w") as late:
+        stream = late.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.pts, packet.dts = packet.pts + 90_000 * 3600, packet.dts + 90_000 * 3600
+                packet.stream = stream
+                late.mux(packet)
+    (tmp_path / "in.ts").write_bytes((tmp_path / "late.ts").read_bytes() + one.read_bytes())
+    assert stylize(negative_model, tmp_path / "in.ts", tmp_path / "out.mp4") == 0
+    assert len(probe(tmp_path / "out.mp4").times["video"]) == 20
+    assert "cut short" not in capsys.readouterr().err
+
+
 def test_an_avi_with_pictures_encoded_ahead_begins_at_its_first(negative_model: Path, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.avi", codec="libx264", sound="mp2", rate=RATE, crf=5)
     assert stylize(negative_model, source, tmp_path / "out.mp4", "--crf", 5) == 0
@@ -137,6 +156,26 @@ def test_sound_that_jumps_first_waits_for_the_pictures() -> None:
     found = times([*first, *again])
     assert found["video"] == [100, 110, 120, 130]
     assert found["audio"] == [98, 108, 118, 118, 128, 138]
+
+
+@pytest.mark.parametrize("sound_first", [False, True])
+@pytest.mark.parametrize("seconds", [3, 20])
+def test_a_recording_without_sound_is_not_filled_with_the_next_one_s(seconds: int, sound_first: bool) -> None:
+    """Recordings of one second with sound, of some without, and of one with sound again."""
+    loud = [packet for at in range(0, 100, 10) for packet in (_Packet(VIDEO, at), _Packet(AUDIO, at))]
+    silent = [_Packet(VIDEO, at) for at in range(0, 100 * seconds, 10)]
+    again = [packet for at in range(0, 100, 10) for packet in (_Packet(VIDEO, at), _Packet(AUDIO, at))]
+    if sound_first:
+        again[0], again[1] = again[1], again[0]
+    found = times([*loud, *silent, *again])
+    start = 100 + 100 * seconds
+    assert found["video"] == list(range(0, start + 100, 10))
+    assert found["audio"] == [*range(0, 100, 10), *range(start, start + 100, 10)]
+
+
+def test_sound_that_begins_with_the_second_recording_begins_there() -> None:
+    again = [packet for at in range(0, 50, 10) for packet in (_Packet(VIDEO, at), _Packet(AUDIO, at))]
+    assert times([*(_Packet(VIDEO, at) for at in range(0, 50, 10)), *again])["audio"] == [50, 60, 70, 80, 90]
 
 
 def test_a_jump_ahead_is_one_where_times_may_jump_only() -> None:
