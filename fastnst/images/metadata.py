@@ -188,7 +188,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
             unit = _CENTIMETRES if exif.get(Base.ResolutionUnit) == 3 else 1.0
             if exif.get(Base.ResolutionUnit, 2) in (2, 3):
                 found = (exif[Base.XResolution] * unit, exif[Base.YResolution] * unit)
-        across, down = (float(value) for value in found)
+        across, down = (float(value) for value in found or ())
         if all(math.isfinite(value) and 1 < value <= 32_000 for value in (across, down)):
             return across, down
     return None
