@@ -15,7 +15,7 @@ from fastnst.images._pillow import opened
 from fastnst.images.animation import UNKNOWN_PIXEL_MODE, frame_count, page_numbers
 from fastnst.images.bare import without_descriptions
 from fastnst.images.color import to_srgb
-from fastnst.images.exif import orientation
+from fastnst.images.exif import orientation, read_first_exif
 from fastnst.images.formats import missing_reader
 from fastnst.images.implied_profile import implied_profile
 from fastnst.images.levels import deep_channels, is_deep, mend_reading, to_eight_bits
@@ -151,7 +151,10 @@ def _otherwise_decoded(
         raise (error if unknown else first) from None
     picture = _decoded(tiff.content, name, max_size, allow_huge, 0)
     notes = (tiff.note,) if tiff.note else ()
-    return replace(picture, metadata=replace(picture.metadata, pages=tiff.pages, notes=notes))
+    metadata = replace(picture.metadata, pages=tiff.pages, notes=notes)
+    if page == 0:  # with the blocks of cameras and places, which tifffile takes apart
+        metadata = replace(metadata, exif=read_first_exif(source) or metadata.exif)
+    return replace(picture, metadata=metadata)
 
 
 def _decoded(source: Path | BinaryIO | bytes, name: str, max_size: int | None, allow_huge: bool, page: int) -> Picture:

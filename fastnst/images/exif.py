@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD, Base
@@ -45,9 +46,25 @@ def read_exif(image: Image.Image) -> bytes | None:
     The orientation is 1, since pixels are turned when they are read. A tag that is damaged, or of a type that cannot be
     written, is left out alone.
     """
+    with contextlib.suppress(Exception):  # whatever Pillow makes of damaged blocks
+        return _descriptive(image.getexif())
+    return None
+
+
+def read_first_exif(source: Path | BinaryIO) -> bytes | None:
+    """What `read_exif` gives of a TIFF's first directory, for pixels that Pillow does not open."""
+    with contextlib.suppress(Exception), contextlib.ExitStack() as stack:
+        file = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        file.seek(0)
+        exif = Image.Exif()
+        exif.load_from_fp(file)
+        return _descriptive(exif)
+    return None
+
+
+def _descriptive(exif: Image.Exif) -> bytes | None:
     blocks: dict[int, Block] = {}
     with contextlib.suppress(Exception):  # whatever Pillow makes of damaged blocks
-        exif = image.getexif()
         blocks[0] = _chosen(exif, DESCRIPTIVE)
         for part, dropped in ((IFD.Exif, _OLD_FILE_TAGS), (IFD.GPSInfo, frozenset())):
             with contextlib.suppress(Exception):

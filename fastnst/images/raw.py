@@ -14,7 +14,7 @@ from PIL import Image
 
 from fastnst.errors import ImageError
 from fastnst.images._pillow import opened
-from fastnst.images.exif import read_exif
+from fastnst.images.exif import read_exif, read_first_exif
 from fastnst.images.formats import RAW_SUFFIXES
 from fastnst.images.metadata import Metadata
 from fastnst.images.picture import Picture
@@ -62,9 +62,9 @@ def develop(source: Path | BinaryIO, name: str) -> Picture:
 
 
 def _exif(source: Path | BinaryIO) -> bytes | None:
-    with contextlib.suppress(Exception), opened(source) as preview:  # a raw that Pillow cannot open has no EXIF for us
+    with contextlib.suppress(Exception), opened(source) as preview:
         return read_exif(preview)
-    return None
+    return read_first_exif(source)
 
 
 def _head(source: Path | BinaryIO) -> bytes:

@@ -32,6 +32,7 @@ _WHITE_IS_ZERO, _CMYK = 0, 5  # photometric interpretations
 _CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4, CIELAB: 3, ICCLAB: 3}  # 1 is black is zero, 2 is RGB
 _WRITTEN_AS = {1: "minisblack", 3: "rgb", 4: "separated"}
 _TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; those of the first multiply the colours
+_TEXT = 2  # a type of tags
 _MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
 _PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 _KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
@@ -77,19 +78,32 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
         if not chosen.size or not any(chosen.databytecounts):
             raise ValueError("a page without pixels")
         levels, extra, note = _levels(chosen, name)
+        return OrdinaryTiff(_written(levels, extra, chosen), note, len(pages))
+
+
+def _written(levels: UInt8Image, extra: tuple[str, ...], page: TiffPage) -> bytes:
+    """The bytes of a TIFF with these pixels, and with a page's descriptions if they can be written."""
+    import tifffile
+
+    form: dict[str, Any] = {
+        "photometric": _WRITTEN_AS[levels.shape[2] - len(extra)] if levels.ndim == 3 else "minisblack",
+        "planarconfig": "contig" if levels.ndim == 3 else None,
+        "extrasamples": extra,
+    }
+    tags: dict[str, Any] = {
+        "extratags": [_as_written(tag) for tag in page.tags if tag.code in _KEPT_TAGS],
+        **_resolution(page),
+    }
+    for descriptions in (tags, {}):
         content = io.BytesIO()
-        tifffile.imwrite(
-            content,
-            levels,
-            photometric=_WRITTEN_AS[levels.shape[2] - len(extra)] if levels.ndim == 3 else "minisblack",
-            planarconfig="contig" if levels.ndim == 3 else None,
-            extrasamples=extra,
-            metadata=None,
-            software=False,
-            extratags=[_as_written(tag) for tag in chosen.tags if tag.code in _KEPT_TAGS],
-            **_resolution(chosen),
-        )
-        return OrdinaryTiff(content.getvalue(), note, len(pages))
+        try:
+            tifffile.imwrite(content, levels, **form, **descriptions, metadata=None, software=False)
+        except Exception:  # a damaged tag, of a type that does not fit its value
+            if not descriptions:
+                raise
+            continue
+        return content.getvalue()
+    raise AssertionError("unreachable")
 
 
 def _levels(page: TiffPage, name: str) -> tuple[UInt8Image, tuple[str, ...], str]:
@@ -136,7 +150,11 @@ def _unknown_pixels(name: str) -> str:
 
 
 def _as_written(tag: TiffTag) -> tuple[int, int, int, Any, bool]:
-    return tag.code, int(tag.dtype), tag.count, tag.value, True
+    value = tag.value
+    if isinstance(value, str) and not value.isascii():  # though the format allows nothing else
+        value = value.encode("utf-8", "replace")
+    count = len(value) + 1 if isinstance(value, bytes) and int(tag.dtype) == _TEXT else tag.count
+    return tag.code, int(tag.dtype), count, value, True
 
 
 def _resolution(page: TiffPage) -> dict[str, Any]:

@@ -162,6 +162,31 @@ def test_profile_turn_resolution_and_descriptions_are_kept(tmp_path: Path) -> No
         assert file.pages[0].tags["Artist"].value == "Hilma"
 
 
+def test_texts_beyond_ascii_and_damaged_tags_do_not_cost_the_picture(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=[(315, 2, 0, "Jörg Ünder".encode(), True)])
+    picture = open_picture(path)
+    save_picture(picture, tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.pages[0].tags["Artist"].value == "Jörg Ünder"
+    content = bytearray(path.read_bytes())
+    at = content.index((315).to_bytes(2, "little") + (2).to_bytes(2, "little"))
+    content[at + 2] = 12  # the text as floats of 64 bits
+    path.write_bytes(content)
+    assert np.abs(np.asarray(open_picture(path).rgb).astype(int) - PIXELS).max() <= 1
+
+
+def test_the_camera_s_block_beside_floats_is_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=[(34665, 4, 1, 0, True)])
+    place = path.stat().st_size
+    with path.open("ab") as appended:  # a directory of one tag: FNumber, 28 / 10
+        appended.write(struct.pack("<HHHIII", 1, 33437, 5, 1, place + 18, 0) + struct.pack("<II", 28, 10))
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[0].tags[34665].overwrite(place)
+    save_picture(open_picture(path), tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as saved:
+        assert saved.getexif().get_ifd(34665)[33437] == pytest.approx(2.8)
+
+
 def test_pages_of_which_pillow_opens_only_some(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(PIXELS[::2, ::2], photometric="rgb", subfiletype=1)  # a preview, which is no page
