@@ -176,12 +176,11 @@ def test_texts_beyond_ascii_and_damaged_tags_do_not_cost_the_picture(tmp_path: P
 
 
 def test_the_camera_s_block_beside_floats_is_kept(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=[(34665, 4, 1, 0, True)])
-    place = path.stat().st_size
-    with path.open("ab") as appended:  # a directory of one tag: FNumber, 28 / 10
-        appended.write(struct.pack("<HHHIII", 1, 33437, 5, 1, place + 18, 0) + struct.pack("<II", 28, 10))
-    with tifffile.TiffFile(path, mode="r+") as file:
-        file.pages[0].tags[34665].overwrite(place)
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=[(65000, 4, 1, 0, True)])
+    content = path.read_bytes()
+    entry, named = struct.pack("<HHII", 65000, 4, 1, 0), struct.pack("<HHII", 34665, 4, 1, len(content))
+    number = struct.pack("<HHHIII", 1, 33437, 5, 1, len(content) + 18, 0) + struct.pack("<II", 28, 10)  # FNumber
+    path.write_bytes(content.replace(entry, named) + number)
     save_picture(open_picture(path), tmp_path / "b.jpg")
     with Image.open(tmp_path / "b.jpg") as saved:
         assert saved.getexif().get_ifd(34665)[33437] == pytest.approx(2.8)
