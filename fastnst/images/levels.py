@@ -37,7 +37,8 @@ def deep_channels(image: Image.Image) -> str | None:
         widest = max(bits) if isinstance(bits, tuple) and bits else 8
         return f"{widest} bits a channel" if widest > 8 else None
     arguments = [tile.args for tile in getattr(image, "tile", ())]
-    sixteen = any(";16" in str(one) or (image.format == "PPM" and "65535" in str(one)) for one in arguments)
+    mark = {"PNG": ";16", "PPM": "65535"}.get(image.format or "")
+    sixteen = mark is not None and any(mark in str(one) for one in arguments)
     return "16 bits a channel" if sixteen else None
 
 

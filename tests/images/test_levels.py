@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,22 @@ def test_a_scene_brighter_than_one_keeps_its_lights_apart(tmp_path: Path) -> Non
 def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
     values = np.array([[0, 0.5, 1, np.nan], [np.inf, 0, 0, 0]], np.float32)
     assert opened(tmp_path, values)[..., 0].tolist() == [[0, 128, 255, 0], [255, 0, 0, 0]]
+
+
+def test_numbers_that_contain_16_are_not_taken_for_its_bits(tmp_path: Path) -> None:
+    """A bitmap of 16 bits for a whole pixel, and a JPEG 2000 whose length has these digits."""
+    bitmap = struct.pack("<2sIII IiiHHIIIIII", b"BM", 0, 0, 54, 40, 4, 4, 1, 16, 0, 32, 0, 0, 0, 0) + bytes(32)
+    (tmp_path / "a.bmp").write_bytes(bitmap)
+    assert open_picture(tmp_path / "a.bmp").metadata.notes == ()
+    Image.fromarray(gradient(20, 30)).save(tmp_path / "a.jp2")
+    content = (tmp_path / "a.jp2").read_bytes()
+    (tmp_path / "a.jp2").write_bytes(content + bytes(1616 - len(content) % 1616))
+    assert open_picture(tmp_path / "a.jp2").metadata.notes == ()
+
+
+def test_sixteen_bits_of_a_ppm_are_told(tmp_path: Path) -> None:
+    values = gradient(4, 4).astype(">u2") * 257
+    (tmp_path / "a.ppm").write_bytes(b"P6 4 4 65535\n" + values.tobytes())
+    picture = open_picture(tmp_path / "a.ppm")
+    assert picture.metadata.notes == ("16 bits a channel",)
+    assert np.array_equal(np.asarray(picture.rgb), gradient(4, 4))
