@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import Base
 
+from fastnst.images.color import srgb_profile
 from fastnst.images.exif import parsed_exif, read_exif, read_tiff_tags
 
 _MAX_TEXT_BYTES = 1 << 20  # bytes of one comment, text or XMP packet; more is not a description
@@ -29,7 +30,7 @@ class Metadata:
     """The metadata of a file.
 
     Attributes:
-        icc: its colour profile, if that is one for RGB; the working pixels are in sRGB whatever it says.
+        icc: its colour profile, or sRGB's in place of one for grey or inks; the working pixels are in sRGB in any case.
         exif: the descriptive tags (see `read_exif`).
         xmp: the XMP packet: rating, keywords, title.
         iptc: the IPTC record of news agencies and stock libraries.
@@ -56,10 +57,9 @@ class Metadata:
 def read_metadata(image: Image.Image) -> Metadata:
     """The metadata of an open and loaded picture; what is damaged is left out."""
     texts = _texts(image)
-    profile = image.info.get("icc_profile")
     comment = image.info.get("comment") or texts.pop("Comment", None)
     return Metadata(
-        icc=profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None,
+        icc=_profile(image.info.get("icc_profile")),
         exif=read_exif(image),
         xmp=_xmp(image),
         iptc=_iptc(image),
@@ -90,6 +90,12 @@ def save_options(metadata: Metadata, pillow_format: str) -> dict[str, Any]:
         if metadata.comment is not None:
             options["comment"] = metadata.comment[:_MAX_SEGMENT_BYTES]
     return options
+
+
+def _profile(profile: object) -> bytes | None:
+    if not isinstance(profile, bytes) or profile[36:40] != b"acsp":
+        return None
+    return profile if profile[16:20] == b"RGB " else srgb_profile()
 
 
 def _tiff_directory(metadata: Metadata) -> TiffImagePlugin.ImageFileDirectory_v2:
