@@ -22,7 +22,7 @@ from fastnst.images.levels import deep_channels, is_deep, mend_reading, to_eight
 from fastnst.images.metadata import Metadata, read_metadata
 from fastnst.images.picture import Picture, Source
 from fastnst.images.resize import resize_long_side
-from fastnst.images.tiff_arrays import is_tiff, ordinary_tiff
+from fastnst.images.tiff_arrays import MissingCodecError, is_tiff, ordinary_tiff
 from fastnst.images.transparency import bleed
 
 _MAX_PIXELS = 178_956_970  # Pillow's own limit for a decompression bomb
@@ -138,6 +138,8 @@ def _otherwise_decoded(
     unknown = str(first) in _UNKNOWN_PIXELS or isinstance(first, KeyError | SyntaxError)  # not damaged, for all we know
     try:
         tiff = ordinary_tiff(source, name, page, None if allow_huge else _MAX_PIXELS)
+    except MissingCodecError as error:
+        raise (first if error.usual and not unknown else error) from None
     except (FastNSTError, MemoryError):
         raise
     except ImportError as error:

@@ -32,10 +32,22 @@ _WHITE_IS_ZERO, _CMYK = 0, 5  # photometric interpretations
 _CHANNELS = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4, CIELAB: 3, ICCLAB: 3}  # 1 is black is zero, 2 is RGB
 _WRITTEN_AS = {1: "minisblack", 3: "rgb", 4: "separated"}
 _TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; those of the first multiply the colours
+_USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, fax, LZW, JPEG, deflate, PackBits
 _TEXT = 2  # a type of tags
 _MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
 _PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 _KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
+
+
+class MissingCodecError(ImageError):
+    """A TIFF that tifffile reads with a package that is not here; `usual` if Pillow unpacks such a compression."""
+
+    def __init__(self, name: str, usual: bool) -> None:
+        super().__init__(
+            f'{name} is stored in a way that needs another package: pip install "fastnst[tiff]", or save it with'
+            " 8 or 16 bits a channel and LZW or no compression."
+        )
+        self.usual = usual
 
 
 class OrdinaryTiff(NamedTuple):
@@ -134,10 +146,7 @@ def _values(page: TiffPage, name: str) -> NDArray[Any]:
         values = page.asarray()
     except (ValueError, NotImplementedError) as error:
         if "imagecodecs" in str(error):
-            raise ImageError(
-                f'{name} is stored in a way that needs another package: pip install "fastnst[tiff]", or save it with'
-                " 8 or 16 bits a channel and LZW or no compression."
-            ) from error
+            raise MissingCodecError(name, int(page.compression) in _USUAL_COMPRESSIONS) from error
         if isinstance(error, NotImplementedError):
             raise ImageError(_unknown_pixels(name)) from error
         raise

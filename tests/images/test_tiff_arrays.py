@@ -218,6 +218,16 @@ def test_a_compression_that_needs_another_package_is_not_called_damage(tmp_path:
         open_picture(tmp_path / "a.tif")
 
 
+def test_damage_is_not_called_a_missing_package(tmp_path: Path, photo: Image.Image) -> None:
+    photo.save(tmp_path / "a.tif", compression="tiff_lzw")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        place = file.pages[0].dataoffsets[0] + 100
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[:place] + b"\xff" * 400 + content[place + 400 :])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        open_picture(tmp_path / "a.tif")
+
+
 def test_too_many_pixels_and_damage_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", rowsperstrip=1)
     path.write_bytes(path.read_bytes()[:-2000])
