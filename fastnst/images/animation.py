@@ -81,9 +81,10 @@ def page_numbers(image: Any) -> list[int]:
     for number in range(MAX_PAGES):
         try:
             image.seek(number)
-        except Exception as error:  # the last page, or a damaged one: those before it are good
-            if str(error) != UNKNOWN_PIXEL_MODE:
-                break
+        except SyntaxError:  # a page of a kind that Pillow does not open; there may be others behind it
+            pass
+        except Exception:  # the last page, or a damaged one: those before it are good
+            break
         kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
         if not (isinstance(kind, int) and kind & SUBORDINATE_PAGE):
             numbers.append(number)

@@ -191,10 +191,11 @@ def test_pages_of_which_pillow_opens_only_some(tmp_path: Path) -> None:
         file.write(PIXELS[::2, ::2], photometric="rgb", subfiletype=1)  # a preview, which is no page
         file.write(PIXELS, photometric="rgb")
         file.write(FLOATS, photometric="rgb")
+        file.write(np.dstack((GREY, *[VEIL] * 6)), photometric="minisblack", planarconfig="contig")
         file.write(GREY, photometric="minisblack")
-    pictures = [open_picture(tmp_path / "a.tif", page=page) for page in range(3)]
-    assert [picture.metadata.pages for picture in pictures] == [3, 3, 3]
-    for picture, right in zip(pictures, (PIXELS, PIXELS, GREY[..., None]), strict=True):
+    pictures = [open_picture(tmp_path / "a.tif", page=page) for page in range(4)]
+    assert [picture.metadata.pages for picture in pictures] == [4, 4, 4, 4]
+    for picture, right in zip(pictures, (PIXELS, PIXELS, GREY[..., None], GREY[..., None]), strict=True):
         assert np.abs(np.asarray(picture.rgb).astype(int) - right).max() <= 1
 
 
