@@ -224,12 +224,14 @@ def _make(
     check_writable(job.output, picture.rgb.size)
     pages = picture.metadata.pages if WRITABLE[job.output.suffix.lower()].pages else 1
     stylizer = stylizers[job.variant]
-    finished = [_restyled(picture, job, stylizer, finisher, options, refiner)]
+    finished, remarks = [_restyled(picture, job, stylizer, finisher, options, refiner)], remarks_on(picture, pages)
     for page in range(1, pages):
-        further = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge, page=page)
-        finished.append(_restyled(further, job, stylizer, finisher, options, refiner))
+        try:
+            further = open_picture(job.photo, max_size=photos.max_size, allow_huge=photos.allow_huge, page=page)
+            finished.append(_restyled(further, job, stylizer, finisher, options, refiner))
+        except ImageError as error:  # the other pages should not pay for it
+            remarks.append(f"page {page + 1} left out: {error}")
     save_pages(finished, job.output, overwrite=photos.overwrite, quality=options.quality, profile=photos.profile)
-    remarks = remarks_on(picture, pages)
     if refiner is not None and refiner.interrupted_after is not None:
         remarks.append(f"refined for {refiner.interrupted_after} of {refiner.options.steps} iterations: interrupted")
     return remarks

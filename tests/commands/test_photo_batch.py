@@ -192,6 +192,19 @@ def test_pages_are_restyled_each_or_named(place: Path, stylize: Run, capsys: pyt
     assert "2 further pages left out: only .tiff results have pages" in capsys.readouterr().out
 
 
+def test_a_page_that_cannot_be_restyled_does_not_cost_the_others(
+    place: Path, stylize: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [Image.new("RGB", size, "red") for size in ((64, 48), (8, 8), (32, 48))]
+    pages[0].save(place / "scan.tif", save_all=True, append_images=pages[1:])
+    assert stylize("scan.tif", "-o", "out.tif") == 0
+    with Image.open(place / "out.tif") as made:
+        assert made.n_frames == 2
+        made.seek(1)
+        assert made.size == (32, 48)
+    assert "page 2 left out: scan.tif: a picture of 8×8 pixels is too small" in capsys.readouterr().out
+
+
 def moving(path: Path, colours: str = "red lime blue", **options: object) -> Path:
     frames = [Image.new("RGB", (64, 48), colour) for colour in colours.split()]
     path.parent.mkdir(parents=True, exist_ok=True)
