@@ -15,7 +15,7 @@ try:  # pip install "fastnst[heic]"
 except ImportError:
     HAS_HEIF = False
 
-HAS_AVIF = features.check("avif") is True
+HAS_AVIF = "avif" in features.modules and features.check("avif") is True  # from Pillow 11.3 on
 HAS_RAW = importlib.util.find_spec("rawpy") is not None  # pip install "fastnst[raw]"
 
 

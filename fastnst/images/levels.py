@@ -36,7 +36,7 @@ def deep_channels(image: Image.Image) -> str | None:
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         widest = max(bits) if isinstance(bits, tuple) and bits else 8
         return f"{widest} bits a channel" if widest > 8 else None
-    arguments = [tile.args for tile in getattr(image, "tile", ())]
+    arguments = [tile[3] for tile in getattr(image, "tile", ())]
     mark = {"PNG": ";16", "PPM": "65535"}.get(image.format or "")
     sixteen = mark is not None and any(mark in str(one) for one in arguments)
     return "16 bits a channel" if sixteen else None
