@@ -25,8 +25,7 @@ demo: .venv-demo/ready
 test: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/mypy & types=$$!; .venv/bin/python -m pytest -m "not slow"; tests=$$?; wait $$types && exit $$tests
 
 test-all: .venv/ready .venv-space/ready
 	.venv/bin/ruff check .
