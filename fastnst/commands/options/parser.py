@@ -35,6 +35,12 @@ def parser_of(main: Callable[[list[str], str], int], prog: str) -> argparse.Argu
     raise TypeError(f"{prog} parses nothing")
 
 
+def hand_over(parser: argparse.ArgumentParser) -> None:
+    """Give a parser that is about to parse to `parser_of`, where that runs the command; nothing elsewhere."""
+    if _is_inspecting.get():
+        raise _InspectedError(parser)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's parser, but a wrong option is one sentence like every other error, not a page of usage.
 
@@ -56,8 +62,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments, with the user's defaults for what is not given."""
-        if _is_inspecting.get():
-            raise _InspectedError(self)
+        hand_over(self)
         repeated: dict[str, Any] = {}
         command = self.prog.removeprefix("fastnst ")
         if command in COMMANDS:
