@@ -13,6 +13,7 @@ import logging
 import lzma
 import math
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -39,7 +40,11 @@ _USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, fax, LZW, JPE
 _TEXT = 2  # a type of tags
 _MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
 # Compressions that tifffile undoes by itself, without an end, where imagecodecs is not installed.
-_UNPACKERS = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
+_UNPACKERS: dict[int, Callable[[], Any]] = {
+    8: zlib.decompressobj,
+    32946: zlib.decompressobj,
+    34925: lzma.LZMADecompressor,
+}
 _PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 _KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
 
