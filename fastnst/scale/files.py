@@ -66,6 +66,8 @@ def names_in(address: str) -> list[str]:
 def read(address: str) -> bytes:
     """All bytes of a file; raises `ImageError` if it cannot be read, or has more than a gigabyte."""
     found, path = _readable(address)
+    if is_local(found) and size(address) == 0:  # also what the system makes as it is read, and may never end
+        raise ImageError(f"{address} is empty (0 bytes).")
     try:
         if is_local(found) or _is_web(found):
             content = _to_its_end(found, path)

@@ -163,6 +163,9 @@ def test_files_with_holes_and_members_of_archives_end(tmp_path: Path, monkeypatc
     monkeypatch.setattr(files, "MAX_PICTURE_BYTES", 5000)
     with (tmp_path / "a.png").open("wb") as file:
         file.truncate(1 << 40)
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty.png is empty \(0 bytes\)"):
+        files.read(str(tmp_path / "empty.png"))
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", bytes(50_000))
     for address in (str(tmp_path / "a.png"), f"zip://a.png::file://{tmp_path}/a.zip"):

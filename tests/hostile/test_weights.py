@@ -94,6 +94,21 @@ def test_keras_files_of_numbers_that_are_not_there(tmp_path: Path) -> None:
         read_convolutions(tmp_path / "vgg.h5")
 
 
+@pytest.mark.parametrize("kind", ["external", "virtual"])
+def test_keras_files_whose_numbers_lie_elsewhere(kind: str, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "vgg.h5", "w") as file:
+        for name, shape in (("block1_conv1/kernel:0", (3, 3, 3, 64)), ("block1_conv1/bias:0", (64,))):
+            if kind == "external":
+                file.create_dataset(name, shape, "f4", external=[("/dev/zero", 0, h5py.h5f.UNLIMITED)])
+            else:
+                layout = h5py.VirtualLayout(shape, "f4")
+                layout[...] = h5py.VirtualSource("/etc/passwd", "x", shape)
+                file.create_virtual_dataset(name, layout)
+    with pytest.raises(ConfigError, match=r"the numbers of block1_conv1/\w+:0 lie in another file"):
+        read_convolutions(tmp_path / "vgg.h5")
+
+
 @pytest.mark.parametrize("kind", ["nan", "complex", "float8 nan"])
 def test_networks_whose_weights_are_no_numbers(kind: str, network: StyleNetwork, tmp_path: Path) -> None:
     path = tmp_path / "start.safetensors"
