@@ -86,6 +86,8 @@ def test_defaults_of_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "[stylise]\nx = 1": r"table 'stylise', which is not a command\. Did you mean 'stylize'",
         "[stylize]\nmax_sise = 1": r"max_sise is not an option of fastnst stylize\. Did you mean 'max-size'",
         "[stylize]\nmax-size = 'big'": "max-size: invalid int value: 'big'",
+        "[stylize]\nmax-size = [1, 2]": r"max-size takes one value, not \[1, 2\]",
+        "[stylize]\ncodec = []": r"codec takes one value, not \[\]",
         "[stylize]\ncodec = 'vp9'": "codec: invalid choice",
         "[stylize]\noverwrite = 1": "overwrite takes true or false, not 1",
         "stylize = 5": r"must have a table \[stylize\]",

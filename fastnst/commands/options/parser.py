@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from fastnst.command_table import COMMANDS
 from fastnst.errors import ConfigError, suggest
+from fastnst.printable import printable
 from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import QUIET, VERBOSE
 
@@ -108,6 +109,8 @@ def _typed(parser: argparse.ArgumentParser, action: argparse.Action, value: Any,
         if not isinstance(value, bool):
             raise ConfigError(f"{where} takes true or false, not {value!r}.")
         return value
+    if isinstance(value, list) and action.nargs in (None, argparse.OPTIONAL):
+        raise ConfigError(f"{where} takes one value, not {printable(value, 80)}.")
     texts = [str(one) for one in value] if isinstance(value, list) else [str(value)]
     try:
         return parser._get_values(action, texts)
