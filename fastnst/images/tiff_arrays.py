@@ -144,7 +144,8 @@ def _levels(page: TiffPage, name: str) -> tuple[UInt8Image, tuple[str, ...], str
     """Pixels uint8 `[H, W, C]`, or `[H, W]` of grey; the kind of transparency in their last channel; how scaled."""
     kind = int(page.photometric)
     count = _CHANNELS.get(kind, 0)
-    if not count or page.imagedepth != 1 or page.samplesperpixel < count:
+    is_number = page.dtype is not None and page.dtype.kind in "buif"  # not complex
+    if not count or page.imagedepth != 1 or page.samplesperpixel < count or not is_number:
         raise ImageError(_unknown_pixels(name))
     values = _values(page, name)
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * values.dtype.itemsize

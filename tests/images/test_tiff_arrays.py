@@ -268,3 +268,9 @@ def test_strips_that_unpack_to_more_than_their_pixels(compression: str, tmp_path
     path.write_bytes(content + packed)
     with pytest.raises(ImageError, match="it unpacks to more than its pixels"):
         open_picture(path)
+
+
+def test_complex_numbers_are_no_colours(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS.astype(np.complex64), photometric="rgb")
+    with pytest.raises(ImageError, match="holds pixels of a kind that cannot be read"):
+        open_picture(path)
