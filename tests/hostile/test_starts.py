@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fastnst.commands.train_start import main as train_start
-from fastnst.errors import ModelError
+from fastnst.errors import ImageError, ModelError
 from fastnst.networks.affines import affines, fingerprint
 from fastnst.networks.base import StyleNetwork
 from fastnst.start.predictor import AffinePredictor, guess_style
@@ -91,3 +91,15 @@ def test_states_that_no_start_has_left(state: str, network: StyleNetwork, tmp_pa
     argv += ["--output", str(tmp_path / "out"), "--network.options", json.dumps(OPTIONS)]
     with pytest.raises(ModelError, match="is not the state of such a start, or it is damaged"):
         train_start(argv)
+
+
+@pytest.mark.slow
+def test_pictures_that_cannot_be_read_leave_nothing_behind(tmp_path: Path) -> None:
+    for kind in ("paintings", "photos"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "one.png").write_text("no picture")
+    argv = ["--paintings", str(tmp_path / "paintings"), "--photos", str(tmp_path / "photos")]
+    argv += ["--output", str(tmp_path / "out"), "--network.options", json.dumps(OPTIONS)]
+    with pytest.raises(ImageError, match="is not a picture"):
+        train_start(argv)
+    assert not (tmp_path / "out").exists()
