@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from command_line import build_parser, run_command, write_json
 from fastnst.commands.bench import parse_size, test_picture
@@ -29,10 +28,11 @@ from fastnst.output_files import check_output
 from fastnst.runtime.engine.io_binding import BoundSession
 from fastnst.runtime.engine.machine import gpu_name
 from fastnst.runtime.engine.page_locked import PageLockedMemory, page_locked_memory
-from fastnst.runtime.engine.providers import usable_cores
+from fastnst.runtime.engine.providers import import_onnxruntime, usable_cores
 from fastnst.runtime.engine.session import ORT_NAMES, Session, UnavailableError, open_session
 from fastnst.style_export import cpu_session
 
+ort = import_onnxruntime()
 _OPTIONS: dict[str, dict[str, Any]] = {
     "f16": {"cudnn_conv_algo_search": "HEURISTIC"},
     "tf32": {"cudnn_conv_algo_search": "HEURISTIC"},

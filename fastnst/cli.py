@@ -14,7 +14,7 @@ from types import ModuleType
 
 from fastnst import __version__
 from fastnst.command_table import COMMANDS, REPORTING
-from fastnst.errors import FastNSTError, suggest, unencodable
+from fastnst.errors import FastNSTError, MissingDependencyError, suggest, unencodable
 from fastnst.interrupts import end_at_once_on_interrupt, note_interrupts, was_interrupted
 from fastnst.printable import harmless_record, printable
 from fastnst.standard_streams import discard, prepare_streams, print_message, print_result
@@ -78,10 +78,9 @@ def _guarded(command: Callable[[], int]) -> int:
         print_message("interrupted; what was finished is kept.")
         return 130
     except Exception as error:
-        if was_interrupted() and not isinstance(error, FastNSTError):
-            print_message(
-                "interrupted; what was finished is kept."
-            )  # in the middle of an import, it comes as something else
+        is_known = isinstance(error, FastNSTError) and not isinstance(error, MissingDependencyError)
+        if was_interrupted() and not is_known:  # in the middle of an import, it comes as something else
+            print_message("interrupted; what was finished is kept.")
             return 130
         sentence = _sentence(error)
         if sentence is None:

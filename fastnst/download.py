@@ -94,7 +94,8 @@ def download(file: RemoteFile, target: Path, *, offline_advice: str) -> Path:
 def open_address(request: urllib.request.Request | str) -> Any:
     """The answer to a request over http or https, or a plain file's content as such.
 
-    Raises one of `NETWORK_ERRORS`, also for other protocols, and for pipes and devices, which may never end.
+    Raises one of `NETWORK_ERRORS`, also for other protocols and where a server sends on to one, and for pipes and
+    devices, which may never end.
     """
     if isinstance(request, str):
         request = urllib.request.Request(request)
@@ -104,7 +105,16 @@ def open_address(request: urllib.request.Request | str) -> Any:
             raise OSError("it is not a plain file")
     elif request.type not in ("http", "https"):
         raise ValueError(f"{request.type}: is not http or https")
-    return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+    return urllib.request.build_opener(_OverHTTP).open(request, timeout=_TIMEOUT_SECONDS)
+
+
+class _OverHTTP(urllib.request.HTTPRedirectHandler):
+    """Follows redirections over http and https only; urllib's own would go on over ftp, too."""
+
+    def redirect_request(self, request: Any, answer: Any, code: int, reason: str, headers: Any, url: str) -> Any:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise urllib.error.URLError(f"it is sent on to {url[:100]}, which is not http or https")
+        return super().redirect_request(request, answer, code, reason, headers, url)
 
 
 def _fetch(file: RemoteFile, partial: Path) -> None:

@@ -77,7 +77,7 @@ def unencodable(error: UnicodeEncodeError) -> str:
     before = error.object[: error.start].rpartition("\n")[2]  # of a text, the line is enough
     line = before + error.object[error.start :].partition("\n")[0]
     text = line if len(line) <= _SHOWN else f"…{line[max(0, len(before) - 40) :][:_SHOWN]}…"
-    if any("\udc80" <= character <= "\udcff" for character in error.object):  # how Python keeps bytes of a name
+    if any("\ud800" <= character <= "\udfff" for character in error.object):  # how Python keeps bytes of a name, too
         return f"'{text}' is not text in UTF-8: give it another name{'' if _reads_utf8() else ', or set PYTHONUTF8=1'}."
     return f"'{text}' cannot be written in the encoding of this locale ({error.encoding}): set PYTHONUTF8=1."
 

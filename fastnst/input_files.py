@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ from typing import Any
 from fastnst.errors import ConfigError, FastNSTError, reason_of
 
 MAX_DOCUMENT_BYTES = 1 << 20  # bytes of YAML or JSON; the longest recipe that ships has two thousand
+_BLOCK_BYTES = 1 << 20
 _MAX_DEPTH = 64  # levels of such a document
 _MAX_BITS = 1000  # of a whole number; a float holds less than 2¹⁰²⁴
 
@@ -62,6 +64,16 @@ def read_text(path: str | Path, what: str, *, limit: int = 1 << 24, error: type[
         return read_bytes(path, what, limit=limit, error=error).decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         raise error(f"the {what} {path} is not a text in UTF-8 (byte {failure.start}).") from failure
+
+
+def sha256_of(*paths: Path) -> str:
+    """The SHA-256 of what files hold, one after the other: 64 hexadecimal digits. No file need fit into the memory."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: str | Path, what: str, *, error: type[FastNSTError] = ConfigError) -> Any:

@@ -90,7 +90,13 @@ def bash(table: dict[str, list[Option]]) -> str:
     return f"""# bash completion of fastnst; made by `fastnst completion bash`
 _fastnst_words() {{ COMPREPLY+=($(compgen -W "$1" -- "${{COMP_WORDS[COMP_CWORD]}}")); }}
 _fastnst_files() {{ local IFS=$'\\n'; COMPREPLY+=($(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}")); }}
-_fastnst_names() {{ _fastnst_words "$(fastnst completion bash --words "$1" 2>/dev/null)"; _fastnst_files; }}
+_fastnst_names() {{  # not by compgen -W, which would run what stands as $(…) in a file's name
+    local name
+    while IFS= read -r name; do
+        [[ "$name" == "${{COMP_WORDS[COMP_CWORD]}}"* ]] && COMPREPLY+=("$name")
+    done < <(fastnst completion bash --words "$1" 2>/dev/null)
+    _fastnst_files
+}}
 _fastnst() {{
     local before="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
     COMPREPLY=()

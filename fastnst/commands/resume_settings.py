@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from fastnst.commands.options.video import ClipOptions
-from fastnst.input_files import expanded
+from fastnst.input_files import expanded, sha256_of
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import StyleChoice, choose
 from fastnst.runtime.portrait.compositor import STYLE_PREFIX, Portrait, PortraitOptions
@@ -50,4 +49,4 @@ def _style_content(style: StyleChoice) -> str:
 
 def _content(file: Path) -> str:
     """A file's name and a digest of its content."""
-    return f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+    return f"{file.name} {sha256_of(file)[:16]}"

@@ -51,19 +51,18 @@ def _run(training: StartTraining, *, resumes: bool) -> None:
         log.info("All %d paintings of %s have been learned from: --tasks takes more.", training.done, training.folder)
         return
     log.info("%d paintings; painting %d of %d is next.", len(training.paintings.paths), training.done + 1, config.tasks)
-    training.folder.mkdir(parents=True, exist_ok=True)
     _follow(training, training.folder / _LOG)
     log.info("Saved %s; begin a training with --init %s", *(training.folder / "start.safetensors",) * 2)
 
 
 def _follow(training: StartTraining, path: Path) -> None:
     before, begun = training.seconds, training.done
-    with path.open("a", encoding="utf-8") as file:
-        for record in training.run():
+    for record in training.run():
+        path.parent.mkdir(parents=True, exist_ok=True)  # not before: pictures that cannot be read leave nothing behind
+        with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-            file.flush()
-            left = (training.seconds - before) / (training.done - begun) * (training.config.tasks - training.done)
-            log.info(
-                "%d/%d %s: objective %.2f → %.2f; %.0f minutes left",
-                *(training.done, training.config.tasks, record["painting"], record["first"], record["last"], left / 60),
-            )
+        left = (training.seconds - before) / (training.done - begun) * (training.config.tasks - training.done)
+        log.info(
+            "%d/%d %s: objective %.2f → %.2f; %.0f minutes left",
+            *(training.done, training.config.tasks, record["painting"], record["first"], record["last"], left / 60),
+        )

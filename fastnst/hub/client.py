@@ -18,7 +18,7 @@ from typing import Any
 
 from fastnst.cache import cache_folder, cache_path
 from fastnst.download import NETWORK_ERRORS, RemoteFile, download, open_address
-from fastnst.errors import DownloadError
+from fastnst.errors import ConfigError, DownloadError
 from fastnst.hub.address import HubAddress
 from fastnst.input_files import expanded
 
@@ -73,8 +73,13 @@ def hub_token() -> str | None:
 
 
 def hub_endpoint() -> str:
-    """The hub's address: $HF_ENDPOINT, else the public one."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    """The hub's address: $HF_ENDPOINT, else the public one. Raises `ConfigError` for what cannot be one."""
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    try:
+        urllib.parse.urlsplit(address)
+    except ValueError as error:
+        raise ConfigError(f"HF_ENDPOINT is '{address}', which is not an address ({error}).") from error
+    return address
 
 
 def _listed(address: HubAddress) -> tuple[str, str, int, str]:
@@ -94,14 +99,11 @@ def _listed(address: HubAddress) -> tuple[str, str, int, str]:
     large = chosen.get("lfs")
     sha256 = large.get("sha256") if isinstance(large, dict) else None
     size = large.get("size") if isinstance(large, dict) else None
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or not isinstance(size, int):
-        raise DownloadError(f"the hub does not say what the SHA-256 of {address}'s style is", _advice())
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256) or type(size) is not int or size < 0:
+        raise DownloadError(f"the hub does not say what SHA-256 and size {address}'s style has", _advice())
     if not 0 < size <= MAX_STYLE_BYTES:
-        raise DownloadError(
-            f"the style of {address} has {size / 2**20:.0f} MB, more than the {MAX_STYLE_BYTES >> 20} that are taken",
-            "it is not a style of fastnst.",
-            is_refusal=True,
-        )
+        fact = f"has {size >> 20:,} MB, more than the {MAX_STYLE_BYTES >> 20} that are taken" if size else "is empty"
+        raise DownloadError(f"the style of {address} {fact}", "it is not a style of fastnst.", is_refusal=True)
     return commit, str(chosen["rfilename"]), size, sha256
 
 

@@ -111,7 +111,7 @@ def _check_file(path: Path) -> None:
 
 def _open(source: Path | BinaryIO, name: str, max_size: int | None, allow_huge: bool, page: int) -> Picture:
     if raw.is_raw(source):
-        picture = raw.develop(source, name)
+        picture = raw.develop(source, name, None if allow_huge else _MAX_PIXELS)
         return _reduced(picture, max_size)
     try:
         return _decoded(source, name, max_size, allow_huge, page)

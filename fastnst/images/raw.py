@@ -35,10 +35,10 @@ def is_raw(source: Path | BinaryIO) -> bool:
     return is_named_raw and not head.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF"))
 
 
-def develop(source: Path | BinaryIO, name: str) -> Picture:
+def develop(source: Path | BinaryIO, name: str, max_pixels: int | None = None) -> Picture:
     """A raw file in sRGB, upright, with the camera's white balance.
 
-    Raises `ImageError` without rawpy, and for what LibRaw cannot read.
+    Raises `ImageError` without rawpy, for what LibRaw cannot read, and for more pixels than `max_pixels`.
     """
     try:
         import rawpy
@@ -51,9 +51,14 @@ def develop(source: Path | BinaryIO, name: str) -> Picture:
         file.seek(0)
     try:
         with _without_stderr(), rawpy.imread(file) as negative:
+            width, height = negative.sizes.raw_width, negative.sizes.raw_height
+            if max_pixels is not None and width * height > max_pixels:
+                raise ImageError(f"{name} has {width}×{height} pixels: pass --allow-huge if you trust it.")
             pixels = negative.postprocess(
                 use_camera_wb=True, output_bps=8, output_color=rawpy.ColorSpace.sRGB, no_auto_bright=False
             )
+    except ImageError:
+        raise
     except Exception as error:  # LibRaw's errors, and what a damaged file makes of its wrapper
         reason = error.args[0] if error.args else type(error).__name__
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

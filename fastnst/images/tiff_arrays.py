@@ -10,6 +10,10 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import lzma
+import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -35,6 +39,12 @@ _TRANSPARENCY = {1: "assocalpha", 2: "unassalpha"}  # kinds of extra samples; th
 _USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)  # none, fax, LZW, JPEG, deflate, PackBits
 _TEXT = 2  # a type of tags
 _MAX_BYTES_A_PIXEL = 8  # of the largest picture, as many as colours of 16 bits with transparency have
+# Compressions that tifffile undoes by itself, without an end, where imagecodecs is not installed.
+_UNPACKERS: dict[int, Callable[[], Any]] = {
+    8: zlib.decompressobj,
+    32946: zlib.decompressobj,
+    34925: lzma.LZMADecompressor,
+}
 _PROFILE, _XMP, _IPTC, _PHOTOSHOP = 34675, 700, 33723, 34377
 _KEPT_TAGS = DESCRIPTIVE | {int(Base.Orientation), _PROFILE, _XMP, _IPTC, _PHOTOSHOP}
 
@@ -89,6 +99,7 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
             raise ImageError(f"{name} asks for {chosen.nbytes / 1e9:.0f} GB: pass --allow-huge if you trust it.")
         if not chosen.size or not any(chosen.databytecounts):
             raise ValueError("a page without pixels")
+        _check_unpacked(chosen)
         levels, extra, note = _levels(chosen, name)
         return OrdinaryTiff(_written(levels, extra, chosen), note, len(pages))
 
@@ -118,11 +129,23 @@ def _written(levels: UInt8Image, extra: tuple[str, ...], page: TiffPage) -> byte
     raise AssertionError("unreachable")
 
 
+def _check_unpacked(page: TiffPage) -> None:
+    """Raise `ValueError` if a strip or a tile unpacks to more than twice what its pixels need: a decompression bomb."""
+    unpacker = _UNPACKERS.get(int(page.compression))
+    if unpacker is None or page.dtype is None:
+        return
+    limit = 2 * math.prod(page.chunks) * page.dtype.itemsize
+    for packed, _ in page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts):
+        if packed is not None and len(unpacker().decompress(packed, limit + 1)) > limit:
+            raise ValueError("it unpacks to more than its pixels")
+
+
 def _levels(page: TiffPage, name: str) -> tuple[UInt8Image, tuple[str, ...], str]:
     """Pixels uint8 `[H, W, C]`, or `[H, W]` of grey; the kind of transparency in their last channel; how scaled."""
     kind = int(page.photometric)
     count = _CHANNELS.get(kind, 0)
-    if not count or page.imagedepth != 1 or page.samplesperpixel < count:
+    is_number = page.dtype is not None and page.dtype.kind in "buif"  # not complex
+    if not count or page.imagedepth != 1 or page.samplesperpixel < count or not is_number:
         raise ImageError(_unknown_pixels(name))
     values = _values(page, name)
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * values.dtype.itemsize

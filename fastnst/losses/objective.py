@@ -133,7 +133,7 @@ class Objective(nn.Module):
 
         Raises `ConfigError` for no painting, bad weights, or one too small for the deepest layer.
         """
-        shares = _shares(len(paintings), weights)
+        shares = painting_shares(len(paintings), weights)
         masks = masks if masks is not None else [None] * len(paintings)
         for term in self._terms():
             if not term.learns_style:
@@ -218,7 +218,8 @@ class Objective(nn.Module):
         return [cast(LossTerm, term) for term in self.terms.values()]
 
 
-def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
+def painting_shares(count: int, weights: Sequence[float] | None) -> list[float]:
+    """Each painting's share of a style, all together 1; equal without weights. Raises `ConfigError`."""
     if not count:
         raise ConfigError("a style needs at least one painting.")
     shares = list(weights) if weights is not None else [1.0] * count

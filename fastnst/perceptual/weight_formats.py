@@ -101,6 +101,8 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
     def visit(name: str, item: object) -> None:
         match = re.search(r"block(\d)_conv(\d)", name)
         if match and isinstance(item, h5py.Dataset):
+            if item.external is not None or item.is_virtual:
+                raise ValueError(f"the numbers of {name} lie in another file")
             if item.size > _MAX_ELEMENTS:  # what is not in the file is read as zeros
                 raise ValueError(f"{name} has {item.size:,} numbers")
             key = (int(match[1]), int(match[2]))

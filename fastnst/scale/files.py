@@ -66,20 +66,27 @@ def names_in(address: str) -> list[str]:
 def read(address: str) -> bytes:
     """All bytes of a file; raises `ImageError` if it cannot be read, or has more than a gigabyte."""
     found, path = _readable(address)
+    if is_local(found) and size(address) == 0:  # also what the system makes as it is read, and may never end
+        raise ImageError(f"{address} is empty (0 bytes).")
     try:
-        if _is_web(found):  # a server may go on for ever
-            received = bytearray()
-            with found.open(path, "rb") as file:  # which gives what has come, not all that is asked for
-                while len(received) <= MAX_PICTURE_BYTES and (block := file.read(1 << 20)):
-                    received += block
-            content = bytes(received)
+        if is_local(found) or _is_web(found):
+            content = _to_its_end(found, path)
         else:
-            content = found.cat_file(path)
+            content = found.cat_file(path, end=MAX_PICTURE_BYTES + 1)
     except Exception as error:  # every filesystem has exceptions of its own
         raise ImageError(f"{address} cannot be read ({reason(error)}).") from error
     if len(content) > MAX_PICTURE_BYTES:
         raise ImageError(f"{address} has more than {MAX_PICTURE_BYTES:,} bytes, which is no picture.")
-    return content
+    return bytes(content)
+
+
+def _to_its_end(found: Any, path: str) -> bytearray:
+    """All bytes of a file, or a few more than a picture may have: a server may go on for ever, and files have holes."""
+    received = bytearray()
+    with found.open(path, "rb") as file:  # a server's gives what has come, not all that is asked for
+        while len(received) <= MAX_PICTURE_BYTES and (block := file.read(1 << 20)):
+            received += block
+    return received
 
 
 def open_binary(address: str) -> IO[bytes]:

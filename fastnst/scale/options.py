@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from fastnst.errors import ConfigError, suggest
 from fastnst.images.formats import SUFFIXES
+from fastnst.input_files import sha256_of
 from fastnst.runtime.finishing import RestyleOptions
 from fastnst.runtime.models.style_spec import choose
 from fastnst.runtime.stylizer import check_max_size
@@ -74,7 +74,7 @@ class BatchOptions:
     def fingerprint(self) -> str:
         """The settings that results depend on, as JSON: the styles' content, and every option that changes pixels."""
         spec = choose(self.style)
-        files = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in spec.paths]
+        files = [sha256_of(path)[:16] for path in spec.paths]
         values = {
             "style": list(zip(files, spec.weights, strict=True)),
             "look": dataclasses.asdict(self.restyling),  # the key of version 0.2, whose results are gone on with

@@ -18,6 +18,7 @@ def upload_repository(folder: Path, address: HubAddress, *, private: bool, messa
 
     Raises `UploadError` if the hub cannot be reached or says no, `MissingDependencyError` without its library.
     """
+    endpoint = hub_endpoint()  # which the hub's library reads when it is imported
     try:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
@@ -26,7 +27,7 @@ def upload_repository(folder: Path, address: HubAddress, *, private: bool, messa
     token = hub_token()
     if token is None:
         raise UploadError("no token for the hub was found: run `hf auth login`, or set HF_TOKEN.")
-    api = HfApi(endpoint=hub_endpoint(), token=token)
+    api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(address.repository, private=private, exist_ok=True)
         commit = api.upload_folder(
@@ -38,7 +39,7 @@ def upload_repository(folder: Path, address: HubAddress, *, private: bool, messa
     except HfHubHTTPError as error:
         code = error.response.status_code if error.response is not None else "no code"
         raise UploadError(f"the hub refuses {address} ({code}): {_first_line(error)}.") from error
-    except (OSError, ValueError, RuntimeError) as error:  # no connection, a name that the library does not take
+    except Exception as error:  # no connection, in the words of its HTTP library; a name that it does not take
         raise UploadError(f"{address} cannot be written ({_first_line(error)}).") from error
     return str(commit.commit_url)
 

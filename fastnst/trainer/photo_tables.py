@@ -98,7 +98,7 @@ def hub_table(name: str, split: str, column: str | None = None, *, streaming: bo
 
     try:
         table = load_dataset(name, split=split, streaming=streaming)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of datasets, the hub's library and its HTTP library
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise ConfigError(
             f"the photos '{name}' ({split}) cannot be loaded from the hub ({reason}): check the name and the"

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from fastnst.errors import ConfigError, ImageError
+from fastnst.hub.client import hub_endpoint
 from fastnst.images.decode import open_image
 from fastnst.images.folders import find_images
 from fastnst.images.resize import resized, short_side_size
@@ -75,6 +76,7 @@ def open_source(location: str, split: str = "train", column: str | None = None) 
 
     Raises `ConfigError` if there are none.
     """
+    hub_endpoint()  # datasets reads it when it is imported
     path = expanded(location)
     if os.path.isdir(path):
         if is_saved_dataset(path):

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fastnst.errors import ConfigError, ImageError
+from fastnst.hub.client import hub_endpoint
 from fastnst.images.folders import files_below
 from fastnst.input_files import expanded
 from fastnst.trainer.photo_tables import hub_table, open_cell, undecoded
@@ -49,6 +50,7 @@ def open_stream(location: str, split: str, column: str | None) -> tuple[Any, str
 
     Raises `ConfigError` if there are none.
     """
+    hub_endpoint()  # datasets reads it when it is imported
     from datasets import load_dataset
 
     path = expanded(location)

@@ -17,7 +17,7 @@ from fastnst.checkpoints import CHECKPOINT_KEY, check_goes_on, load_network, net
 from fastnst.errors import ConfigError, check_ranges
 from fastnst.hardware import describe_hardware
 from fastnst.losses.config import ObjectiveConfig
-from fastnst.losses.objective import TOTAL, LossTerms, Objective
+from fastnst.losses.objective import TOTAL, LossTerms, Objective, painting_shares
 from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
@@ -83,6 +83,7 @@ class StyleTraining(pl.LightningModule):
         objective.validate()
         if not paintings:
             raise ConfigError("no painting was given: name its file with --painting FILE.")
+        painting_shares(len(paintings), painting_weights)  # wrong ones are refused now
         check_at_least({"learning_rate": learning_rate, "style_size": style_size}, 0, above=True)
         check_ranges({"style_size": (style_size, 1, _MAX_STYLE_SIZE)})
         check_shares({"warmup": warmup, "final_rate": final_rate, "warmup_perceptual.share": warmup_perceptual.share})

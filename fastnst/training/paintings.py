@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from fastnst.images.arrays import to_unit_floats
 from fastnst.images.decode import open_image
 from fastnst.images.resize import resize_long_side, trimmed
-from fastnst.input_files import expanded
+from fastnst.input_files import expanded, sha256_of
 
 
 def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
@@ -27,4 +25,4 @@ def open_painting(path: str, size: int, trim: float = 0.0) -> np.ndarray:
 
 def painting_sha256(path: str) -> str:
     """Of the painting's file."""
-    return hashlib.sha256(expanded(path).read_bytes()).hexdigest()
+    return sha256_of(expanded(path))

@@ -11,6 +11,7 @@ import pytest
 
 from fastnst import cli
 from fastnst.cache import cache_path, config_path, data_path
+from fastnst.command_table import COMMANDS
 from fastnst.commands import completion
 from fastnst.commands.options.parser import Parser
 from fastnst.errors import ConfigError
@@ -85,6 +86,8 @@ def test_defaults_of_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "[stylise]\nx = 1": r"table 'stylise', which is not a command\. Did you mean 'stylize'",
         "[stylize]\nmax_sise = 1": r"max_sise is not an option of fastnst stylize\. Did you mean 'max-size'",
         "[stylize]\nmax-size = 'big'": "max-size: invalid int value: 'big'",
+        "[stylize]\nmax-size = [1, 2]": r"max-size takes one value, not \[1, 2\]",
+        "[stylize]\ncodec = []": r"codec takes one value, not \[\]",
         "[stylize]\ncodec = 'vp9'": "codec: invalid choice",
         "[stylize]\noverwrite = 1": "overwrite takes true or false, not 1",
         "stylize = 5": r"must have a table \[stylize\]",
@@ -120,10 +123,10 @@ def test_bash_completes(tmp_path: Path) -> None:
     script = tmp_path / "fastnst.bash"
     script.write_text(completion.bash(SHORT))
 
-    def complete(*words: str) -> list[str]:
+    def complete(*words: str, names: str = "starry_night") -> list[str]:
         line = " ".join(f"'{word}'" for word in words)
         code = (
-            f"source {script}; fastnst() {{ echo starry_night; }}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
+            f"source {script}; fastnst() {{ echo '{names}'; }}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
             " _fastnst; printf '%s\\n' \"${COMPREPLY[@]}\""
         )
         done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -134,6 +137,19 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert complete("fastnst", "stylize", "--codec", "") == ["h264", "av1"]
     assert complete("fastnst", "stylize", "--style", "star") == ["starry_night"]
     assert complete("fastnst", "stylize", "wi") == ["with space.jpg"]
+    named = tmp_path / "named"
+    assert complete("fastnst", "stylize", "--style", "", names=f"$(touch {named})")[:1] == [f"$(touch {named})"]
+    assert not named.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_all_commands_are_completed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, written, _ = run(capsys, "completion", shell)
+    assert code == 0
+    assert all(f"{command}" in written for command in COMMANDS)
+    for command in set(COMMANDS) - {"completion"}:
+        assert completion.options_of(command), command
 
 
 def test_the_other_shells_and_the_commands_own_options() -> None:

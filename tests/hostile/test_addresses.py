@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from fastnst import cli
 from fastnst.download import NETWORK_ERRORS, open_address
+from fastnst.errors import ConfigError
+from fastnst.hub import HubAddress
 from fastnst.runtime.video.join import _moment
+from fastnst.sharing.upload import UploadError, upload_repository
 
 STYLE = {"name": "a", "file": "a.onnx", "size": 3, "sha256": "0" * 64}
 ADDRESSES = [
@@ -56,6 +63,62 @@ def test_addresses_that_are_none(address, capsys):
 def test_a_hub_that_is_nowhere(endpoint, capsys, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert refused(capsys, "pull", "hf://a/b")
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that gives one answer to all requests, or sends on to another address."""
+
+    answer = b""
+    sends_on_to = ""
+
+    def do_GET(self) -> None:
+        self.send_response(302 if self.sends_on_to else 200)
+        self.send_header(
+            "Location" if self.sends_on_to else "Content-Length", self.sends_on_to or str(len(self.answer))
+        )
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextlib.contextmanager
+def serving(answer: bytes = b"", sends_on_to: str = "") -> Iterator[str]:
+    handler = type("Given", (Answers,), {"answer": answer, "sends_on_to": sends_on_to})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1:1/a", "file:///etc/passwd", "data:,x", "x://", "//"])
+def test_servers_that_send_on_to_elsewhere(address, capsys, monkeypatch):
+    with serving(sends_on_to=address) as url:
+        assert refused(capsys, "styles", "--from", url)
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        assert refused(capsys, "pull", "hf://a/b")
+        if address.startswith("ftp"):
+            with pytest.raises(NETWORK_ERRORS, match="which is not http or https"):
+                open_address(url)
+
+
+@pytest.mark.parametrize("size", [10**400, -1, 0, True, 1.5, None, "9"])
+@pytest.mark.parametrize("name", ["style.onnx", "\ud800.onnx", "../a.onnx", 7])
+def test_what_a_hub_says_of_a_file(name, size, capsys, monkeypatch):
+    file = {"rfilename": name, "lfs": {"size": size, "sha256": "0" * 64}}
+    with serving(json.dumps({"sha": "0" * 40, "siblings": [file]}).encode()) as url:
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        assert refused(capsys, "pull", "hf://a/b")
+
+
+@pytest.mark.parametrize("endpoint", ["x", "http://", "http://[", "http://127.0.0.1:1", "ftp://x", "http://a b"])
+@pytest.mark.parametrize("token", ["hf_x", "hf_\nx"])
+def test_a_hub_that_cannot_be_written_to(endpoint, token, tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises((UploadError, ConfigError), match=r"cannot be written|is not an address"):
+        upload_repository(tmp_path, HubAddress("me", "x"), private=False, message="x")
 
 
 @pytest.mark.parametrize(

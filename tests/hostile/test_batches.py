@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -156,6 +157,20 @@ def test_servers_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
             files.read(f"{address}/endless.png")
         assert files.read(f"{address}/whole.png") == picture(1)
         server.shutdown()
+
+
+def test_files_with_holes_and_members_of_archives_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_PICTURE_BYTES", 5000)
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty.png is empty \(0 bytes\)"):
+        files.read(str(tmp_path / "empty.png"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(50_000))
+    for address in (str(tmp_path / "a.png"), f"zip://a.png::file://{tmp_path}/a.zip"):
+        with pytest.raises(ImageError, match="more than 5,000 bytes, which is no picture"):
+            files.read(address)
 
 
 @pytest.mark.parametrize("address", ["::", "zip://x", "nosuch://x", "http://[::1"])

@@ -170,12 +170,13 @@ INTERRUPTED_IMPORT = """
 import signal, sys
 from fastnst import cli
 from fastnst.commands import styles
+from fastnst.errors import MissingDependencyError
 
 def fail(*_arguments):
     try:
         signal.raise_signal(signal.SIGINT)
     except KeyboardInterrupt as interrupt:
-        raise ImportError("a module in C gave up") from interrupt
+        raise {error}("a module in C gave up") from interrupt
 
 styles.main = fail
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -209,9 +210,12 @@ def test_workers_import_nothing_of_the_folder_they_start_in(negative_model, tmp_
     assert done.returncode == 0, done.stderr
 
 
-def test_an_interrupt_that_an_import_turned_into_something_else():
+@pytest.mark.parametrize("error", ["ImportError", "MissingDependencyError"])
+def test_an_interrupt_that_an_import_turned_into_something_else(error):
     """In a process of its own: it is interrupted for real."""
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.format(error=error)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 130
     assert done.stderr == "fastnst: interrupted; what was finished is kept.\n"
 

@@ -202,6 +202,15 @@ def test_damaged_files_are_models_or_one_sentence(tmp_path: Path, caplog: pytest
             assert message.endswith(".") if result is None else result.shape == image.shape
 
 
+def test_files_of_holes_are_no_models(tmp_path: Path) -> None:
+    path = tmp_path / "style.onnx"
+    with path.open("wb") as file:
+        file.write(model_bytes())
+        file.truncate(1 << 40)
+    with pytest.raises(ModelError, match=r"1,048,576 MB, more than an ONNX model can have"):
+        read_description(path)
+
+
 def test_a_schema_says_where_and_why() -> None:
     with pytest.raises(DescriptionError, match="steps is x, not a whole number"):
         fields_of(StyleMetadata, {"steps": "x"})

@@ -85,3 +85,12 @@ def test_other_files_are_no_raws(tmp_path: Path) -> None:
         assert not is_raw(tmp_path / f"a.{suffix}")
     Image.fromarray(gradient(20, 30)).save(tmp_path / "phone.dng", "JPEG")  # phones name some files so
     assert not is_raw(tmp_path / "phone.dng")
+
+
+def test_raws_of_more_pixels_than_pictures_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "a.dng")
+    monkeypatch.setattr("fastnst.images.decode._MAX_PIXELS", 160 * 120 - 1)
+    with pytest.raises(ImageError, match="has 160×120 pixels: pass --allow-huge if you trust it"):
+        open_picture(tmp_path / "a.dng")
+    assert open_picture(tmp_path / "a.dng", allow_huge=True).rgb.size == (160, 120)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+import lzma
 import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +252,25 @@ def test_pages_without_pixels_or_with_too_many_channels_are_refused(
     with pytest.raises(ImageError, match=r"damaged or cut short|asks for"):
         open_picture(file)
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma"])
+def test_strips_that_unpack_to_more_than_their_pixels(compression: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", compression=compression, rowsperstrip=20)
+    assert open_picture(path).rgb.size == (30, 20)
+    with tifffile.TiffFile(path) as file:
+        counts = file.pages[0].tags["StripByteCounts"]
+        places = file.pages[0].tags["StripOffsets"]
+    packed = (zlib if compression == "zlib" else lzma).compress(bytes(40 * FLOATS.nbytes))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<HHII", content, counts.offset, counts.code, 4, 1, len(packed))
+    struct.pack_into("<HHII", content, places.offset, places.code, 4, 1, len(content))
+    path.write_bytes(content + packed)
+    with pytest.raises(ImageError, match="it unpacks to more than its pixels"):
+        open_picture(path)
+
+
+def test_complex_numbers_are_no_colours(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS.astype(np.complex64), photometric="rgb")
+    with pytest.raises(ImageError, match="holds pixels of a kind that cannot be read"):
+        open_picture(path)

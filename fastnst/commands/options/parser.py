@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from fastnst.command_table import COMMANDS
 from fastnst.errors import ConfigError, suggest
+from fastnst.printable import printable
 from fastnst.user_config import config_file, user_defaults
 from fastnst.verbosity import QUIET, VERBOSE
 
@@ -35,6 +36,12 @@ def parser_of(main: Callable[[list[str], str], int], prog: str) -> argparse.Argu
     raise TypeError(f"{prog} parses nothing")
 
 
+def hand_over(parser: argparse.ArgumentParser) -> None:
+    """Give a parser that is about to parse to `parser_of`, where that runs the command; nothing elsewhere."""
+    if _is_inspecting.get():
+        raise _InspectedError(parser)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's parser, but a wrong option is one sentence like every other error, not a page of usage.
 
@@ -56,8 +63,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments, with the user's defaults for what is not given."""
-        if _is_inspecting.get():
-            raise _InspectedError(self)
+        hand_over(self)
         repeated: dict[str, Any] = {}
         command = self.prog.removeprefix("fastnst ")
         if command in COMMANDS:
@@ -103,6 +109,8 @@ def _typed(parser: argparse.ArgumentParser, action: argparse.Action, value: Any,
         if not isinstance(value, bool):
             raise ConfigError(f"{where} takes true or false, not {value!r}.")
         return value
+    if isinstance(value, list) and action.nargs in (None, argparse.OPTIONAL):
+        raise ConfigError(f"{where} takes one value, not {printable(value, 80)}.")
     texts = [str(one) for one in value] if isinstance(value, list) else [str(value)]
     try:
         return parser._get_values(action, texts)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import jsonargparse
 
+from fastnst.commands.options.parser import hand_over
 from fastnst.errors import ConfigError
 from fastnst.recipes import with_bases
 from fastnst.trainer.option_groups import check_groups
@@ -34,6 +35,7 @@ def settings_parser(prog: str, description: str, settings: type[Any], flag: str,
 
 def read_settings(parser: SettingsParser, argv: Sequence[str], settings: type[T], flag: str) -> tuple[T, bool]:
     """The dataclass that a command line asks for, and whether its flag is there. Raises `ConfigError`."""
+    hand_over(parser)
     chosen = parser.parse_args(with_bases(argv))
     check_groups(parser, chosen)
     is_set = bool(chosen.pop(flag))

@@ -16,6 +16,7 @@ from PIL import Image
 from fastnst.array_types import UInt8Image
 from fastnst.cache import cache_path
 from fastnst.images.decode import open_image
+from fastnst.input_files import sha256_of
 from fastnst.sample import sample_photo
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,7 @@ def is_precise(paths: Sequence[Path], engine: str, run: Run, reference: Run, *, 
 
 def content_key(*paths: Path) -> str:
     """A name for what files hold, whatever they are called."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:24]
+    return sha256_of(*paths)[:24]
 
 
 def peak_signal_to_noise(run: Run, reference: Run, *, takes_planes: bool = False) -> float:

@@ -137,7 +137,12 @@ def open_engine(
 
 
 def import_onnxruntime() -> ModuleType:
-    """The onnxruntime module, made quiet. Raises `MissingDependencyError`, naming the extras, without it."""
+    """The onnxruntime module, made quiet, and kept from telling of itself.
+
+    Raises `MissingDependencyError`, naming the extras, without it.
+    """
+    # Version 1.32 on Linux keeps an id in the user's cache, else, and tells its makers of each session.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         with quiet():  # it reports graphics cards that it does not find
             import onnxruntime
@@ -147,7 +152,7 @@ def import_onnxruntime() -> ModuleType:
             ' or "fastnst[gpu]" for NVIDIA GPUs.'
         ) from error
     onnxruntime.set_default_logger_severity(QUIET)
-    onnxruntime.disable_telemetry_events()  # Windows's alone has any
+    onnxruntime.disable_telemetry_events()  # on Windows
     return onnxruntime  # type: ignore[no-any-return]
 
 

@@ -15,6 +15,7 @@ from fastnst.protobuf import BYTES, fields
 from fastnst.runtime.models.metadata import PREFIX, MattingMetadata, StyleMetadata
 
 _PROPERTIES = 14  # ModelProto.metadata_props: StringStringEntryProto with key = 1 and value = 2
+_MAX_MODEL_BYTES = 1 << 31  # of a message, by the rules of protobuf
 _MAX_BYTES = 1_000_000  # bytes of one property, and of all of ours together
 
 
@@ -49,8 +50,11 @@ def check_file(path: Path, what: str) -> None:
             raise ModelError(f"the {what} {path} is a folder.")
         if not os.path.isfile(path):
             raise ModelError(f"the {what} {path} does not exist.")
-        if path.stat().st_size == 0:
+        size = path.stat().st_size
+        if size == 0:
             raise ModelError(f"the {what} {path} is empty (0 bytes).")
+        if size > _MAX_MODEL_BYTES:
+            raise ModelError(f"the {what} {path} has {size >> 20:,} MB, more than an ONNX model can have (2,048).")
     except UnicodeError as error:
         raise ModelError(f"the name of the {what} {path} is not text in UTF-8: rename it.") from error
     except OSError as error:
