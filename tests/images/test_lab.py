@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from fastnst.images.decode import open_picture
@@ -23,7 +24,7 @@ STORED = np.dstack(
     ]
 ).astype(float)
 LIGHT, OPPONENTS = STORED[..., :1] / 2.55, STORED[..., 1:] - 128
-KINDS = {
+KINDS: dict[str, tuple[NDArray[Any], int]] = {
     "8 bits": (np.dstack((LIGHT * 2.55, OPPONENTS % 256)).round().astype(np.uint8), CIELAB),
     "16 bits": (np.dstack((LIGHT * 655.35, OPPONENTS * 256 % 65536)).round().astype(np.uint16), CIELAB),
     "16 bits, called signed": (

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("triton", reason="Triton is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="this is the inner run")
 def test_the_kernels_interpreted() -> None:
     files = [str(Path(__file__).with_name(name)) for name in ("test_norm.py", "test_vgg.py")]
