@@ -118,17 +118,17 @@ def measure(options: argparse.Namespace) -> int:
             Contender(one.project, one.name, one.runs_on, one.run, one.size or size, one.size is not None)
             for one in peers
         ]
-    times = interleaved(contenders, options.rounds)
-    overheads = {
-        name: overhead(stylizer, size, options.threads, options.rounds) for name, stylizer in stylizers.items()
-    }
     measured: dict[Key, dict[str, float]] = {}
-    if options.photos and paintings:
+    if options.photos and paintings:  # first, since weights may be missing
         weights = next(iter(stylizers.values())).metadata.loss_weights
         # Random weights are not worth measuring.
         trained = [one for one in contenders if not one.fixed and (one.style != _JOHNSON or options.johnson)]
         pictures = [((one.label, one.style), one.run) for one in trained]
         measured = objectives(pictures, weights, paintings, options)
+    times = interleaved(contenders, options.rounds)
+    overheads = {
+        name: overhead(stylizer, size, options.threads, options.rounds) for name, stylizer in stylizers.items()
+    }
     results = summarize(contenders, times, measured)
     report(results, overheads, left_out, options)
     return 0
