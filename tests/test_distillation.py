@@ -165,6 +165,7 @@ def test_the_most_informative_channels_span_the_rest() -> None:
     assert float((rebuilt - rows).norm() / rows.norm()) < 0.05
 
 
+@pytest.mark.slow
 def test_a_start_from_the_teacher_is_far_better_than_a_random_one(
     photo: Image.Image, teacher: PerceptualNetwork
 ) -> None:

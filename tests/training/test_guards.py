@@ -137,6 +137,7 @@ def test_an_exploding_objective_goes_back_at_once(
     assert message.startswith("Step 2: the objective 16 is far above its best, 5; back to step 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 4])
 def test_a_resumed_run_remembers_its_rollbacks(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stop: int

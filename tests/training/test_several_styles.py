@@ -207,6 +207,7 @@ class _RecordedHere(RecordedStep):
             self._graph = _GraphStandIn(self)  # type: ignore[assignment]
 
 
+@pytest.mark.slow
 def test_recorded_steps_train_after_a_validation_too(
     materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole_and_names_it(
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_style_is_trained_and_exported_from_python(materials: Path, tmp_path: Path) -> None:
     settings = {
         "perceptual": "slim",

@@ -96,6 +96,7 @@ def test_the_objective_falls(materials: Path, tmp_path: Path) -> None:
     assert events.Tags()["images"] == ["previews"]
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(materials: Path, tmp_path: Path) -> None:
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     command = [sys.executable, str(ROOT / "train.py"), *arguments(materials, tmp_path, "pair", 2, *options)]
