@@ -7,6 +7,7 @@ compressions such as JPEG 2000 and JPEG XL, and big-endian BigTIFFs.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import logging
@@ -105,28 +106,22 @@ def ordinary_tiff(source: Path | BinaryIO, name: str, page: int, max_pixels: int
 
 
 def _written(levels: UInt8Image, extra: tuple[str, ...], page: TiffPage) -> bytes:
-    """The bytes of a TIFF with these pixels, and with a page's descriptions if they can be written."""
+    """The bytes of a TIFF with these pixels and a page's descriptions; damaged tags have been left out in reading."""
     import tifffile
 
-    form: dict[str, Any] = {
-        "photometric": _WRITTEN_AS[levels.shape[2] - len(extra)] if levels.ndim == 3 else "minisblack",
-        "planarconfig": "contig" if levels.ndim == 3 else None,
-        "extrasamples": extra,
-    }
-    tags: dict[str, Any] = {
-        "extratags": [_as_written(tag) for tag in page.tags if tag.code in _KEPT_TAGS],
+    content = io.BytesIO()
+    tifffile.imwrite(
+        content,
+        levels,
+        photometric=_WRITTEN_AS[levels.shape[2] - len(extra)] if levels.ndim == 3 else "minisblack",
+        planarconfig="contig" if levels.ndim == 3 else None,
+        extrasamples=extra,
+        metadata=None,
+        software=False,
+        extratags=[_as_written(tag) for tag in page.tags if tag.code in _KEPT_TAGS],
         **_resolution(page),
-    }
-    for descriptions in (tags, {}):
-        content = io.BytesIO()
-        try:
-            tifffile.imwrite(content, levels, **form, **descriptions, metadata=None, software=False)
-        except Exception:  # a damaged tag, of a type that does not fit its value
-            if not descriptions:
-                raise
-            continue
-        return content.getvalue()
-    raise AssertionError("unreachable")
+    )
+    return content.getvalue()
 
 
 def _check_unpacked(page: TiffPage) -> None:
@@ -190,5 +185,7 @@ def _as_written(tag: TiffTag) -> tuple[int, int, int, Any, bool]:
 
 
 def _resolution(page: TiffPage) -> dict[str, Any]:
-    unit = int(page.resolutionunit)
-    return {"resolution": page.get_resolution(), "resolutionunit": unit} if unit in (2, 3) else {}
+    with contextlib.suppress(Exception):  # of damaged tags
+        unit = int(page.resolutionunit)
+        return {"resolution": page.get_resolution(), "resolutionunit": unit} if unit in (2, 3) else {}
+    return {}

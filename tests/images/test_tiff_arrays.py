@@ -165,7 +165,9 @@ def test_profile_turn_resolution_and_descriptions_are_kept(tmp_path: Path) -> No
 
 
 def test_texts_beyond_ascii_and_damaged_tags_do_not_cost_the_picture(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=[(315, 2, 0, "Jörg Ünder".encode(), True)])
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    tags = [(315, 2, 0, "Jörg Ünder".encode(), True), (700, 1, len(xmp), xmp, True)]
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", extratags=tags)
     picture = open_picture(path)
     save_picture(picture, tmp_path / "b.tif")
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
@@ -174,7 +176,17 @@ def test_texts_beyond_ascii_and_damaged_tags_do_not_cost_the_picture(tmp_path: P
     at = content.index((315).to_bytes(2, "little") + (2).to_bytes(2, "little"))
     content[at + 2] = 12  # the text as floats of 64 bits
     path.write_bytes(content)
-    assert np.abs(np.asarray(open_picture(path).rgb).astype(int) - PIXELS).max() <= 1
+    damaged = open_picture(path)
+    assert np.abs(np.asarray(damaged.rgb).astype(int) - PIXELS).max() <= 1
+    assert damaged.metadata.xmp == picture.metadata.xmp == xmp
+
+
+def test_a_damaged_resolution_does_not_cost_the_picture(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", FLOATS, photometric="rgb", resolution=(72, 72), resolutionunit=2)
+    unit = (296).to_bytes(2, "little") + (3).to_bytes(2, "little")
+    path.write_bytes(path.read_bytes().replace(unit, unit[:2] + (2).to_bytes(2, "little")))  # a text
+    picture = open_picture(path)
+    assert np.abs(np.asarray(picture.rgb).astype(int) - PIXELS).max() <= 1
 
 
 def test_the_camera_s_block_beside_floats_is_kept(tmp_path: Path) -> None:

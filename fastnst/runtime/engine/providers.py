@@ -141,7 +141,7 @@ def import_onnxruntime() -> ModuleType:
 
     Raises `MissingDependencyError`, naming the extras, without it.
     """
-    # Version 1.32 on Linux keeps an id in the user's cache, else, and tells its makers of each session.
+    # Else version 1.32 on Linux keeps an id of the machine in the user's cache, and tells its makers of each session.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         with quiet():  # it reports graphics cards that it does not find

@@ -8,9 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 _MAX_BACKWARD_SECONDS = Fraction(1, 10)  # seconds that decoding times may fall back before it is a jump
-_MAX_FORWARD_SECONDS = (
-    10  # seconds ahead of every stream from which on it is a jump, where times may jump (FFmpeg's own measure)
-)
+# Seconds ahead of every stream from which on it is a jump, where times may jump (FFmpeg's own measure).
+_MAX_FORWARD_SECONDS = 10
 _MAX_SAME_JUMP_SECONDS = 10  # seconds within which two streams are taken to have made the same jump
 _MAX_APART_SECONDS = 2  # seconds between sound and the pictures beside it in a file
 _MAX_HELD_PACKETS = 2000  # packets that wait for the pictures to make the jump that the sound made
