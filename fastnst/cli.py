@@ -62,6 +62,7 @@ def _imported(module: str) -> ModuleType:
         return importlib.import_module(module)
     finally:
         if collects:
+            gc.freeze()  # or the first collection, in the middle of the command, looks at all of them
             gc.enable()
 
 

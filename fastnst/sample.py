@@ -13,5 +13,5 @@ def sample_photo() -> Path:
 
 
 def sample_photos() -> Path:
-    """A folder of ten public-domain photos with a short side of 288 pixels or more, JPEG files."""
+    """A folder of eight other public-domain photos with a short side of 288 pixels or more, JPEG files."""
     return Path(__file__).with_name("photos")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +174,18 @@ def test_a_missing_training_package_names_the_extra(capsys, monkeypatch, tmp_pat
     code, _, err = run(capsys, "export", tmp_path / "x.ckpt", "-o", tmp_path / "x.onnx")
     assert code == 2
     assert 'pip install "fastnst[train]"' in err
+
+
+def test_what_an_import_makes_is_not_searched_for_garbage(monkeypatch, tmp_path: Path) -> None:
+    """The first collection after the imports of torch and Lightning took half a second in the middle of a command."""
+    (tmp_path / "many_objects.py").write_text(
+        "import gc\n"
+        "kept = [[number] for number in range(200_000)]\n"
+        "def main(argv, prog):\n"
+        "    return gc.get_count()[0] // 1000\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert cli.run("many_objects", [], "fastnst") == 0
+    finally:
+        gc.unfreeze()

@@ -17,7 +17,8 @@ from fastnst.distillation.module import Distillation
 from fastnst.errors import ConfigError
 from fastnst.input_files import expanded
 from fastnst.perceptual.slim import save_slim
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.lightning_cli import TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.progress import training_progress
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.previews import Throughput
 
@@ -100,7 +101,7 @@ _USAGE = "fastnst distill --photos DIR --paintings DIR [--config RECIPE] [option
 
 def main(argv: list[str], prog: str = "fastnst distill") -> int:
     """Run the command; raises `FastNSTError` for what a user can get wrong."""
-    watchers = [Progress(leave=True), LearningRateMonitor("step"), Throughput(), FinishDistillation()]
+    watchers = [training_progress(), LearningRateMonitor("step"), Throughput(), FinishDistillation()]
     # Gradients are part of the validation, so it cannot run in inference mode.
     defaults = {"callbacks": watchers, "inference_mode": False}
     run_training(TrainingCommand(DistillCLI, Distillation, PairData, _SUMMARY, _USAGE, defaults), argv, prog)

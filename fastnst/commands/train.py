@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser
 
 from fastnst.errors import ConfigError
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
-from fastnst.trainer.progress_lines import ProgressLines
+from fastnst.trainer.lightning_cli import TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.progress import training_progress
 from fastnst.trainer.training_parser import ALL_HELP_FLAG
 from fastnst.trainer.trusted_names import TRUST_FLAG
 from fastnst.training.data import PhotoData
@@ -43,7 +43,7 @@ class StyleCLI(TrainingCLI):
             "--photos",
             type=str,
             default="detection-datasets/coco",
-            help="training photos: a folder, a .parquet file or folder, a hub dataset, or sample (ten that ship)",
+            help="training photos: a folder, a .parquet file or folder, a hub dataset, or sample (eight that ship)",
         )
         parser.add_argument("--name", type=str, default="", help="name of the style (default: the painting's file)")
         parser.add_argument(
@@ -66,6 +66,7 @@ class StyleCLI(TrainingCLI):
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
         """Guards come after the previews, which show what they measure, and before the checkpoints."""
         trainer: Any = super().instantiate_trainer(**options)
+        trainer.callbacks.append(Finish(exports=self.config.export))
         if self.config.export:
             trainer.callbacks.append(FirstPicture())
         trainer.callbacks.sort(key=lambda one: (isinstance(one, Checkpoint), isinstance(one, Guards)))
@@ -75,12 +76,10 @@ class StyleCLI(TrainingCLI):
 def watchers() -> list[pl.Callback]:
     """The callbacks that watch every training of a style."""
     return [
-        Progress(leave=True),
-        ProgressLines(),
+        training_progress(),
         LearningRateMonitor("step"),
         Throughput(),
         Previews(),
-        Finish(),
     ]
 
 

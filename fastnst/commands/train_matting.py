@@ -18,7 +18,8 @@ from fastnst.images.encode import save_image
 from fastnst.matting.data import PortraitData
 from fastnst.matting.training import MattingTraining, split
 from fastnst.matting.weights import save_matting
-from fastnst.trainer.lightning_cli import Progress, TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.lightning_cli import TrainingCLI, TrainingCommand, run_training
+from fastnst.trainer.progress import training_progress
 from fastnst.trainer.run_files import run_folder
 from fastnst.training.previews import Finish, Throughput
 
@@ -105,7 +106,7 @@ _USAGE = "fastnst train-matting --portraits DIR --val-portraits DIR [--backgroun
 
 def main(argv: list[str], prog: str = "fastnst train-matting") -> int:
     """Run the command line; raises `FastNSTError` for what a user can get wrong, `KeyboardInterrupt` after Ctrl-C."""
-    watchers = [Progress(leave=True), LearningRateMonitor("step"), Throughput(), MattingPreviews(), FinishMatting()]
+    watchers = [training_progress(), LearningRateMonitor("step"), Throughput(), MattingPreviews(), FinishMatting()]
     defaults = {"callbacks": watchers, "gradient_clip_val": 1.0}
     run_training(TrainingCommand(MattingCLI, MattingTraining, PortraitData, _SUMMARY, _USAGE, defaults), argv, prog)
     return 0

@@ -190,8 +190,8 @@ class Distillation(pl.LightningModule):
         errors = feature_error(self.student.project(thin(found, offset)), taught, offset)
         features = torch.stack(list(errors.values())).mean()
         grams = gram_error(found, taught, self.student)
-        self.log(f"{label}_features", features.detach(), prog_bar=True)
-        self.log(f"{label}_grams", grams.detach(), prog_bar=True)
+        self.log(f"{label}_features", features.detach())
+        self.log(f"{label}_grams", grams.detach())
         return features + self.gram_weight * grams
 
     def _pool_loss(self, drawn: list[Picture], *, gradients: bool) -> Tensor:
@@ -214,7 +214,7 @@ class Distillation(pl.LightningModule):
         if gradients:
             (teacher_gradient,) = torch.autograd.grad((weights * teacher_terms).sum(), seen)
             agreement = gradient_agreement(gradient, teacher_gradient).mean()
-            self.log("train/gradient_cosine", agreement.detach(), prog_bar=True)
+            self.log("train/gradient_cosine", agreement.detach())
             loss = loss + self.gradient_weight * (1 - agreement)
         return loss
 

@@ -32,7 +32,7 @@ from fastnst.hardware import available_bytes
 from fastnst.images.resize import resize_short_side
 from fastnst.runtime.engine.providers import usable_cores
 from fastnst.trainer.photos import MAX_CROP_RATIO, CropWindow, PhotoSource, SampleDraws, SampleNumbers, no_usable_photo
-from fastnst.trainer.progress_lines import duration
+from fastnst.trainer.progress import duration
 
 log = logging.getLogger(__name__)
 

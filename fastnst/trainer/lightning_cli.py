@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
@@ -53,13 +53,6 @@ _MAX_STEPS = 10**9  # a century of training
 _REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)  # what Lightning refuses options with
 
 
-class Progress(RichProgressBar):
-    """Lightning's bar without its epochs: a training here is one endless epoch."""
-
-    def _get_train_description(self, _epoch: int) -> str:
-        return "training"
-
-
 class TrainingCLI(LightningCLI):
     """LightningCLI whose everyday options stand at the top, linked to where they belong.
 
@@ -94,7 +87,9 @@ class TrainingCLI(LightningCLI):
             callbacks.append(LatestCheckpoints(self.config.checkpoint_every))
         if self.config_init.trainer.enable_progress_bar is False or is_quiet():
             ours = self.trainer_defaults["callbacks"]
-            self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, Progress)]
+            self.trainer_defaults["callbacks"] = [one for one in ours if not isinstance(one, ProgressBar)]
+        if not any(isinstance(one, ProgressBar) for one in (*callbacks, *self.trainer_defaults["callbacks"])):
+            options["enable_progress_bar"] = False  # or Lightning adds one of its own
         try:
             trainer: Any = super().instantiate_trainer(callbacks=callbacks, **options)
         except _REFUSALS as error:

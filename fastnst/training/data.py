@@ -14,15 +14,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from fastnst.errors import ConfigError, ImageError, check_minima
 from fastnst.images.resize import resize_short_side
 from fastnst.input_files import expanded
-from fastnst.sample import SAMPLE_PHOTOS, sample_photos
+from fastnst.sample import SAMPLE_PHOTOS, sample_photo, sample_photos
 from fastnst.trainer.kept_photos import KeptBatches, KeptCrops, Place, keep_photos
 from fastnst.trainer.photo_tables import TableSource
-from fastnst.trainer.photos import (
-    Crops,
-    PhotoSource,
-    SampleNumbers,
-    open_source,
-)
+from fastnst.trainer.photos import Crops, FolderSource, PhotoSource, SampleNumbers, open_source
 from fastnst.trainer.streams import StreamedCrops, StreamLoader, open_stream, shards_at
 from fastnst.training.portraits import PortraitSource
 
@@ -84,7 +79,8 @@ class PhotoData(pl.LightningDataModule):
             `datasets` saved (`save_to_disk`), or the name of a Hugging Face dataset.
         mattes: a folder of the photos' alpha mattes, for portraits: crops get a fourth channel. The matte of NAME.jpg
             is NAME.png or NAME_alpha.png, as `fastnst matte` writes it, or a cut-out.
-        val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32.
+        val_photos: held-out photos, in the same forms; None holds out a twentieth of `photos`, at most 32, or
+            takes `sample_photo` if those are the ones that ship.
         val_mattes: the mattes of `val_photos`.
         image_size: side of a crop in pixels, a multiple of 4.
         batch_size: crops a step (a rank).
@@ -163,6 +159,8 @@ class PhotoData(pl.LightningDataModule):
         held_out: PhotoSource | None = None
         if self.val_photos:
             held_out = self._source(self.val_photos, self.split, self.val_mattes)
+        elif self.mattes is None and self.photos == str(sample_photos()):
+            held_out = FolderSource(sample_photo())  # that the picture at the end is of a photo not learned from
         if self.streaming or (self.mattes is None and shards_at(self.photos)):
             self._setup_stream(held_out)
             return

@@ -35,7 +35,8 @@ class FirstPicture(pl.Callback):
                 return
             model, picture = trained.with_suffix(".onnx"), trained.with_suffix(".jpg")
             make(trained, model, picture)
-            log.info("The style model file: %s\nThe sample photo: %s", model, picture)
+            log.info("The style model file: %s\nThe sample photo in that style: %s", model, picture)
+            log.info("Next:\n  fastnst stylize PHOTO --style %s -o out.jpg", model)
 
 
 def make(trained: Path, model: Path, picture: Path) -> None:

@@ -136,11 +136,11 @@ class StyleTraining(pl.LightningModule):
         measured, restyled = self._measure(photos)
         terms = measured.mean()
         for name, value in terms.items():
-            self.log(f"train/{name}", value.detach(), prog_bar=name in ("content", "style", "total"))
+            self.log(f"train/{name}", value.detach(), prog_bar=name == "total")
         total = terms.total
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
         for name, value in self._network_terms(photos, restyled, seed=self.global_step).items():
-            self.log(f"train/{name}", value.detach(), prog_bar=True)
+            self.log(f"train/{name}", value.detach())
             total = total + self.objective.config.weights[name] * value
         return total
 

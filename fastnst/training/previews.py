@@ -78,7 +78,7 @@ class Throughput(pl.Callback):
             return
         now = time.perf_counter()
         assert self._started is not None
-        pl_module.log("train/images_per_second", self._images / (now - self._started), prog_bar=True)
+        pl_module.log("train/images_per_second", self._images / (now - self._started))
         self._started, self._images = now, 0
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -87,7 +87,14 @@ class Throughput(pl.Callback):
 
 
 class Finish(pl.Callback):
-    """Write the trained network as .safetensors at the end, and say what comes next."""
+    """Write the trained network as .safetensors at the end, and say what comes next.
+
+    Args:
+        exports: whether what comes next follows by itself (`FirstPicture`).
+    """
+
+    def __init__(self, *, exports: bool = False) -> None:
+        self.exports = exports
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """After Ctrl-C, keep what was reached: a checkpoint to go on from, and the network as it is."""
@@ -95,12 +102,15 @@ class Finish(pl.Callback):
             return
         checkpoint = run_folder(trainer) / "checkpoints" / "last.ckpt"
         trainer.save_checkpoint(checkpoint)
-        self.on_fit_end(trainer, pl_module)
+        self._finish(trainer, pl_module, exports=False)
         if trainer.is_global_zero:
             log.info("Interrupted at step %d; go on with --ckpt_path %s", trainer.global_step, checkpoint)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, on the first rank, what the training reached."""
+        self._finish(trainer, pl_module, exports=self.exports)
+
+    def _finish(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, exports: bool) -> None:
         run = run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
@@ -110,11 +120,12 @@ class Finish(pl.Callback):
         for style in style_modules(pl_module):
             path = run / f"{style.style_name}.safetensors"
             save_network(style.network, style.metadata(), path, overwrite=True)
-            log.info(
-                "Trained %s for %d steps: %s\nNext:\n  fastnst export %s -o %s.onnx\n"
-                "  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
-                *(style.style_name, trainer.global_step, path, path, style.style_name, style.style_name),
-            )
+            log.info("Trained %s for %d steps: %s", style.style_name, trainer.global_step, path)
+            if not exports:
+                log.info(
+                    "Next:\n  fastnst export %s -o %s.onnx\n  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
+                    *(path, style.style_name, style.style_name),
+                )
 
 
 def _sheet(style: StyleTraining, photos: Tensor, step: int) -> Image.Image:

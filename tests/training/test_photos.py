@@ -8,9 +8,12 @@ import torch
 from PIL import Image
 
 from fastnst.errors import ConfigError, ImageError
+from fastnst.images.decode import open_image
+from fastnst.images.folders import find_images
+from fastnst.sample import sample_photo, sample_photos
 from fastnst.trainer.photo_tables import hub_table
 from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, random_crop
-from fastnst.training.data import PhotoData
+from fastnst.training.data import CentreCrops, PhotoData
 
 
 @pytest.fixture
@@ -41,6 +44,18 @@ def test_the_sample_photos_are_kept_in_memory(folder: Path) -> None:
     assert PhotoData("sample").cache == "memory"
     assert PhotoData("sample", cache="device").cache == "device"
     assert PhotoData(str(folder)).cache == "none"  # there may be many
+
+
+def test_the_sample_photos_are_measured_on_one_that_none_of_them_is() -> None:
+    """It is the photo that the quick start shows at its end."""
+    data = PhotoData("sample", image_size=64)
+    data.setup("fit")
+    held_out = CentreCrops(FolderSource(sample_photo()), 64, 8)
+    assert len(data.val_dataset) == len(held_out) == 1
+    assert torch.equal(data.val_dataset[0], held_out[0])
+    everything = [open_image(path) for path in find_images([sample_photos()])]
+    assert len(everything) == 8
+    assert not any(photo.tobytes() == open_image(sample_photo()).tobytes() for photo in everything)
 
 
 def test_ranks_share_the_samples() -> None:

@@ -5,16 +5,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rich
 
-from fastnst.trainer import progress_lines
-from fastnst.trainer.progress_lines import ProgressLines, duration
+from fastnst.trainer import progress
+from fastnst.trainer.progress import Bar, ProgressLines, duration, training_progress
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [("1", Bar), ("0", ProgressLines)])
+def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: str, kind: type) -> None:
+    """Into a pipe Rich would write a bar once, at the end, in lines of a few letters each."""
+    monkeypatch.setenv("TTY_COMPATIBLE", terminal)
+    monkeypatch.setattr(rich, "_console", None)
+    assert type(training_progress()) is kind
 
 
 def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A step takes two seconds: a line at the third, the sixth and the ninth of a hundred."""
     clock = [0.0]
-    monkeypatch.setattr(progress_lines.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(progress_lines.sys.stderr, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     caplog.set_level(logging.INFO)
     trainer: Any = SimpleNamespace(global_step=0, max_steps=100, is_global_zero=True)
     lines, module = ProgressLines(seconds=5), Any
