@@ -23,6 +23,7 @@ from families import generation, init_file, of_shard
 from fastnst.errors import ConfigError, FastNSTError, suggest
 from fastnst.images.decode import open_image
 from fastnst.metrics.artifacts import dark_and_light_share
+from fastnst.metrics.comparison_report import equivalent_from_noise, read_report
 from fastnst.metrics.equivalent_iterations import equivalents_in_words
 from fastnst.output_files import write_atomically
 from fastnst.recipes import read_recipe
@@ -82,13 +83,16 @@ class Style:
         if not self.model.is_file():
             run("export", self.name, self.network, "-o", self.model, "--weights-licence", "MIT")
         if not self.report.is_file():
-            arguments = ["--photos", self.options.held_out, "--painting", *self.paintings, "-o", self.report.parent]
-            more = [*self.perceptual, *shlex.split(self.options.compare)]
-            run("compare", self.name, self.model, *arguments, *more, "--overwrite")
+            what = ["--photos", self.options.held_out, "--painting", *self.paintings, "-o", self.report.parent]
+            how = [*self.perceptual, *shlex.split(self.options.compare), "--overwrite"]
+            run("compare", self.name, self.model, *what, *how)
+        n_eq = equivalent_from_noise(read_report(self.report, self.name))
+        if n_eq is not None and StyleModel(self.model, "cpu").metadata.lbfgs_equivalent is None:
+            run("export", self.name, self.model, "-o", self.model, "--report", self.report, "--overwrite")
         notes = self.recipe.with_suffix(".md")
         strip = ["--photo", self.options.photo or sample_photo(), "--painting", self.paintings[0]]
-        extra = ["--notes", notes] if notes.is_file() else []
-        run("card", self.name, self.model, "--report", self.report, *strip, *extra, "--overwrite")
+        strip += ["--notes", notes] if notes.is_file() else []
+        run("card", self.name, self.model, "--report", self.report, *strip, "--overwrite")
         return self._figures()
 
     def ship(self) -> None:

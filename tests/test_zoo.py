@@ -60,7 +60,7 @@ def given(tmp_path: Path, photo: Image.Image) -> list[str]:
         "--recipes", str(tmp_path / "configs" / "styles"), "--work", str(tmp_path / "work"),
         "--weights", str(tmp_path / "weights"), "--photo", str(tmp_path / "photos" / "val" / "0.jpg"),
         "--train", "--trainer.accelerator cpu --trainer.precision 32-true",
-        "--compare", "--steps 2 --count 1 --size 96 --second none --provider cpu",
+        "--compare", "--steps 2 --count 1 --size 96 --second none --provider cpu --start noise",
     ]  # fmt: skip
 
 
@@ -73,7 +73,8 @@ def test_styles_are_made_once_and_ship_if_they_pass(
     assert "refused: N_eq" in summary
     assert "is below 50 (CPU)" in summary
     assert not list((tmp_path / "weights").glob("*"))
-    assert [call[0] for call in zoo.calls] == ["train", "export", "compare", "card"] * 2
+    made = ["train", "export", "compare", "export", "card"]  # N_eq goes into the file
+    assert [call[0] for call in zoo.calls] == [*made, "train", "export", "compare", "card"]  # of b it is not reached
     zoo.calls.clear()
     for name in ("EQUIVALENT_ON_CPU", "LARGEST_GRID", "LARGEST_BORDER", "MOST_BLOBS"):
         monkeypatch.setattr(sys.modules["gates"], name, 0 if name == "EQUIVALENT_ON_CPU" else 1e9)
@@ -82,7 +83,9 @@ def test_styles_are_made_once_and_ship_if_they_pass(
     shipped = sorted(path.name for path in (tmp_path / "weights").iterdir())
     assert shipped == ["a.jpg", "a.md", "a.onnx", "b.jpg", "b.md", "b.onnx"]
     assert "It needed more." in (tmp_path / "weights" / "b.md").read_text()
-    assert StyleModel(tmp_path / "weights" / "a.onnx", "cpu").metadata.steps == 2
+    described = StyleModel(tmp_path / "weights" / "a.onnx", "cpu").metadata
+    assert (described.steps, described.data) == (2, "3 photos")
+    assert described.lbfgs_equivalent is not None
 
 
 @pytest.mark.slow
@@ -91,7 +94,16 @@ def test_styles_are_trained_together_and_made_one_by_one(zoo: Any, given: list[s
     broken = tmp_path / "configs" / "styles" / "c.yaml"
     broken.write_text("base: ../style.yaml\nname: c\npainting: [missing.jpg]\n")
     assert zoo.main([*given, "--together"]) == 1
-    assert [call[0] for call in zoo.calls] == ["train", *["export", "compare", "card"] * 2]
+    assert [call[0] for call in zoo.calls] == [
+        "train",
+        "export",
+        "compare",
+        "export",
+        "card",
+        "export",
+        "compare",
+        "card",
+    ]
     assert "--styles" in zoo.calls[0]
     assert {path.name for path in (tmp_path / "work").glob("*/*.onnx")} == {"a.onnx", "b.onnx"}
 

@@ -19,7 +19,7 @@ _MAX_LINES = 100
 def training_progress() -> pl.Callback:
     """A bar where standard output is a terminal or a notebook; lines elsewhere, where Rich draws its bar at the end."""
     console = rich.get_console()
-    return Bar(leave=True) if console.is_terminal or console.is_jupyter else ProgressLines()
+    return Bar(leave=True) if console.is_interactive or console.is_jupyter else ProgressLines()
 
 
 class Bar(RichProgressBar):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,7 @@ class PhotoData(pl.LightningDataModule):
         self.streaming, self.split, self.val_limit = streaming, split, val_limit
         self.image_column = image_column
         self.workers, self.seed = workers, seed
+        self.description = ""
         self.cache = "memory" if (photos, cache) == (SAMPLE_PHOTOS, "none") else cache
         self._crops: Crops | KeptCrops | StreamedCrops | None = None
         self._table: Any = None
@@ -169,6 +171,7 @@ class PhotoData(pl.LightningDataModule):
             source, held_out = self._hold_out(source)
         self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
         self._crops = Crops(source, self.image_size, self.seed)
+        self._describe(f"{len(source):,} photos")
         log.info("%d training photos, %d held out.", len(source), len(self.val_dataset))
 
     def train_dataloader(self) -> DataLoader[Tensor] | KeptBatches | StreamLoader:
@@ -270,3 +273,12 @@ class PhotoData(pl.LightningDataModule):
             table = table.skip(_STREAMED_HELD_OUT)
         self.val_dataset = CentreCrops(held_out, self.image_size, self.val_limit)
         self._table, self._column = table, column
+        self._describe("photos")
+
+    def _describe(self, photos: str) -> None:
+        """Say what is learned from; what a folder is called is nobody's business."""
+        if self.photos == str(sample_photos()):
+            photos = f"{photos} that ship with fastnst"
+        elif not os.path.exists(expanded(self.photos)) and not shards_at(self.photos):
+            photos = f"{photos} of {self.photos}"
+        self.description = photos

@@ -98,6 +98,7 @@ class StyleTraining(pl.LightningModule):
         self.perceptual_name, self.perceptual_padding = perceptual.name, perceptual.padding
         self.network = build_network(network.name, **network.options)
         self.earlier_steps, self.earlier_seconds = 0, 0.0  # of the training that this one starts from or goes on with
+        self.earlier_photos = ""  # what it learned from
         self.started_from = ""  # the style of another painting that this one grew out of
         self.lost_steps = 0  # steps that the guards took back
         self._started: float | None = None
@@ -205,9 +206,11 @@ class StyleTraining(pl.LightningModule):
         """The metadata of the model file about this training, as of now."""
         config = self.objective.config
         data = getattr(self.trainer, "datamodule", None)
+        photos = dict.fromkeys((self.earlier_photos, getattr(data, "description", "")))
+        told = self.credits.data or "; ".join(filter(None, photos))
         return StyleMetadata(
             name=self.style_name,
-            **dataclasses.asdict(self.credits),
+            **dataclasses.asdict(dataclasses.replace(self.credits, data=told)),
             painting_sha256=self.painting_sha256,
             network=network_name(self.network),
             network_options=self.network.options,
@@ -288,6 +291,8 @@ class StyleTraining(pl.LightningModule):
             return
         self.started_from = metadata.started_from
         self.earlier_steps, self.earlier_seconds = metadata.steps, metadata.training_seconds
+        self.earlier_photos = metadata.data
         if self.credits == StyleCredits():
             fields = dataclasses.fields(StyleCredits)
-            self.credits = StyleCredits(**{field.name: getattr(metadata, field.name) for field in fields})
+            known = {field.name: getattr(metadata, field.name) for field in fields}
+            self.credits = StyleCredits(**{**known, "data": ""})  # this training's photos are others

@@ -62,7 +62,11 @@ class WarmupPerceptual:
 
 @dataclass
 class StyleCredits:
-    """The painting's description in the model file. All free text."""
+    """The painting's description in the model file. All free text.
+
+    Attributes:
+        data: the photos that it learned from; left out, their number, and the name of a dataset of the hub.
+    """
 
     title: str = ""
     artist: str = ""

@@ -11,10 +11,13 @@ from fastnst.trainer import progress
 from fastnst.trainer.progress import Bar, ProgressLines, duration, training_progress
 
 
-@pytest.mark.parametrize(("terminal", "kind"), [("1", Bar), ("0", ProgressLines)])
-def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: str, kind: type) -> None:
-    """Into a pipe Rich would write a bar once, at the end, in lines of a few letters each."""
+@pytest.mark.parametrize(
+    ("terminal", "term", "kind"), [("1", "xterm", Bar), ("0", "xterm", ProgressLines), ("1", "dumb", ProgressLines)]
+)
+def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: str, term: str, kind: type) -> None:
+    """Into a pipe Rich would write a bar once, at the end."""
     monkeypatch.setenv("TTY_COMPATIBLE", terminal)
+    monkeypatch.setenv("TERM", term)
     monkeypatch.setattr(rich, "_console", None)
     assert type(training_progress()) is kind
 

@@ -13,6 +13,7 @@ from fastnst.images.folders import find_images
 from fastnst.sample import sample_photo, sample_photos
 from fastnst.trainer.photo_tables import hub_table
 from fastnst.trainer.photos import Crops, FolderSource, SampleNumbers, random_crop
+from fastnst.training import data as data_module
 from fastnst.training.data import CentreCrops, PhotoData
 
 
@@ -56,6 +57,18 @@ def test_the_sample_photos_are_measured_on_one_that_none_of_them_is() -> None:
     everything = [open_image(path) for path in find_images([sample_photos()])]
     assert len(everything) == 8
     assert not any(photo.tobytes() == open_image(sample_photo()).tobytes() for photo in everything)
+
+
+def test_what_was_learned_from_is_told_but_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def described(photos: str) -> str:
+        data = PhotoData(photos, image_size=64)
+        data.setup("fit")
+        return data.description
+
+    assert described(str(folder)) == "4 photos"  # one is held out
+    assert described("sample") == "8 photos that ship with fastnst"
+    monkeypatch.setattr(data_module, "open_source", lambda *_: FolderSource(folder))
+    assert described("somebody/photographs") == "4 photos of somebody/photographs"
 
 
 def test_ranks_share_the_samples() -> None:

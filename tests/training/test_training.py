@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,8 @@ def test_two_processes_train_together(materials: Path, tmp_path: Path) -> None:
 
 
 def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> None:
-    first = train(materials, tmp_path, "first", 1, "--model.credits.artist", "A Painter") / "first.safetensors"
+    credits = ["--model.credits.artist", "A Painter", "--model.credits.data", "five prints"]
+    first = train(materials, tmp_path, "first", 1, *credits) / "first.safetensors"
     options = ["--init", str(first), "--model.learning_rate", "1e-12"]
     second = train(materials, tmp_path, "second", 1, *options) / "second.safetensors"
     for name, tensor in load_file(first).items():
@@ -116,6 +118,7 @@ def test_a_training_may_start_from_another(materials: Path, tmp_path: Path) -> N
     assert metadata.steps == 2  # of both trainings
     assert metadata.artist == "A Painter"  # of the same painting
     assert metadata.started_from == ""
+    assert re.fullmatch(r"five prints; \d+ photos", metadata.data)  # what each learned from
 
 
 def test_a_style_may_grow_out_of_another_paintings(materials: Path, tmp_path: Path) -> None:
