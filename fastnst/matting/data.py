@@ -117,6 +117,7 @@ class PortraitData(pl.LightningDataModule):
         self.portraits, self.val_portraits, self.backgrounds = portraits, val_portraits, backgrounds
         self.image_size, self.batch_size, self.val_limit = image_size, batch_size, val_limit
         self.workers, self.seed = workers, seed
+        self.description = ""
         self._samples: Samples | None = None
 
     def setup(self, stage: str) -> None:
@@ -132,6 +133,8 @@ class PortraitData(pl.LightningDataModule):
         except ImageError as error:
             raise ConfigError(f"nothing can be learned from {self.portraits}: {error}") from error
         self._samples = samples
+        before = f" before other backgrounds ({len(behind):,})" if behind else ""
+        self.description = f"{len(pairs):,} portraits{before}"
         log.info("%d portraits, %d backgrounds, %d held-out views.", len(pairs), len(behind), len(self.val_dataset))
 
     def _find_backgrounds(self) -> list[Path]:

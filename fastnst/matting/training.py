@@ -18,7 +18,7 @@ from fastnst.matting.losses import matting_terms
 from fastnst.matting.network import MattingNetwork, MattingOptions
 from fastnst.matting.weights import CHECKPOINT_KEY, load_matting
 from fastnst.metrics.matting import measure
-from fastnst.runtime.models.metadata import MattingMetadata
+from fastnst.runtime.models.metadata import MattingMetadata, learned_from
 from fastnst.runtime.portrait.matting_model import resolve_matting_model
 from fastnst.trainer.optimizers import rate_factor
 
@@ -39,8 +39,8 @@ class MattingTraining(pl.LightningModule):
             MODNet's authors; its size must be the network's.
         freeze_norms: keep the statistics of batch normalizations as they are, for short trainings from an `init` with
             small batches. An .onnx has none, so that from one they are always kept.
-        data: for the model file: what it learned from.
-        licence: for the model file.
+        data: for the model file: what it learned from; left out, what `init` learned from and how many portraits.
+        licence: for the model file; left out, that of `init`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class MattingTraining(pl.LightningModule):
             if not 0 <= value <= 1:
                 raise ConfigError(f"{option} must be between 0 and 1, not {value}.")
         self.matting_name, self.data_credits, self.licence = name, data, licence
+        self.earlier_data = ""  # what the network that this training goes on with learned from
         self.learning_rate, self.warmup, self.final_rate = learning_rate, warmup, final_rate
         self.weight_decay = weight_decay
         self.network = MattingNetwork(network)
@@ -163,7 +164,7 @@ class MattingTraining(pl.LightningModule):
             steps=self.earlier_steps + self.global_step,
             batch_size=getattr(data, "batch_size", 0) * self.trainer.world_size,
             image_size=getattr(data, "image_size", 0),
-            data=self.data_credits,
+            data=self.data_credits or learned_from(self.earlier_data, getattr(data, "description", "")),
             licence=self.licence,
             errors=dict(self.errors),
             fastnst_version=fastnst.__version__,
@@ -179,7 +180,8 @@ class MattingTraining(pl.LightningModule):
                 f" {dataclasses.asdict(self.network.options)}: set model.network to match."
             )
         self.network.load_state_dict(network.state_dict())
-        self.earlier_steps = metadata.steps
+        self.earlier_steps, self.earlier_data = metadata.steps, metadata.data
+        self.licence = self.licence or metadata.licence
         self.freeze_norms = self.freeze_norms or is_exported
 
 

@@ -22,7 +22,7 @@ from fastnst.losses.regions import MatteWeights, matte_terms
 from fastnst.losses.term import NetworkPass
 from fastnst.networks import build_network
 from fastnst.perceptual import PerceptualConfig, build_perceptual
-from fastnst.runtime.models.metadata import StyleMetadata
+from fastnst.runtime.models.metadata import StyleMetadata, learned_from
 from fastnst.start.predictor import guess_style, has_predictor
 from fastnst.start.shipped import STARTS, find_init
 from fastnst.trainer.optimizers import build_optimizer, rate_factor
@@ -206,11 +206,10 @@ class StyleTraining(pl.LightningModule):
         """The metadata of the model file about this training, as of now."""
         config = self.objective.config
         data = getattr(self.trainer, "datamodule", None)
-        photos = dict.fromkeys((self.earlier_photos, getattr(data, "description", "")))
-        told = self.credits.data or "; ".join(filter(None, photos))
+        photos = self.credits.data or learned_from(self.earlier_photos, getattr(data, "description", ""))
         return StyleMetadata(
             name=self.style_name,
-            **dataclasses.asdict(dataclasses.replace(self.credits, data=told)),
+            **dataclasses.asdict(dataclasses.replace(self.credits, data=photos)),
             painting_sha256=self.painting_sha256,
             network=network_name(self.network),
             network_options=self.network.options,

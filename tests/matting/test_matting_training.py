@@ -78,6 +78,7 @@ def test_training_goes_on_from_an_exported_file(portraits: Path, tmp_path: Path)
     more = train(portraits, tmp_path, "second", 1, "--init", str(model), "--model.learning_rate", "1e-12")
     network, metadata = load_matting(more / "second.safetensors")
     assert metadata.steps == 3
+    assert metadata.data == "5 portraits before other backgrounds (1)"  # the same in both
     # The file has no statistics of any data, so that those of its normalizations must stay as they were.
     state = network.state_dict()
     assert all(float(value.abs().max()) == 0 for name, value in state.items() if name.endswith("running_mean"))

@@ -166,6 +166,11 @@ class MattingMetadata:
 Metadata = TypeVar("Metadata", StyleMetadata, MattingMetadata)
 
 
+def learned_from(*trainings: str) -> str:
+    """What a network's trainings learned from, one after the other, in one text; the same is told once."""
+    return "; ".join(filter(None, dict.fromkeys(trainings)))
+
+
 def write_properties(metadata: StyleMetadata | MattingMetadata) -> dict[str, str]:
     """Each field as a property `fastnst.<field>`: text as it is, everything else as JSON with sorted keys."""
     properties = {_VERSION_KEY: FORMAT_VERSION}
