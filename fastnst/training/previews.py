@@ -102,15 +102,13 @@ class Finish(pl.Callback):
             return
         checkpoint = run_folder(trainer) / "checkpoints" / "last.ckpt"
         trainer.save_checkpoint(checkpoint)
-        self._finish(trainer, pl_module, exports=False)
+        self.exports = False
+        self.on_fit_end(trainer, pl_module)
         if trainer.is_global_zero:
             log.info("Interrupted at step %d; go on with --ckpt_path %s", trainer.global_step, checkpoint)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, on the first rank, what the training reached."""
-        self._finish(trainer, pl_module, exports=self.exports)
-
-    def _finish(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, exports: bool) -> None:
         run = run_folder(trainer)
         if not trainer.is_global_zero or trainer.global_step == 0:
             return
@@ -121,7 +119,7 @@ class Finish(pl.Callback):
             path = run / f"{style.style_name}.safetensors"
             save_network(style.network, style.metadata(), path, overwrite=True)
             log.info("Trained %s for %d steps: %s", style.style_name, trainer.global_step, path)
-            if not exports:
+            if not self.exports:
                 log.info(
                     "Next:\n  fastnst export %s -o %s.onnx\n  fastnst stylize PHOTO --style %s.onnx -o out.jpg",
                     *(path, style.style_name, style.style_name),

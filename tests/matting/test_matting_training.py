@@ -15,6 +15,7 @@ from fastnst.errors import ConfigError, ImageError
 from fastnst.images.folders import find_images
 from fastnst.matting.data import PortraitData, Samples
 from fastnst.matting.pairs import PortraitPairs
+from fastnst.matting.training import MattingTraining
 from fastnst.matting.weights import load_matting
 from tests.conftest import gradient
 from tests.matting_models import disc
@@ -36,7 +37,7 @@ def portraits(tmp_path_factory: pytest.TempPathFactory, photo: Image.Image) -> P
     return folder
 
 
-def train(portraits: Path, out: Path, name: str, steps: int, *more: str) -> Path:
+def train(portraits: Path, out: Path, name: str, steps: int, *more: str, code: int = 0) -> Path:
     arguments = [
         "train-matting", "--portraits", str(portraits), "--val-portraits", str(portraits),
         "--backgrounds", str(portraits / "backgrounds"), "--name", name, "--steps", str(steps),
@@ -45,7 +46,7 @@ def train(portraits: Path, out: Path, name: str, steps: int, *more: str) -> Path
         "--trainer.default_root_dir", str(out), "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
         "--trainer.val_check_interval", "2", *more,
     ]  # fmt: skip
-    assert cli.main(arguments) == 0
+    assert cli.main(arguments) == code
     return out / name / "version_0"
 
 
@@ -68,6 +69,20 @@ def test_a_resumed_training_is_the_uninterrupted_one(portraits: Path, tmp_path: 
     started = load_file(more / "more.safetensors")
     name = "f_branch.conv_f.1.layers.0.weight"
     assert torch.allclose(started[name], network.state_dict()[name], atol=1e-6)
+
+
+def test_ctrl_c_keeps_what_was_reached(portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = MattingTraining.training_step
+
+    def interrupted(self: MattingTraining, batch: torch.Tensor, index: int) -> torch.Tensor:
+        if self.global_step == 2:
+            raise KeyboardInterrupt
+        return original(self, batch, index)
+
+    monkeypatch.setattr(MattingTraining, "training_step", interrupted)
+    run = train(portraits, tmp_path, "stopped", 4, code=130)
+    assert load_matting(run / "stopped.safetensors")[1].steps == 2
+    assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
 @pytest.mark.slow
