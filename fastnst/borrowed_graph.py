@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from fastnst.errors import ModelError
+from fastnst.half_weights import HALF
 from fastnst.onnx_graph import OPSET
 from fastnst.runtime.models.catalog import shipped_styles
 from fastnst.runtime.models.metadata import StyleMetadata
@@ -55,8 +56,13 @@ def _filled(model: Any, state: Mapping[str, Tensor]) -> bool:
     places = {
         item.name.removeprefix(_PREFIX): item for item in model.graph.initializer if item.name.startswith(_PREFIX)
     }
-    for name, place in places.items():
+    for stored, place in places.items():
+        name = stored.removesuffix(HALF)
         if name not in state or list(place.dims) != list(state[name].shape):
             return False
-        place.raw_data = from_array(state[name].detach().cpu().float().contiguous().numpy()).raw_data
+        weight = state[name].detach().cpu()
+        values = (weight.float() if name == stored else weight.half()).contiguous()
+        if not values.isfinite().all():
+            return False
+        place.raw_data = from_array(values.numpy()).raw_data
     return True

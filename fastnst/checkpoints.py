@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fastnst.errors import ConfigError, ModelError
+from fastnst.half_weights import HALF
 from fastnst.networks import StyleNetwork, build_network
 from fastnst.networks.folding import unfolded
 from fastnst.output_files import write_atomically
@@ -153,7 +154,7 @@ def _read_style_model(path: Path) -> tuple[dict[str, Tensor], StyleMetadata]:
     metadata = StyleMetadata.from_properties(read_properties(path))
     prefix = "network."
     state = {
-        initializer.name.removeprefix(prefix): _real(torch.from_numpy(to_array(initializer).copy()))
+        initializer.name.removeprefix(prefix).removesuffix(HALF): _real(torch.from_numpy(to_array(initializer).copy()))
         for initializer in load_graph(path).graph.initializer
         if initializer.name.startswith(prefix)
     }

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastnst.half_weights import halve_weights
+
 OPSET = 18  # CUDA has kernels for Pad and Resize of later opsets only from onnxruntime 1.25 on
 # Image metadata of the ONNX specification (docs/MetadataProps.md), which Windows ML and viewers read.
 _IMAGE = {
@@ -17,10 +19,11 @@ _AXES = ("batch", "height", "width")
 _AXIS_KINDS = ("DATA_BATCH", "DATA_FEATURE", "DATA_FEATURE", "DATA_CHANNEL")
 
 
-def save_graph(model: Any, properties: Mapping[str, str], path: Path, *, doc: str = "") -> None:
+def save_graph(model: Any, properties: Mapping[str, str], path: Path, *, doc: str = "", halve: bool = False) -> None:
     """Describe, check and write an ONNX model, readable for runtimes as old as its operators allow.
 
-    `properties` are its own metadata; `doc` describes it to a reader. Both replace what was there.
+    `properties` are its own metadata; `doc` describes it to a reader. Both replace what was there. With `halve`,
+    weights are kept in half precision.
     """
     import onnx
 
@@ -29,7 +32,8 @@ def save_graph(model: Any, properties: Mapping[str, str], path: Path, *, doc: st
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {**properties, **_IMAGE})
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    content = model.SerializeToString()
+    path.write_bytes(halve_weights(content) if halve else content)
 
 
 def strip_traces(model: Any) -> None:

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fastnst.half_weights import halve_weights
 from fastnst.networks.base import ConvBlock, InstanceNorm, ResidualBlock, StyleNetwork, UpsampleBlock, to_unit_range
 from fastnst.onnx_graph import save_graph
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_model import StyleModel
 from fastnst.style_export import StyleModelGraph, shaded_picture, trace_graph
-from fastnst.web.half_weights import halve_weights
 
 FOLDER = Path(__file__).resolve().parents[1] / "fastnst" / "web" / "selftest"
 _SIZE = (46, 62)  # height and width: padded and cropped inside the graph

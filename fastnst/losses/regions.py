@@ -13,6 +13,7 @@ from fastnst.losses.registry import float_fields
 from fastnst.losses.term import ContentTarget, LossTerm
 
 REGIONS = {"inside": "the person", "outside": "the background"}
+_LEAST_SHARE = 0.005  # of the picture: a smaller region is a matte's noise, and has no statistics
 
 
 def _region_fields(term: type[LossTerm]) -> dict[str, tuple[float, str]]:
@@ -58,7 +59,8 @@ def matte_terms(
         target: of the photos.
         matte: `[N, 1, H, W]` in [0, 1], 1 is the person.
 
-    The network is read once; one pass serves both regions.
+    The network is read once; one pass serves both regions. Of a region that is not there nothing is asked: photos without
+    people are all background.
     """
     images = images.float()
     features = objective.features(images)
@@ -66,8 +68,10 @@ def matte_terms(
         region: objective.measure(images, features, target, masks=dict.fromkeys(objective.masked_terms, mask))
         for region, mask in zip(REGIONS, (matte, 1 - matte), strict=True)
     }
+    share = matte.mean(dim=(1, 2, 3))
+    is_there = {"inside": share >= _LEAST_SHARE, "outside": 1 - share >= _LEAST_SHARE}
     parts = dict(measured["inside"].parts)
     for name in objective.masked_terms:
-        inside, outside = (weights.of(name, region) * terms[name] for region, terms in measured.items())
+        inside, outside = (weights.of(name, region) * terms[name] * is_there[region] for region, terms in measured.items())
         parts[name] = inside + outside
     return objective.summed(parts), measured

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,6 @@ from fastnst.style_export import PRECISIONS, cpu_session, shaded_picture, trace_
 _CHECKED_SIZES = ((1, 64, 96), (2, 96, 32), (1, 256, 448))
 # Of the alpha, on average: rounding weights to fp16 moves single pixels in doubt, not the matte.
 _TOLERANCE = 0.01
-_MIN_CAST_SIZE = 64  # values; smaller constants stay as they are
 
 
 class MattingGraph(nn.Module):
@@ -65,9 +63,8 @@ def export_matting_model(
     described = replace(metadata, precision=precision, fastnst_version=fastnst.__version__)
     with write_atomically(path, overwrite=overwrite) as partial:
         model = trace_graph(MattingGraph(folded(network)), "alpha", channels=1, multiple=STRIDE)
-        if precision == "fp16":
-            _halve_weights(model)
-        save_graph(model, described.to_properties(), partial, doc=_documentation(described))
+        doc = _documentation(described)
+        save_graph(model, described.to_properties(), partial, doc=doc, halve=precision == "fp16")
         return _check_parity(MattingGraph(network), partial)
 
 
@@ -125,23 +122,6 @@ def _fuse(convolution: nn.Conv2d, norm: nn.BatchNorm2d, channels: int) -> None:
     )
     weight[:channels], bias[:channels] = fused_weight.detach(), fused_bias.detach()
     convolution.weight, convolution.bias = nn.Parameter(weight), nn.Parameter(bias)
-
-
-def _halve_weights(model: Any) -> None:
-    """Keep the weights as fp16 with a cast behind each: half the file; runtimes fold the casts when they load it."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _MIN_CAST_SIZE:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def _check_parity(reference: MattingGraph, path: Path) -> float:

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from fastnst.errors import ConfigError, ModelError
+from fastnst.half_weights import HALF
 from fastnst.matting.network import Block, IBNorm, MattingNetwork, MattingOptions
 from fastnst.runtime.models.metadata import MattingMetadata
 
 _NETWORK_PREFIX = "network."  # the exported graph's name for the network
 _BACKBONE_PREFIX, _TWIN_PREFIX = "backbone.", "lr_branch.backbone."  # one module under two names
-_HALF_SUFFIX = ".half"  # of a weight that is stored as fp16
 _TRAINING_ONLY_PREFIXES = ("lr_branch.conv_lr.", "hr_branch.conv_hr.")
 
 
@@ -65,7 +65,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], MattingMetadata]:
     except ModelError as error:
         raise ModelError(f"{path} is not a matting model of fastnst: {error}.") from error
     weights = {
-        name.removeprefix(_NETWORK_PREFIX).removesuffix(_HALF_SUFFIX): torch.from_numpy(array.astype(np.float32))
+        name.removeprefix(_NETWORK_PREFIX).removesuffix(HALF): torch.from_numpy(array.astype(np.float32))
         for name, array in arrays.items()
         if name.startswith(_NETWORK_PREFIX)
     }

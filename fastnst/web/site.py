@@ -17,6 +17,7 @@ from urllib.parse import quote
 from PIL import Image, ImageChops
 
 from fastnst.errors import ConfigError, ImageError, ModelError
+from fastnst.half_weights import halve_weights
 from fastnst.images.decode import open_image
 from fastnst.runtime.engine.precision import HALF_SUFFIX
 from fastnst.runtime.models.catalog import SMALL_SUFFIX, available_styles
@@ -24,7 +25,6 @@ from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.portrait.matting_model import resolve_matting_model
 from fastnst.sample import sample_photo
-from fastnst.web.half_weights import halve_weights
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
+from fastnst.half_weights import halve_weights
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.metadata import StyleMetadata
 from fastnst.runtime.models.style_model import StyleModel
-from fastnst.web.half_weights import halve_weights
 from tests.web.conftest import GPU_ARGUMENTS
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,10 @@ from PIL import Image
 
 from fastnst.cli import main
 from fastnst.errors import ConfigError, ModelError
+from fastnst.half_weights import halve_weights
 from fastnst.runtime.models.catalog import available_styles
 from fastnst.runtime.models.onnx_metadata import read_description
 from fastnst.runtime.models.style_model import StyleModel
-from fastnst.web.half_weights import halve_weights
 from fastnst.web.site import build_site
 from tests.style_models import write_style
 

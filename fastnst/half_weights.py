@@ -1,6 +1,7 @@
-"""Style model files at half the download: weights kept in half precision, with a cast behind each.
+"""Model files at half the size: weights kept in half precision, with a cast behind each.
 
-The network still computes in float32, so that pictures move by one level of 255 at most. An .onnx is one protobuf
+The network still computes in float32, so that pictures move by one level of 255 at most; runtimes fold the casts when
+they load it. An .onnx is one protobuf
 message (onnx/onnx.proto); only its initializers are rewritten, and everything else is copied byte for byte, so that
 no onnx package is needed.
 """
@@ -20,6 +21,8 @@ _DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA = 1, 2, 4, 8, 9  # TensorProto
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType
 _MIN_CAST_SIZE = 64  # smaller constants stay as they are: nothing is saved
 _MAX_HALF = float(np.finfo(np.float16).max)
+
+HALF = ".half"  # behind the name of a weight that is kept so
 
 
 def halve_weights(model: bytes) -> bytes:
@@ -66,7 +69,7 @@ def _halved_tensor(tensor: bytes) -> tuple[str, bytes] | None:
         (
             dims,
             _write_varint(_DATA_TYPE << 3 | VARINT) + _write_varint(_FLOAT16),
-            _message(_NAME, f"{name}.half".encode()),
+            _message(_NAME, f"{name}{HALF}".encode()),
             _message(_RAW_DATA, values.astype("<f2").tobytes()),
         )
     )
@@ -75,7 +78,7 @@ def _halved_tensor(tensor: bytes) -> tuple[str, bytes] | None:
 def _cast_node(name: str) -> bytes:
     """NodeProto: input = 1, output = 2, op_type = 4, attribute = 5 (AttributeProto: name = 1, i = 3, type = 20)."""
     to = _message(1, b"to") + _write_varint(3 << 3) + _write_varint(_FLOAT) + _write_varint(20 << 3) + _write_varint(2)
-    return _message(1, f"{name}.half".encode()) + _message(2, name.encode()) + _message(4, b"Cast") + _message(5, to)
+    return _message(1, f"{name}{HALF}".encode()) + _message(2, name.encode()) + _message(4, b"Cast") + _message(5, to)
 
 
 def _parts(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
