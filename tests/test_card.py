@@ -107,6 +107,22 @@ def test_where_a_style_comes_from(capsys, tmp_path: Path) -> None:
     assert "| N_eq from noise | 62 iterations of L-BFGS reach" in text
 
 
+def test_what_mattes_did(capsys, tmp_path: Path) -> None:
+    mattes = {"content_inside": 8.0, "content_outside": 1.0, "style_inside": 0.05}
+    trained = replace(METADATA, loss_weights=METADATA.loss_weights | {"mattes": mattes})
+    model = write_model(tmp_path / "portrait.onnx", properties=trained.to_properties())
+    assert run(capsys, model) == (0, "")
+    line = "| weights by mattes | content inside of people × 8.0, style inside of people × 0.05 |"
+    assert line in (tmp_path / "portrait.md").read_text().splitlines()
+    assert "mattes" not in run_card(capsys, METADATA, tmp_path)
+
+
+def run_card(capsys: pytest.CaptureFixture[str], metadata: StyleMetadata, folder: Path) -> str:
+    model = write_model(folder / "plain.onnx", properties=metadata.to_properties())
+    assert run(capsys, model) == (0, "")
+    return model.with_suffix(".md").read_text()
+
+
 def test_a_file_that_does_not_know_its_training_is_described_without(capsys, negative_model: Path, tmp_path: Path):
     output = tmp_path / "card.md"
     assert run(capsys, negative_model, "-o", output)[0] == 0

@@ -143,6 +143,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         f" content {layers['content']}, style {layers['style']}",
         "weights": f"{_term_weights(weights)}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px{_trimmed(weights.get('style_trim', 0))}",
+        "weights by mattes": _matte_weights(weights.get("mattes")),
         "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
         "photos": metadata.data,
@@ -152,6 +153,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "made by": f"fastnst {metadata.fastnst_version}",
     }
     unknown = {
+        "weights by mattes": not _matte_weights(weights.get("mattes")),
         "time and hardware": not metadata.hardware,  # a file of version 0.1
         "photos": not metadata.data,
         "held-out objective": not metadata.objective,
@@ -176,6 +178,13 @@ def _term_weights(weights: dict[str, Any]) -> str:
     terms = {key.removesuffix(_WEIGHT): value for key, value in renamed.items() if key.endswith(_WEIGHT)}
     names = [*_ALWAYS_SHOWN, *(name for name, value in terms.items() if value and name not in _ALWAYS_SHOWN)]
     return ", ".join(f"{_TERM_LABELS.get(name, name.replace('_', ' '))} {terms.get(name)}" for name in names)
+
+
+def _matte_weights(mattes: object) -> str:
+    """By what the training multiplied terms inside people and outside of them, where that is not 1."""
+    factors = mattes if isinstance(mattes, dict) else {}
+    changed = {str(key).replace("_", " "): factor for key, factor in factors.items() if factor != 1}
+    return ", ".join(f"{key} of people × {factor}" for key, factor in changed.items())
 
 
 def _training(metadata: StyleMetadata) -> str:

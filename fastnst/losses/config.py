@@ -82,10 +82,20 @@ class ObjectiveConfig:
 
 
 def objective_config(loss_weights: Mapping[str, Any]) -> ObjectiveConfig:
-    """The objective that a model's metadata describes, in the keys of any version."""
+    """The objective that a model's metadata describes, in the keys of any version, for photos without mattes.
+
+    They are all background, so that the weights of a training with mattes count as those outside of people.
+    """
     known = {entry.name for entry in fields(ObjectiveConfig)}
     former = {key: weight_key(term.name) for term in TERMS.values() for key in term.former_keys}
     values = {former.get(key, key): value for key, value in loss_weights.items()}
+    mattes = values.get("mattes")
+    if isinstance(mattes, Mapping):
+        outside = {weight_key(name): mattes.get(f"{name}_outside") for name in TERMS}
+        for key, share in outside.items():
+            weight = values.get(key)
+            if isinstance(weight, int | float) and isinstance(share, int | float):  # what else is told by `validate`
+                values[key] = weight * share
     return ObjectiveConfig(**{key: value for key, value in values.items() if key in known})
 
 

@@ -59,8 +59,8 @@ def matte_terms(
         target: of the photos.
         matte: `[N, 1, H, W]` in [0, 1], 1 is the person.
 
-    The network is read once; one pass serves both regions. Of a region that is not there nothing is asked: photos without
-    people are all background.
+    The network is read once; one pass serves both regions. Of a region that is not there nothing is asked: photos
+    without people are all background.
     """
     images = images.float()
     features = objective.features(images)
@@ -72,6 +72,7 @@ def matte_terms(
     is_there = {"inside": share >= _LEAST_SHARE, "outside": 1 - share >= _LEAST_SHARE}
     parts = dict(measured["inside"].parts)
     for name in objective.masked_terms:
-        inside, outside = (weights.of(name, region) * terms[name] * is_there[region] for region, terms in measured.items())
+        regions = ((is_there[region] * weights.of(name, region), terms) for region, terms in measured.items())
+        inside, outside = (weight * terms[name] for weight, terms in regions)
         parts[name] = inside + outside
     return objective.summed(parts), measured

@@ -250,7 +250,7 @@ objective.set_style([torch.rand(1, 3, 64, 64)])
 photo, image = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), 0.5)
 target = objective.content_target(photo)
 terms = objective(image, target).floats()
-regions = matte_terms(objective, image, target, torch.ones(1, 1, 64, 64), MatteWeights(brightness_inside=2.0))
+regions = matte_terms(objective, image, target, torch.full((1, 1, 64, 64), 0.5), MatteWeights(brightness_inside=2.0))
 print(json.dumps({"terms": terms, "rest": terms["content"] + 10 * terms["style"],
     "inside": float(regions[0]["brightness"]), "option": setting_options()["brightness_weight"].about}))
 """
@@ -262,6 +262,16 @@ print(json.dumps({"terms": terms, "rest": terms["content"] + 10 * terms["style"]
     assert numbers["terms"]["total"] == pytest.approx(numbers["rest"] + 3 * 0.25, rel=1e-5)
     assert numbers["inside"] == pytest.approx(2 * 0.25 + 0.25)
     assert numbers["option"] == "weight of the brightness term."
+
+
+def test_a_photo_without_a_matte_is_measured_as_background() -> None:
+    trained = {"style_weight": 8.0, "laplacian_weight": 1.0}
+    mattes = {"content_inside": 3.0, "style_inside": 0.3, "style_outside": 0.5, "laplacian_outside": 0.0}
+    found = objective_config(trained | {"mattes": mattes}).weights
+    assert (found["content"], found["style"], found["laplacian"]) == (1.0, 4.0, 0.0)
+    for odd in ({"mattes": "odd"}, {"mattes": {"style_outside": "much"}}):
+        assert objective_config(trained | odd) == objective_config(trained)
+    assert objective_config({"style_weight": "8", "mattes": mattes}).style_weight == "8"  # which `validate` refuses
 
 
 def test_keys_of_older_files_are_read() -> None:

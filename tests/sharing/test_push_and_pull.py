@@ -100,7 +100,8 @@ def test_a_model_file_brings_its_weights_along(hub: Hub, network: Path, tmp_path
 
     first, second = load_file(network / "mine.safetensors"), load_file(tmp_path / "there" / "style.safetensors")
     assert first.keys() == second.keys()
-    assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
+    for name, weights in first.items():  # the file has half precision, and filters come back from mixtures of it
+        assert np.abs(weights - second[name]).max() <= 2**-8 * np.abs(weights).max()
 
 
 @pytest.mark.parametrize(

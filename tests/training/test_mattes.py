@@ -66,6 +66,20 @@ def test_plain_weights_give_the_plain_content_term(objective: Objective) -> None
     torch.testing.assert_close(terms.total, terms["content"] + 10 * terms["style"] + terms["tv"])
 
 
+def test_of_a_region_that_is_not_there_nothing_is_asked(objective: Objective) -> None:
+    """A photo without people, whose matte is nearly empty, is measured as a photo without a matte."""
+    photo, image = torch.rand(2, 3, 96, 96), torch.rand(2, 3, 96, 96)
+    matte = torch.zeros(2, 1, 96, 96)
+    matte[:, :, :4, :8] = 0.9  # a matte's noise
+    matte[1, :, 48:] = 1  # and a person
+    target = objective.content_target(photo)
+    terms, regions = matte_terms(objective, image, target, matte, MatteWeights(style_inside=5.0))
+    plain = objective(image, target)
+    assert float(terms["style"][0]) == pytest.approx(float(plain["style"][0]), rel=0.02)
+    inside, outside = (regions[region]["style"][1] for region in ("inside", "outside"))
+    assert float(terms["style"][1]) == pytest.approx(float(5 * inside + outside))
+
+
 def test_weights_pull_where_they_should(objective: Objective) -> None:
     photo, image = torch.rand(1, 3, 96, 96), torch.rand(1, 3, 96, 96).requires_grad_()
     matte = torch.zeros(1, 1, 96, 96)
@@ -153,4 +167,5 @@ def test_a_style_model_file_gives_its_network_back(materials: Path, tmp_path: Pa
     assert cli.main(["export", str(run / "back.safetensors"), "-o", str(model)]) == 0
     (first, _), (second, _) = load_network(run / "back.safetensors"), load_network(model)
     for name, tensor in first.state_dict().items():
-        torch.testing.assert_close(second.state_dict()[name], tensor)
+        # The file has half precision, and filters come back from mixtures of it.
+        torch.testing.assert_close(second.state_dict()[name], tensor, rtol=0, atol=2**-8 * float(tensor.abs().max()))
