@@ -72,8 +72,8 @@ def export_style_model(
     """Write the style model file (.onnx) and return the share of values in which torch and onnxruntime agree.
 
     Weights are kept in half precision, which moves pixels by a level of 255 at most; with `size` in float32. The file
-    is written only if, at every size of `CHECKED_SIZES`, at least 99.9 % of the values differ by at most two levels
-    from what torch computes in float32.
+    is written only if, at every size of `CHECKED_SIZES`, at least 99.9 % of the values are what torch computes in
+    float32, to two levels.
 
     Args:
         network: trained.

@@ -14,37 +14,10 @@ import pytest
 from PIL import Image
 
 from fastnst.cli import main
-from fastnst.errors import ConfigError, ModelError
-from fastnst.half_weights import halve_weights
+from fastnst.errors import ConfigError
 from fastnst.runtime.models.catalog import available_styles
-from fastnst.runtime.models.onnx_metadata import read_description
-from fastnst.runtime.models.style_model import StyleModel
 from fastnst.web.site import build_site
 from tests.style_models import write_style
-
-
-def test_half_the_file_paints_the_same(photo: Image.Image, tmp_path: Path) -> None:
-    whole = available_styles()["the_scream"]
-    half = tmp_path / "the_scream.onnx"
-    half.write_bytes(halve_weights(whole.read_bytes()))
-    assert half.stat().st_size < 0.56 * whole.stat().st_size
-    assert read_description(half) == read_description(whole)
-    picture = np.asarray(photo.resize((128, 150)))[None]
-    found, expected = (StyleModel(path, "cpu")(picture).astype(int) for path in (half, whole))
-    assert np.abs(found - expected).max() <= 1
-    assert np.abs(expected - picture).mean() > 5
-
-
-def test_small_weights_stay_and_halving_twice_changes_nothing() -> None:
-    content = available_styles()["the_scream"].read_bytes()
-    once = halve_weights(content)
-    assert halve_weights(once) == once
-
-
-@pytest.mark.parametrize("content", [b"no model at all", b"\x3a\xff\xff\xff\xff\x0f", b"\x00"])
-def test_what_is_no_model_is_told(content: bytes) -> None:
-    with pytest.raises(ModelError, match="not an ONNX model"):
-        halve_weights(content)
 
 
 def test_thumbnails_show_the_painting() -> None:
