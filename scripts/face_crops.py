@@ -19,10 +19,10 @@ from PIL import Image
 
 from fastnst.errors import ConfigError, FastNSTError, ImageError
 from fastnst.images.decode import open_image
-from fastnst.images.folders import find_images
 from fastnst.matting.crops import centred_square, random_square
 from fastnst.matting.pairs import PortraitPairs
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
+from fastnst.trainer.photos import FolderSource
 
 _HEAD_SHARE = 0.33  # of the side of the square around the upper body, from the top of the person
 _LEAST_SIDE = 288  # pixels; smaller crops are enlarged
@@ -47,9 +47,8 @@ def save_pair(out: Path, name: str, photo: Image.Image, matte: Image.Image) -> N
     matte.save(out / "matte" / f"{name}.png")
 
 
-def crop_portraits(folder: Path, out: Path) -> int:
+def crop_portraits(pairs: PortraitPairs, out: Path) -> int:
     """A random square of each portrait, a face, an upper body or the figure; how many there are."""
-    pairs = PortraitPairs(folder)
     count = 0
     for number in range(len(pairs)):
         photo, matte = pairs.open(number)
@@ -64,10 +63,9 @@ def crop_portraits(folder: Path, out: Path) -> int:
     return count
 
 
-def take_photos_without_people(folder: Path, out: Path, limit: int) -> int:
-    """Those of `limit` photos, drawn from the folder, in which our matting network finds nobody; how many there are."""
+def take_photos_without_people(photos: list[Path], out: Path, limit: int) -> int:
+    """Those of `limit` photos, drawn from these, in which our matting network finds nobody; how many there are."""
     model = MattingModel(resolve_matting_model("ours"))
-    photos = find_images([folder])
     count = 0
     for number, path in enumerate(random.Random(0).sample(photos, min(limit, len(photos)))):
         try:
@@ -93,14 +91,15 @@ def main(argv: list[str]) -> int:
     try:
         if options.out.exists():
             raise ConfigError(f"{options.out} exists: name a folder that does not.")
+        pairs, photos = PortraitPairs(options.portraits), FolderSource(options.photos).paths
         for part in ("image", "matte"):
             (options.out / part).mkdir(parents=True)
-        heads = crop_portraits(options.portraits, options.out)
-        photos = take_photos_without_people(options.photos, options.out, options.limit)
+        heads = crop_portraits(pairs, options.out)
+        others = take_photos_without_people(photos, options.out, options.limit)
     except FastNSTError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{options.out}: heads of portraits: {heads}; photos without people: {photos}\n")
+    sys.stdout.write(f"{options.out}: heads of portraits: {heads}; photos without people: {others}\n")
     return 0
 
 

@@ -49,3 +49,7 @@ def test_heads_and_photos_without_people(portraits: Path, tmp_path: Path, capsys
     assert empty.max() == 0
     assert main([str(portraits), str(photos), str(out)]) == 2
     assert "exists: name a folder that does not" in capsys.readouterr().err
+    for wrong in ([str(photos), str(photos)], [str(portraits), str(tmp_path / "none")]):
+        assert main([*wrong, str(tmp_path / "other")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "other").exists()
