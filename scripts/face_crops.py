@@ -91,6 +91,8 @@ def main(argv: list[str]) -> int:
     try:
         if options.out.exists():
             raise ConfigError(f"{options.out} exists: name a folder that does not.")
+        if not options.photos.is_dir():
+            raise ConfigError(f"{options.photos} is not a folder.")
         pairs, photos = PortraitPairs(options.portraits), FolderSource(options.photos).paths
         for part in ("image", "matte"):
             (options.out / part).mkdir(parents=True)
