@@ -26,14 +26,13 @@ from fastnst.images.encode import save_image
 from fastnst.losses.config import objective_config
 from fastnst.losses.objective import Objective
 from fastnst.losses.term import ContentTarget
-from fastnst.matting.crops import centred_square
+from fastnst.matting.crops import centred_square, uppermost
 from fastnst.matting.pairs import PortraitPairs
 from fastnst.perceptual import build_perceptual
 from fastnst.reference.config import perceptual_config
 from fastnst.reference.inputs import open_tensor
 from fastnst.runtime import Stylizer
 
-_HEAD_SHARE = 0.33  # of the square's side, from the top of the person
 _MIN_BACKGROUND_SHARE = 0.15  # share of the square; with less there is no style to measure
 
 
@@ -48,11 +47,7 @@ def upper_body(pairs: PortraitPairs, index: int, size: int) -> tuple[Image.Image
 
 def head(alpha: np.ndarray) -> np.ndarray:
     """The matte's uppermost part."""
-    top = int(np.flatnonzero((alpha > 0.5).any(axis=1))[0])
-    region = np.zeros_like(alpha)
-    end = top + round(_HEAD_SHARE * len(alpha))
-    region[top:end] = alpha[top:end]
-    return region
+    return uppermost((255 * alpha).round().astype(np.uint8), len(alpha)).astype(np.float32) / 255
 
 
 def measure(objective: Objective, picture: Image.Image, target: ContentTarget, alpha: np.ndarray) -> dict[str, float]:

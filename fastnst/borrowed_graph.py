@@ -47,7 +47,7 @@ def _same_network(one: StyleMetadata, other: StyleMetadata) -> bool:
 
 
 def _filled(model: Any, state: Mapping[str, Tensor]) -> bool:
-    """Put the weights in the places of the model's own; False if one is missing or of another shape.
+    """Put the weights in the places of the model's own; False if one is missing, of another shape or too large for it.
 
     Some may be left over: a folded block keeps the convolution that it replaces.
     """

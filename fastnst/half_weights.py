@@ -1,9 +1,8 @@
 """Model files at half the size: weights kept in half precision, with a cast behind each.
 
 The network still computes in float32, so that pictures move by one level of 255 at most; runtimes fold the casts when
-they load it. An .onnx is one protobuf
-message (onnx/onnx.proto); only its initializers are rewritten, and everything else is copied byte for byte, so that
-no onnx package is needed.
+they load it. An .onnx is one protobuf message (onnx/onnx.proto); only its initializers are rewritten, and everything
+else is copied byte for byte, so that no onnx package is needed.
 """
 
 from __future__ import annotations

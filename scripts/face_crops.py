@@ -10,6 +10,7 @@ without people are taken. The matte of a head is the uppermost part of its perso
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 from pathlib import Path
@@ -19,26 +20,14 @@ from PIL import Image
 
 from fastnst.errors import ConfigError, FastNSTError, ImageError
 from fastnst.images.decode import open_image
-from fastnst.matting.crops import centred_square, random_square
+from fastnst.matting.crops import centred_square, random_square, uppermost
 from fastnst.matting.pairs import PortraitPairs
+from fastnst.output_folders import write_folder
 from fastnst.runtime.portrait.matting_model import MattingModel, resolve_matting_model
 from fastnst.trainer.photos import FolderSource
 
-_HEAD_SHARE = 0.33  # of the side of the square around the upper body, from the top of the person
 _LEAST_SIDE = 288  # pixels; smaller crops are enlarged
-_PERSON_LEVEL = 127
 _NOBODY = 0.004  # share of the picture
-
-
-def head_matte(matte: Image.Image) -> Image.Image | None:
-    """The matte without what lies below the head; None if it shows nobody."""
-    levels = np.array(matte)
-    rows = np.flatnonzero((levels > _PERSON_LEVEL).any(axis=1))
-    if not len(rows):
-        return None
-    left, _, right, _ = centred_square(levels, upper=True)
-    levels[rows[0] + round(_HEAD_SHARE * (right - left)) :] = 0
-    return Image.fromarray(levels)
 
 
 def save_pair(out: Path, name: str, photo: Image.Image, matte: Image.Image) -> None:
@@ -51,13 +40,20 @@ def crop_portraits(pairs: PortraitPairs, out: Path) -> int:
     """A random square of each portrait, a face, an upper body or the figure; how many there are."""
     count = 0
     for number in range(len(pairs)):
-        photo, matte = pairs.open(number)
-        head = head_matte(matte)
-        if head is None:
+        try:
+            photo, matte = pairs.open(number)
+        except ImageError as error:
+            sys.stderr.write(f"left out: {error}\n")
             continue
-        box = random_square(np.asarray(matte), np.random.default_rng((0, number, 0)))
+        levels = np.asarray(matte)
+        left, _, right, _ = centred_square(levels, upper=True)
+        head = uppermost(levels, right - left)
+        if not head.any():  # nobody is there
+            continue
+        box = random_square(levels, np.random.default_rng((0, number, 0)))
         side = max(_LEAST_SIDE, round(box[2] - box[0]))
-        crops = (each.resize((side, side), Image.Resampling.BICUBIC, box=box) for each in (photo, head))
+        whole = (photo, Image.fromarray(head))
+        crops = (each.resize((side, side), Image.Resampling.BICUBIC, box=box) for each in whole)
         save_pair(out, f"portrait-{number:05d}", *crops)
         count += 1
     return count
@@ -89,15 +85,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--limit", type=int, default=1100, help="photos to look for people in (default: 1100)")
     options = parser.parse_args(argv)
     try:
-        if options.out.exists():
+        if os.path.lexists(options.out):
             raise ConfigError(f"{options.out} exists: name a folder that does not.")
+        if options.limit < 1:
+            raise ConfigError(f"--limit must be at least 1, not {options.limit}.")
         if not options.photos.is_dir():
             raise ConfigError(f"{options.photos} is not a folder.")
         pairs, photos = PortraitPairs(options.portraits), FolderSource(options.photos).paths
-        for part in ("image", "matte"):
-            (options.out / part).mkdir(parents=True)
-        heads = crop_portraits(pairs, options.out)
-        others = take_photos_without_people(photos, options.out, options.limit)
+        with write_folder(options.out) as folder:
+            for part in ("image", "matte"):
+                (folder / part).mkdir()
+            heads = crop_portraits(pairs, folder)
+            others = take_photos_without_people(photos, folder, options.limit)
     except FastNSTError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -33,6 +33,8 @@ def test_heads_and_photos_without_people(portraits: Path, tmp_path: Path, capsys
     bricks = sample_photos() / "brick.jpg"
     (photos / bricks.name).write_bytes(bricks.read_bytes())
     (photos / "broken.jpg").write_bytes(b"no picture")
+    (portraits / "image" / "broken.jpg").write_bytes(b"no picture")
+    (portraits / "matte" / "broken.png").write_bytes((portraits / "matte" / "figure.png").read_bytes())
     out = tmp_path / "out"
     assert main([str(portraits), str(photos), str(out)]) == 0
     told = capsys.readouterr()
@@ -49,7 +51,8 @@ def test_heads_and_photos_without_people(portraits: Path, tmp_path: Path, capsys
     assert empty.max() == 0
     assert main([str(portraits), str(photos), str(out)]) == 2
     assert "exists: name a folder that does not" in capsys.readouterr().err
-    for wrong in ([str(photos), str(photos)], [str(portraits), str(tmp_path / "none")]):
-        assert main([*wrong, str(tmp_path / "other")]) == 2
+    of_both = [str(portraits), str(photos)]
+    for wrong in ([str(photos)] * 2, [str(portraits), str(tmp_path / "none")], [*of_both, "--limit", "-3"]):
+        assert main([*wrong[:2], str(tmp_path / "other"), *wrong[2:]]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "other").exists()

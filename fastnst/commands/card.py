@@ -135,6 +135,7 @@ def _painting(metadata: StyleMetadata) -> str:
 def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
     """The statements of the model file, by label."""
     weights = metadata.loss_weights
+    by_mattes = _matte_weights(weights.get("mattes"))
     layers = {kind: ", ".join(weights.get(f"{kind}_layers", [])) for kind in ("content", "style")}
     rows = {
         "file": f"{size / 1e6:.2f} MB, {metadata.precision}",
@@ -143,7 +144,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         f" content {layers['content']}, style {layers['style']}",
         "weights": f"{_term_weights(weights)}, {weights.get('normalization')} terms; painting at"
         f" {weights.get('style_size')} px{_trimmed(weights.get('style_trim', 0))}",
-        "weights by mattes": _matte_weights(weights.get("mattes")),
+        "weights by mattes": by_mattes,
         "training": _training(metadata),
         "time and hardware": f"{_duration(metadata.training_seconds)} on {metadata.hardware}",
         "photos": metadata.data,
@@ -153,7 +154,7 @@ def _described(metadata: StyleMetadata, size: int) -> dict[str, str]:
         "made by": f"fastnst {metadata.fastnst_version}",
     }
     unknown = {
-        "weights by mattes": not _matte_weights(weights.get("mattes")),
+        "weights by mattes": not by_mattes,
         "time and hardware": not metadata.hardware,  # a file of version 0.1
         "photos": not metadata.data,
         "held-out objective": not metadata.objective,

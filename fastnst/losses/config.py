@@ -94,7 +94,7 @@ def objective_config(loss_weights: Mapping[str, Any]) -> ObjectiveConfig:
         outside = {weight_key(name): mattes.get(f"{name}_outside") for name in TERMS}
         for key, share in outside.items():
             weight = values.get(key)
-            if isinstance(weight, int | float) and isinstance(share, int | float):  # what else is told by `validate`
+            if isinstance(weight, int | float) and isinstance(share, int | float):  # else `validate` says so
                 values[key] = weight * share
     return ObjectiveConfig(**{key: value for key, value in values.items() if key in known})
 

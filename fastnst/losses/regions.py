@@ -72,7 +72,6 @@ def matte_terms(
     is_there = {"inside": share >= _LEAST_SHARE, "outside": 1 - share >= _LEAST_SHARE}
     parts = dict(measured["inside"].parts)
     for name in objective.masked_terms:
-        regions = ((is_there[region] * weights.of(name, region), terms) for region, terms in measured.items())
-        inside, outside = (weight * terms[name] for weight, terms in regions)
+        inside, outside = (weights.of(name, part) * is_there[part] * terms[name] for part, terms in measured.items())
         parts[name] = inside + outside
     return objective.summed(parts), measured

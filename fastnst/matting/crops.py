@@ -18,6 +18,7 @@ _MIN_PERSON_LEVEL = 127  # level of a matte above which a pixel is the person's
 _SHOULDER_WIDTH_RATIO = 1.45  # times the head's width: where a figure gets this wide, its head has ended
 _MAX_HEAD_ASPECT = 1.6  # times its width
 _MIN_STANDING_ASPECT = 2.5  # times its width: a figure this tall is seen whole
+_UPPERMOST_SHARE = 0.33  # of the side of a square around the upper body: the head
 _MIN_HEADS_PER_FIGURE = 5.5  # at least so many heads is a standing figure tall
 
 
@@ -92,6 +93,21 @@ def centred_square(matte: UInt8Image, *, upper: bool) -> Box:
         side = min(side, max(0.5 * len(rows), side / 3))
         y = rows[0] + 0.42 * side
     return _placed(x, y, side, width, height)
+
+
+def uppermost(matte: UInt8Image, side: float) -> UInt8Image:
+    """A matte uint8 `[H, W]` without what lies below the head: a third of the upper body's square, from the top on.
+
+    Args:
+        matte: of a person.
+        side: of the square around the upper body (`centred_square`), in the matte's pixels.
+    """
+    rows = np.flatnonzero((matte > _MIN_PERSON_LEVEL).any(axis=1))
+    found = np.zeros_like(matte)
+    if len(rows):
+        top, end = rows[0], rows[0] + round(_UPPERMOST_SHARE * side)
+        found[top:end] = matte[top:end]
+    return found
 
 
 def random_square(matte: UInt8Image, generator: np.random.Generator) -> Box:
